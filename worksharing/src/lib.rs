@@ -1,0 +1,31 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod block_on;
+mod codec;
+mod entry;
+mod error;
+mod events;
+mod fingerprint;
+mod flight;
+mod flow;
+mod key;
+pub mod lock;
+mod outcome;
+mod sharing;
+pub mod store;
+mod work;
+
+#[doc(hidden)]
+pub mod __private;
+
+pub use bytes::Bytes;
+pub use error::{Error, ErrorKind};
+pub use key::Key;
+pub use sharing::{Builder, Stats, WorkSharing};
+pub use work::Work;
+pub use worksharing_macros::work_shared;
+
+/// A boxed future, as [`Store`](store::Store) and [`Lock`](lock::Lock) return it: what
+/// `async fn` in a trait would be, were such traits usable behind `dyn`.
+pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
