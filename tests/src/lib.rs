@@ -1,1 +1,30 @@
-//! Placeholder.
+//! What the tests stand on: private servers, worker processes, and what they tell of themselves.
+//!
+//! Every server is this test's own: a directory of its own, a free port, no durability. It ends with the
+//! value that stands for it, and also when the test's process is killed (see [`Guardian`]).
+//! Everything here fails by panicking.
+
+mod clock;
+mod guardian;
+mod mesh;
+mod pgbouncer;
+mod plan;
+mod port;
+mod postgres_server;
+mod proxy;
+mod redis_server;
+mod server;
+mod timeline;
+mod user;
+mod worker;
+
+pub use clock::{now_us, wait_until};
+pub use guardian::Guardian;
+pub use mesh::{Mesh, Servers};
+pub use pgbouncer::{PgBouncer, PoolMode};
+pub use plan::{Callers, Command, End, Event, Moment, Run, Setup};
+pub use postgres_server::{PostgresServer, Stop};
+pub use proxy::Proxy;
+pub use redis_server::RedisServer;
+pub use timeline::Timeline;
+pub use worker::{Worker, WorkerStats};

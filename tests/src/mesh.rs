@@ -1,0 +1,107 @@
+use std::path::Path;
+use std::time::Duration;
+
+use crate::plan::{Run, Setup};
+use crate::{PostgresServer, RedisServer, Timeline, Worker, wait_until};
+
+/// The two servers of the main case.
+#[derive(Debug)]
+pub struct Servers {
+    /// Locks.
+    pub postgres: PostgresServer,
+    /// Values.
+    pub redis: RedisServer,
+}
+
+impl Servers {
+    /// Starts both.
+    pub fn start() -> Self {
+        Self {
+            postgres: PostgresServer::start(),
+            redis: RedisServer::start(),
+        }
+    }
+
+    /// A runtime on both.
+    pub fn setup(&self) -> Setup {
+        Setup {
+            postgres: Some(self.postgres.url()),
+            redis: Some(self.redis.url()),
+            ..Setup::default()
+        }
+    }
+}
+
+impl Setup {
+    /// A runtime on a directory.
+    pub fn in_directory(path: &Path) -> Self {
+        Self {
+            directory: Some(path.to_owned()),
+            ..Self::default()
+        }
+    }
+
+    /// A runtime on PostgreSQL alone.
+    pub fn on_postgres(url: String) -> Self {
+        Self {
+            postgres: Some(url),
+            ..Self::default()
+        }
+    }
+}
+
+/// Several workers that share one runtime's servers.
+#[derive(Debug)]
+pub struct Mesh {
+    /// The workers.
+    pub workers: Vec<Worker>,
+}
+
+impl Mesh {
+    /// Starts as many workers with this program.
+    pub fn start(count: usize, program: &str, setup: &Setup) -> Self {
+        Self {
+            workers: Worker::start_many(count, program, setup),
+        }
+    }
+
+    /// Starts these callers in every worker.
+    pub fn run(&mut self, run: &Run) {
+        self.workers.iter_mut().for_each(|worker| worker.run(run));
+    }
+
+    /// Starts these callers in every worker and waits for all of them. Returns what happened.
+    pub fn run_all(&mut self, run: &Run) -> Timeline {
+        self.run(run);
+        self.wait(run.callers.count())
+    }
+
+    /// Waits until every worker has served so many callers. Returns what happened.
+    pub fn wait(&self, callers: usize) -> Timeline {
+        self.workers.iter().for_each(|worker| worker.wait(callers));
+        self.timeline()
+    }
+
+    /// What happened so far.
+    pub fn timeline(&self) -> Timeline {
+        Timeline::of(&self.workers)
+    }
+
+    /// Waits until a body runs. Returns the number of its worker.
+    pub fn wait_for_leader(&self, key: &str) -> usize {
+        let mut pid = 0;
+        wait_until(Duration::from_secs(30), "a body begins", || {
+            pid = self
+                .timeline()
+                .key(key)
+                .begins()
+                .last()
+                .map_or(0, |moment| moment.pid);
+            pid != 0
+        });
+        self.workers
+            .iter()
+            .position(|worker| worker.pid() == pid)
+            .expect("one of ours")
+    }
+}

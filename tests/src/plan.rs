@@ -1,0 +1,174 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// The runtime that a worker builds: the first line it reads.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Setup {
+    /// Builder's `postgres`.
+    pub postgres: Option<String>,
+    /// Builder's `redis`.
+    pub redis: Option<String>,
+    /// Builder's `directory`.
+    pub directory: Option<PathBuf>,
+    /// Builder's `postgres_lock`: `session` or `lease`; left to the runtime otherwise.
+    pub lock: Option<String>,
+    /// Builder's `max_held_keys`.
+    pub max_held_keys: Option<usize>,
+}
+
+/// What a worker does next: one line of its standard input.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Command {
+    /// Starts callers. Does not wait for them.
+    Run(Run),
+    /// `WorkSharing::check`, answered by [`Event::Checked`].
+    Check,
+    /// `WorkSharing::stats`, answered by [`Event::Stats`].
+    Stats,
+    /// `Work::peek_blocking`, answered by [`Event::Peeked`].
+    Peek(String),
+    /// `Work::invalidate_blocking`, answered by [`Event::Checked`].
+    Invalidate(String),
+}
+
+/// Callers of one key, or of as many keys as there are callers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Run {
+    /// The characteristic string.
+    pub key: String,
+    /// How many callers, and of what kind.
+    pub callers: Callers,
+    /// Whether each caller has a key of its own: `key` and its number.
+    pub distinct: bool,
+    /// The time to live.
+    pub ttl: Duration,
+    /// How long the body takes.
+    pub body: Duration,
+    /// How the body ends.
+    pub end: End,
+    /// `Work::force_refresh`.
+    pub force_refresh: bool,
+}
+
+/// How many callers, and of what kind.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub enum Callers {
+    /// Each a thread, through the blocking calls.
+    Threads(usize),
+    /// Each a task, through the asynchronous calls.
+    Tasks(usize),
+    /// Half and half.
+    Mixed(usize),
+}
+
+/// How a body ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum End {
+    /// With a value, different for each execution.
+    Return,
+    /// With an error, different for each execution.
+    Fail,
+    /// With a panic.
+    Panic,
+    /// With an error half of the time.
+    Maybe,
+}
+
+/// What a worker tells: one line of its standard output.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Event {
+    /// The runtime is built (or why not), and commands are awaited.
+    Ready(Option<String>),
+    /// A caller calls.
+    Called(Moment),
+    /// A body begins.
+    BodyBegin(Moment),
+    /// A body ends, with what it is about to return.
+    BodyEnd(Moment, Result<String, String>),
+    /// A caller has its answer: a value, or an error or panic of its own.
+    Served(Moment, Result<String, String>),
+    /// The answer to [`Command::Check`] and [`Command::Invalidate`]: what went wrong.
+    Checked(Option<String>),
+    /// The answer to [`Command::Stats`].
+    Stats(crate::WorkerStats),
+    /// The answer to [`Command::Peek`].
+    Peeked(Option<String>),
+}
+
+/// Who, what and when.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Moment {
+    /// On the clock of [`now_us`](crate::now_us).
+    pub at_us: u64,
+    /// The worker's process.
+    pub pid: u32,
+    /// The caller's number in its process.
+    pub caller: usize,
+    /// The characteristic string.
+    pub key: String,
+}
+
+impl Run {
+    /// One blocking caller, whose body takes so long and returns a value that lives for a minute.
+    pub fn of(key: &str, body: Duration) -> Self {
+        Self {
+            key: key.to_owned(),
+            callers: Callers::Threads(1),
+            distinct: false,
+            ttl: Duration::from_secs(60),
+            body,
+            end: End::Return,
+            force_refresh: false,
+        }
+    }
+
+    /// With these callers.
+    pub fn callers(mut self, callers: Callers) -> Self {
+        self.callers = callers;
+        self
+    }
+
+    /// With a key for each caller.
+    pub fn distinct(mut self) -> Self {
+        self.distinct = true;
+        self
+    }
+
+    /// With this time to live.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = ttl;
+        self
+    }
+
+    /// With a body that ends so.
+    pub fn end(mut self, end: End) -> Self {
+        self.end = end;
+        self
+    }
+
+    /// Computing anew whatever is stored.
+    pub fn force_refresh(mut self) -> Self {
+        self.force_refresh = true;
+        self
+    }
+}
+
+impl Callers {
+    /// How many.
+    pub fn count(self) -> usize {
+        match self {
+            Self::Threads(count) | Self::Tasks(count) | Self::Mixed(count) => count,
+        }
+    }
+
+    /// Whether this one of them is a task.
+    pub fn is_task(self, caller: usize) -> bool {
+        match self {
+            Self::Threads(_) => false,
+            Self::Tasks(_) => true,
+            Self::Mixed(_) => caller % 2 == 1,
+        }
+    }
+}

@@ -1,0 +1,292 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use postgres::{Client, Config, NoTls};
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::port::free_port;
+use crate::server::{ServerProcess, find_program, server_dir};
+use crate::user::{User, command_as};
+
+/// A PostgreSQL server of this test's own.
+#[derive(Debug)]
+pub struct PostgresServer {
+    process: Option<ServerProcess>,
+    port: u16,
+    settings: BTreeMap<String, String>,
+    user: Option<User>,
+    // Last, so that it goes after the process.
+    dir: TempDir,
+}
+
+/// How a server is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Ends the sessions, then itself.
+    Fast,
+    /// Ends as in a crash.
+    Immediate,
+}
+
+impl PostgresServer {
+    /// Starts one.
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts one with these settings on top of the usual ones.
+    pub fn start_with(settings: &[(&str, &str)]) -> Self {
+        let user = User::for_servers();
+        let dir = server_dir("pg", user);
+        run(command_as(user, "cp")
+            .arg("-R")
+            .arg(template(user))
+            .arg(dir.path().join("data")));
+        Self::start_in(dir, user, settings)
+    }
+
+    /// Starts a standby that streams from this server.
+    pub fn standby(&self) -> Self {
+        let dir = server_dir("standby", self.user);
+        run(command_as(self.user, program("pg_basebackup"))
+            .args([
+                "-h",
+                "127.0.0.1",
+                "-U",
+                "postgres",
+                "-R",
+                "-X",
+                "stream",
+                "-c",
+                "fast",
+                "--no-sync",
+            ])
+            .args(["-p", &self.port.to_string(), "-D"])
+            .arg(dir.path().join("data")));
+        Self::start_in(dir, self.user, &[])
+    }
+
+    fn start_in(dir: TempDir, user: Option<User>, settings: &[(&str, &str)]) -> Self {
+        let settings = usual_settings(dir.path())
+            .chain(
+                settings
+                    .iter()
+                    .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+            )
+            .collect();
+        let mut server = Self {
+            process: None,
+            port: free_port(),
+            settings,
+            user,
+            dir,
+        };
+        for _ in 0..5 {
+            if server.try_start_again() {
+                return server;
+            }
+            server.port = free_port();
+        }
+        panic!("PostgreSQL does not start; its log:\n{}", server.log());
+    }
+
+    /// Starts it again after a stop, on the same port.
+    pub fn start_again(&mut self) {
+        assert!(
+            self.try_start_again(),
+            "PostgreSQL does not start again; its log:\n{}",
+            self.log()
+        );
+    }
+
+    fn try_start_again(&mut self) -> bool {
+        let mut command = command_as(self.user, program("postgres"));
+        command
+            .arg("-D")
+            .arg(self.dir.path().join("data"))
+            .args(["-p", &self.port.to_string()]);
+        for (name, value) in &self.settings {
+            command.args(["-c", &format!("{name}={value}")]);
+        }
+        let config = self.config();
+        let mut process = ServerProcess::start(command, &self.log_file(), "QUIT");
+        let ready = process.wait_ready(|| config.connect(NoTls).is_ok());
+        self.process = ready.then_some(process);
+        ready
+    }
+
+    /// Stops it.
+    pub fn stop(&mut self, how: Stop) {
+        let signal = if how == Stop::Fast {
+            Signal::INT
+        } else {
+            Signal::QUIT
+        };
+        self.process.take().expect("it runs").stop(signal);
+    }
+
+    /// Stops it, fast, and starts it again on the same port.
+    pub fn restart(&mut self) {
+        self.stop(Stop::Fast);
+        self.start_again();
+    }
+
+    /// The URL for the superuser, who needs no password.
+    pub fn url(&self) -> String {
+        self.url_for("postgres")
+    }
+
+    /// The URL for another role.
+    pub fn url_for(&self, role: &str) -> String {
+        format!("postgres://{role}@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// The port, for a [`Proxy`](crate::Proxy) or a [`PgBouncer`](crate::PgBouncer) before it.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// A connection of the test's own.
+    pub fn connect(&self) -> Client {
+        self.config()
+            .connect(NoTls)
+            .unwrap_or_else(|error| panic!("cannot connect: {error}"))
+    }
+
+    fn config(&self) -> Config {
+        let mut config: Config = self.url().parse().expect("our own URL");
+        config
+            .application_name("the test")
+            .connect_timeout(Duration::from_secs(5));
+        config
+    }
+
+    /// What it wrote to its log.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.dir.path().join("log")
+    }
+
+    /// How many sessions there are beside the test's own.
+    pub fn sessions(&self) -> usize {
+        let sql = "SELECT count(*) FROM pg_stat_activity
+                   WHERE backend_type = 'client backend' AND application_name <> 'the test'";
+        count(&mut self.connect(), sql)
+    }
+
+    /// How many advisory locks are held or waited for.
+    pub fn advisory_locks(&self) -> usize {
+        count(
+            &mut self.connect(),
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'",
+        )
+    }
+
+    /// Ends the sessions that hold an advisory lock. Returns how many there were.
+    pub fn terminate_lock_sessions(&self) -> usize {
+        let sql = "SELECT count(pg_terminate_backend(pid)) FROM
+                   (SELECT DISTINCT pid FROM pg_locks WHERE locktype = 'advisory') AS holders";
+        count(&mut self.connect(), sql)
+    }
+}
+
+fn count(client: &mut Client, sql: &str) -> usize {
+    let count: i64 = client.query_one(sql, &[]).expect(sql).get(0);
+    usize::try_from(count).expect("a count")
+}
+
+fn usual_settings(dir: &Path) -> impl Iterator<Item = (String, String)> {
+    [
+        ("listen_addresses", "127.0.0.1"),
+        (
+            "unix_socket_directories",
+            dir.to_str().expect("an ordinary path"),
+        ),
+        ("max_connections", "300"),
+        ("shared_buffers", "16MB"),
+        ("fsync", "off"),
+        ("full_page_writes", "off"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into_iter()
+}
+
+/// A fresh data directory to copy: made once per machine, user and version.
+fn template(user: Option<User>) -> PathBuf {
+    let initdb = program("initdb");
+    let version = output(Command::new(&initdb).arg("--version"));
+    let version: String = version
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect();
+    let owner = user.map_or_else(|| rustix::process::geteuid().as_raw(), User::id);
+    let template = std::env::temp_dir().join(format!("worksharing-{version}-{owner}"));
+    if template.is_dir() {
+        return template;
+    }
+    let making = server_dir("template", user);
+    let data = making.path().join("data");
+    run(command_as(user, initdb)
+        .args([
+            "-A",
+            "trust",
+            "-U",
+            "postgres",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "--no-sync",
+            "--wal-segsize=1",
+            "-D",
+        ])
+        .arg(&data));
+    // Renamed into place when complete. Should another process have been faster, its own is as good.
+    if let Err(error) = fs::rename(&data, &template) {
+        assert!(
+            template.is_dir(),
+            "cannot make {}: {error}",
+            template.display()
+        );
+    }
+    template
+}
+
+/// One of PostgreSQL's programs; Debian keeps them out of `PATH`.
+fn program(name: &str) -> PathBuf {
+    let versions = [
+        "/usr/lib/postgresql",
+        "/opt/homebrew/opt",
+        "/usr/local/opt",
+        "/home/linuxbrew/.linuxbrew/opt",
+    ];
+    let mut directories: Vec<_> = versions
+        .iter()
+        .filter_map(|parent| fs::read_dir(parent).ok())
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
+        .filter(|bin| bin.join("initdb").is_file())
+        .collect();
+    directories.sort();
+    directories.reverse();
+    find_program(name, &directories)
+}
+
+fn run(command: &mut Command) {
+    let _ = output(command);
+}
+
+fn output(command: &mut Command) -> String {
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?} failed: {complaints}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}

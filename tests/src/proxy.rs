@@ -1,0 +1,173 @@
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use crate::port::free_port;
+
+/// Stands before a server and passes bytes on, until it is told to do worse.
+#[derive(Debug)]
+pub struct Proxy {
+    port: u16,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    server: u16,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    frozen: bool,
+    refusing: bool,
+    ended: bool,
+    delay: Duration,
+    accepted: usize,
+    open: Vec<TcpStream>,
+}
+
+impl Proxy {
+    /// Begins to forward to this port of the machine.
+    pub fn to(server: u16) -> Self {
+        let (listener, port) = listen();
+        let shared = Arc::new(Shared {
+            server,
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        let accepting = Arc::clone(&shared);
+        thread::spawn(move || accepting.accept(&listener));
+        Self { port, shared }
+    }
+
+    /// The URL of a PostgreSQL server behind it.
+    pub fn postgres_url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// The URL of a Redis server behind it.
+    pub fn redis_url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Passes nothing on, in either direction, and keeps every connection: a network that lost its way.
+    pub fn freeze(&self) {
+        self.change(|state| state.frozen = true);
+    }
+
+    /// Passes on again, first of all what was held back.
+    pub fn thaw(&self) {
+        self.change(|state| state.frozen = false);
+    }
+
+    /// Closes every connection. New ones are accepted.
+    pub fn cut(&self) {
+        self.change(|state| {
+            for stream in state.open.drain(..) {
+                let _ = stream.shutdown(Shutdown::Both);
+            }
+        });
+    }
+
+    /// Closes every connection and those to come, until [`admit`](Self::admit).
+    pub fn refuse(&self) {
+        self.change(|state| state.refusing = true);
+        self.cut();
+    }
+
+    /// New connections are served again.
+    pub fn admit(&self) {
+        self.change(|state| state.refusing = false);
+    }
+
+    /// Holds every piece back for so long, in both directions.
+    pub fn delay(&self, delay: Duration) {
+        self.change(|state| state.delay = delay);
+    }
+
+    /// How many connections came so far.
+    pub fn accepted(&self) -> usize {
+        self.shared.state.lock().unwrap().accepted
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.shared.state.lock().unwrap());
+        self.shared.changed.notify_all();
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.change(|state| state.ended = true);
+        self.cut();
+        // Wakes the accepting thread, so that it sees the end.
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+    }
+}
+
+impl Shared {
+    fn accept(self: &Arc<Self>, listener: &TcpListener) {
+        for client in listener.incoming().flatten() {
+            let mut state = self.state.lock().unwrap();
+            if state.ended {
+                return;
+            }
+            state.accepted += 1;
+            if state.refusing {
+                continue;
+            }
+            let Ok(server) = TcpStream::connect(("127.0.0.1", self.server)) else {
+                continue;
+            };
+            for stream in [&client, &server] {
+                let _ = stream.set_nodelay(true);
+                state
+                    .open
+                    .push(stream.try_clone().expect("cannot clone a socket"));
+            }
+            drop(state);
+            let (back, forth) = (Arc::clone(self), Arc::clone(self));
+            let (client_in, server_in) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            thread::spawn(move || forth.pump(client_in, server));
+            thread::spawn(move || back.pump(server_in, client));
+        }
+    }
+
+    fn pump(&self, mut from: TcpStream, mut to: TcpStream) {
+        let mut piece = [0; 16 * 1024];
+        loop {
+            let length = from.read(&mut piece).unwrap_or(0);
+            let delay = self.when_thawed();
+            thread::sleep(delay);
+            // Frozen meanwhile? Then this piece waits too.
+            self.when_thawed();
+            if length == 0 || to.write_all(&piece[..length]).is_err() {
+                let _ = to.shutdown(Shutdown::Both);
+                let _ = from.shutdown(Shutdown::Both);
+                return;
+            }
+        }
+    }
+
+    fn when_thawed(&self) -> Duration {
+        let state = self.state.lock().unwrap();
+        self.changed
+            .wait_while(state, |state| state.frozen && !state.ended)
+            .unwrap()
+            .delay
+    }
+}
+
+fn listen() -> (TcpListener, u16) {
+    for _ in 0..5 {
+        let port = free_port();
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
+            return (listener, port);
+        }
+    }
+    panic!("no port to listen on");
+}

@@ -1,0 +1,112 @@
+use std::fs;
+use std::path::PathBuf;
+
+use redis::{Client, Connection};
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::port::free_port;
+use crate::server::{ServerProcess, find_program, server_dir};
+use crate::user::{User, command_as};
+
+/// A Redis server of this test's own, which keeps nothing on the disk: a restart empties it.
+#[derive(Debug)]
+pub struct RedisServer {
+    process: Option<ServerProcess>,
+    port: u16,
+    user: Option<User>,
+    // Last, so that it goes after the process.
+    dir: TempDir,
+}
+
+impl RedisServer {
+    /// Starts one.
+    pub fn start() -> Self {
+        let user = User::for_servers();
+        let mut server = Self {
+            process: None,
+            port: free_port(),
+            user,
+            dir: server_dir("redis", user),
+        };
+        for _ in 0..5 {
+            if server.try_start_again() {
+                return server;
+            }
+            server.port = free_port();
+        }
+        panic!("Redis does not start; its log:\n{}", server.log());
+    }
+
+    /// Starts it again after a stop, on the same port.
+    pub fn start_again(&mut self) {
+        assert!(
+            self.try_start_again(),
+            "Redis does not start again; its log:\n{}",
+            self.log()
+        );
+    }
+
+    fn try_start_again(&mut self) -> bool {
+        let mut command = command_as(self.user, find_program("redis-server", &[]));
+        command
+            .args(["--bind", "127.0.0.1", "--port", &self.port.to_string()])
+            .args(["--save", "", "--appendonly", "no", "--dir"])
+            .arg(self.dir.path());
+        let mut process = ServerProcess::start(command, &self.log_file(), "KILL");
+        let ready = process.wait_ready(|| self.try_connect().is_ok());
+        self.process = ready.then_some(process);
+        ready
+    }
+
+    /// Stops it.
+    pub fn stop(&mut self) {
+        self.process.take().expect("it runs").stop(Signal::KILL);
+    }
+
+    /// Stops it and starts it again, empty, on the same port.
+    pub fn restart(&mut self) {
+        self.stop();
+        self.start_again();
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// The port, for a [`Proxy`](crate::Proxy) before it.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// A connection of the test's own.
+    pub fn connect(&self) -> Connection {
+        self.try_connect()
+            .unwrap_or_else(|error| panic!("cannot connect: {error}"))
+    }
+
+    fn try_connect(&self) -> redis::RedisResult<Connection> {
+        let mut connection = Client::open(self.url())?.get_connection()?;
+        // Another server that happened to take the port would not have our directory.
+        let (_, dir): (String, String) = redis::cmd("CONFIG")
+            .arg("GET")
+            .arg("dir")
+            .query(&mut connection)?;
+        assert_eq!(
+            fs::canonicalize(dir).ok(),
+            fs::canonicalize(self.dir.path()).ok(),
+            "not our server"
+        );
+        Ok(connection)
+    }
+
+    /// What it wrote to its log.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.dir.path().join("log")
+    }
+}

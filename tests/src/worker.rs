@@ -1,0 +1,225 @@
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command as Program, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde::{Deserialize, Serialize};
+
+use crate::plan::{Command, Event, Run, Setup};
+use crate::{Guardian, Timeline, wait_until};
+
+/// How long a worker may take to answer on a loaded machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A process of its own that calls `worksharing` as it is told.
+#[derive(Debug)]
+pub struct Worker {
+    child: Child,
+    stdin: ChildStdin,
+    told: Arc<Mutex<Told>>,
+}
+
+/// What a worker has told so far.
+#[derive(Debug, Default)]
+struct Told {
+    events: Vec<Event>,
+    logged: Vec<String>,
+}
+
+/// `worksharing::Stats`, for the way between processes.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "they are documented there")]
+pub struct WorkerStats {
+    pub hits: u64,
+    pub computed: u64,
+    pub waited: u64,
+    pub shared: u64,
+    pub stored: u64,
+    pub refused: u64,
+    pub degraded: u64,
+    pub unreadable: u64,
+}
+
+impl Worker {
+    /// Starts the program (`env!("CARGO_BIN_EXE_worker")`) and waits until its runtime is built.
+    pub fn start(program: &str, setup: &Setup) -> Self {
+        let worker = Self::spawn(program, setup);
+        worker.await_ready();
+        worker
+    }
+
+    /// Starts several, all at once.
+    pub fn start_many(count: usize, program: &str, setup: &Setup) -> Vec<Self> {
+        let workers: Vec<_> = (0..count).map(|_| Self::spawn(program, setup)).collect();
+        workers.iter().for_each(Self::await_ready);
+        workers
+    }
+
+    fn spawn(program: &str, setup: &Setup) -> Self {
+        assert!(Path::new(program).is_file(), "{program} is not built");
+        let mut command = Program::new(program);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
+        let mut child = command.spawn().expect("cannot start a worker");
+        Guardian::of_this_process().watch(child.id(), "KILL");
+        let told = Arc::<Mutex<Told>>::default();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (heard, logged) = (Arc::clone(&told), Arc::clone(&told));
+        thread::spawn(move || {
+            stdout.lines().map_while(Result::ok).for_each(|line| {
+                let event =
+                    serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+                heard.lock().unwrap().events.push(event);
+            })
+        });
+        thread::spawn(move || {
+            stderr.lines().map_while(Result::ok).for_each(|line| {
+                eprintln!("{line}");
+                logged.lock().unwrap().logged.push(line);
+            })
+        });
+        let mut worker = Self {
+            stdin: child.stdin.take().unwrap(),
+            child,
+            told,
+        };
+        worker.write(setup);
+        worker
+    }
+
+    fn await_ready(&self) {
+        let trouble = self.answer(0, "ready", |event| match event {
+            Event::Ready(trouble) => Some(trouble.clone()),
+            _ => None,
+        });
+        assert_eq!(trouble, None, "the worker's runtime is not built");
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Starts callers; [`wait`](Self::wait) waits for them.
+    pub fn run(&mut self, run: &Run) {
+        self.write(&Command::Run(run.clone()));
+    }
+
+    /// `WorkSharing::check`: what it complained about.
+    pub fn check(&mut self) -> Option<String> {
+        self.ask(&Command::Check, |event| match event {
+            Event::Checked(trouble) => Some(trouble.clone()),
+            _ => None,
+        })
+    }
+
+    /// `Work::invalidate_blocking`: what it complained about.
+    pub fn invalidate(&mut self, key: &str) -> Option<String> {
+        self.ask(&Command::Invalidate(key.to_owned()), |event| match event {
+            Event::Checked(trouble) => Some(trouble.clone()),
+            _ => None,
+        })
+    }
+
+    /// `Work::peek_blocking`.
+    pub fn peek(&mut self, key: &str) -> Option<String> {
+        self.ask(&Command::Peek(key.to_owned()), |event| match event {
+            Event::Peeked(value) => Some(value.clone()),
+            _ => None,
+        })
+    }
+
+    /// `WorkSharing::stats`.
+    pub fn stats(&mut self) -> WorkerStats {
+        self.ask(&Command::Stats, |event| match event {
+            Event::Stats(stats) => Some(*stats),
+            _ => None,
+        })
+    }
+
+    /// What it told so far.
+    pub fn events(&self) -> Vec<Event> {
+        self.told.lock().unwrap().events.clone()
+    }
+
+    /// What it logged so far, at `WARN` and worse.
+    pub fn warnings(&self) -> Vec<String> {
+        let told = self.told.lock().unwrap();
+        told.logged
+            .iter()
+            .filter(|line| line.contains("WARN") || line.contains("ERROR"))
+            .cloned()
+            .collect()
+    }
+
+    /// Waits until as many callers have called as have been served.
+    pub fn wait(&self, callers: usize) {
+        let what = format!("{callers} callers of process {} are served", self.pid());
+        wait_until(2 * PATIENCE, &what, || {
+            Timeline::of([self]).served() >= callers
+        });
+    }
+
+    /// Ends it as `kill -9` does.
+    pub fn kill9(&mut self) {
+        self.signal(Signal::KILL);
+        self.child.wait().expect("cannot wait");
+    }
+
+    /// Freezes it.
+    pub fn sigstop(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn sigcont(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("cannot signal the worker");
+    }
+
+    fn write(&mut self, line: &impl Serialize) {
+        let line = serde_json::to_string(line).unwrap();
+        writeln!(self.stdin, "{line}").expect("the worker is gone");
+    }
+
+    fn ask<T>(&mut self, command: &Command, pick: impl Fn(&Event) -> Option<T>) -> T {
+        let before = self.told.lock().unwrap().events.len();
+        self.write(command);
+        self.answer(before, &format!("{command:?} is answered"), pick)
+    }
+
+    fn answer<T>(&self, skip: usize, what: &str, pick: impl Fn(&Event) -> Option<T>) -> T {
+        let mut answer = None;
+        wait_until(PATIENCE, what, || {
+            answer = self
+                .told
+                .lock()
+                .unwrap()
+                .events
+                .iter()
+                .skip(skip)
+                .find_map(&pick);
+            answer.is_some()
+        });
+        answer.unwrap()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        Guardian::of_this_process().forget(self.child.id(), "KILL");
+    }
+}
