@@ -1,0 +1,316 @@
+//! A walk over a value before it is encoded: what bincode could not carry, and what [`decode`] would
+//! refuse. It writes nothing, and ends as soon as the value is known to be too large.
+//!
+//! [`decode`]: super::decode
+
+use std::cell::Cell;
+use std::fmt::{self, Write};
+
+use serde::Serialize;
+use serde::ser::{self, Serializer};
+
+use super::{MAX_DEPTH, Unencodable};
+
+/// What a walk found.
+pub(super) struct Found {
+    /// A field was left out, or a sequence did not say its length: bincode cannot carry the value.
+    pub(super) needs_names: bool,
+    /// A `Some` holds what MessagePack writes as nil.
+    pub(super) nested_none: bool,
+    /// Of sequences and maps.
+    pub(super) elements: usize,
+}
+
+pub(super) fn walk<T: Serialize + ?Sized>(value: &T, limit: usize) -> Result<Found, Unencodable> {
+    let notes = Notes {
+        left: Cell::new(limit),
+        limit,
+        ..Notes::default()
+    };
+    value.serialize(Walk {
+        notes: &notes,
+        depth: 0,
+        in_some: false,
+    })?;
+    Ok(Found {
+        needs_names: notes.needs_names.get(),
+        nested_none: notes.nested_none.get(),
+        elements: notes.elements.get(),
+    })
+}
+
+#[derive(Default)]
+struct Notes {
+    needs_names: Cell<bool>,
+    nested_none: Cell<bool>,
+    elements: Cell<usize>,
+    /// Of the limit: any encoding takes at least the bytes of strings and one for each number.
+    left: Cell<usize>,
+    limit: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Walk<'n> {
+    notes: &'n Notes,
+    depth: u32,
+    in_some: bool,
+}
+
+type Checked = Result<(), Unencodable>;
+
+impl Walk<'_> {
+    fn claim(self, bytes: usize) -> Checked {
+        let Notes { left, limit, .. } = self.notes;
+        left.set(
+            left.get()
+                .checked_sub(bytes)
+                .ok_or(Unencodable::TooLarge { limit: *limit })?,
+        );
+        Ok(())
+    }
+
+    fn inside<T: Serialize + ?Sized>(self, value: &T, in_some: bool) -> Checked {
+        let depth = self.depth + 1;
+        if depth > MAX_DEPTH {
+            return Err(Unencodable::TooDeep);
+        }
+        value.serialize(Self {
+            depth,
+            in_some,
+            ..self
+        })
+    }
+
+    fn element<T: Serialize + ?Sized>(self, value: &T) -> Checked {
+        self.notes
+            .elements
+            .set(self.notes.elements.get().saturating_add(1));
+        self.inside(value, false)
+    }
+
+    fn nil(self) -> Checked {
+        if self.in_some {
+            self.notes.nested_none.set(true);
+        }
+        Ok(())
+    }
+
+    fn length(self, length: Option<usize>) -> Result<Self, Unencodable> {
+        if length.is_none() {
+            self.notes.needs_names.set(true);
+        }
+        Ok(self)
+    }
+}
+
+/// Counts what is written to it.
+struct Counter<'n>(Walk<'n>, Checked);
+
+impl Write for Counter<'_> {
+    fn write_str(&mut self, s: &str) -> fmt::Result {
+        self.1 = self.0.claim(s.len());
+        if self.1.is_ok() {
+            Ok(())
+        } else {
+            Err(fmt::Error)
+        }
+    }
+}
+
+macro_rules! numbers {
+    ($($method:ident($number:ty);)*) => {
+        $(fn $method(self, _: $number) -> Checked {
+            self.claim(1)
+        })*
+    };
+}
+
+macro_rules! goes_on {
+    ($($method:ident($($argument:ty),*);)*) => {
+        $(fn $method(self, $(_: $argument),*) -> Result<Self, Unencodable> {
+            Ok(self)
+        })*
+    };
+}
+
+impl Serializer for Walk<'_> {
+    type Ok = ();
+    type Error = Unencodable;
+    type SerializeSeq = Self;
+    type SerializeTuple = Self;
+    type SerializeTupleStruct = Self;
+    type SerializeTupleVariant = Self;
+    type SerializeMap = Self;
+    type SerializeStruct = Self;
+    type SerializeStructVariant = Self;
+
+    numbers! {
+        serialize_bool(bool);
+        serialize_i8(i8);
+        serialize_i16(i16);
+        serialize_i32(i32);
+        serialize_i64(i64);
+        serialize_i128(i128);
+        serialize_u8(u8);
+        serialize_u16(u16);
+        serialize_u32(u32);
+        serialize_u64(u64);
+        serialize_u128(u128);
+        serialize_f32(f32);
+        serialize_f64(f64);
+        serialize_char(char);
+    }
+
+    goes_on! {
+        serialize_tuple(usize);
+        serialize_tuple_struct(&'static str, usize);
+        serialize_tuple_variant(&'static str, u32, &'static str, usize);
+        serialize_struct(&'static str, usize);
+        serialize_struct_variant(&'static str, u32, &'static str, usize);
+    }
+
+    fn serialize_str(self, string: &str) -> Checked {
+        self.claim(string.len())
+    }
+
+    fn serialize_bytes(self, bytes: &[u8]) -> Checked {
+        self.claim(bytes.len())
+    }
+
+    fn collect_str<T: fmt::Display + ?Sized>(self, value: &T) -> Checked {
+        let mut counter = Counter(self, Ok(()));
+        let written = write!(counter, "{value}");
+        counter.1?;
+        written.map_err(|_| Unencodable::Refused("its Display failed".to_owned()))
+    }
+
+    fn serialize_none(self) -> Checked {
+        self.nil()
+    }
+
+    fn serialize_unit(self) -> Checked {
+        self.nil()
+    }
+
+    fn serialize_unit_struct(self, _name: &'static str) -> Checked {
+        Ok(())
+    }
+
+    fn serialize_unit_variant(self, _: &'static str, _: u32, _: &'static str) -> Checked {
+        Ok(())
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Checked {
+        self.inside(value, true)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Checked {
+        // Both codecs write only what is in it, so a `Some` around it is a `Some` of that.
+        self.inside(value, self.in_some)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        value: &T,
+    ) -> Checked {
+        self.inside(value, false)
+    }
+
+    fn serialize_seq(self, length: Option<usize>) -> Result<Self, Unencodable> {
+        self.length(length)
+    }
+
+    fn serialize_map(self, length: Option<usize>) -> Result<Self, Unencodable> {
+        self.length(length)
+    }
+
+    fn is_human_readable(&self) -> bool {
+        false
+    }
+}
+
+macro_rules! parts {
+    ($($compound:ident $method:ident $inside:ident;)*) => {
+        $(impl ser::$compound for Walk<'_> {
+            type Ok = ();
+            type Error = Unencodable;
+
+            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Checked {
+                self.$inside(value)
+            }
+
+            fn end(self) -> Checked {
+                Ok(())
+            }
+        })*
+    };
+}
+
+macro_rules! fields {
+    ($($compound:ident)*) => {
+        $(impl ser::$compound for Walk<'_> {
+            type Ok = ();
+            type Error = Unencodable;
+
+            fn serialize_field<T: Serialize + ?Sized>(&mut self, _: &'static str, value: &T) -> Checked {
+                self.inside(value, false)
+            }
+
+            fn skip_field(&mut self, _: &'static str) -> Checked {
+                self.notes.needs_names.set(true);
+                Ok(())
+            }
+
+            fn end(self) -> Checked {
+                Ok(())
+            }
+        })*
+    };
+}
+
+impl Walk<'_> {
+    fn part<T: Serialize + ?Sized>(self, value: &T) -> Checked {
+        self.inside(value, false)
+    }
+}
+
+parts! {
+    SerializeSeq serialize_element element;
+    SerializeTuple serialize_element part;
+    SerializeTupleStruct serialize_field part;
+    SerializeTupleVariant serialize_field part;
+}
+
+fields! { SerializeStruct SerializeStructVariant }
+
+impl ser::SerializeMap for Walk<'_> {
+    type Ok = ();
+    type Error = Unencodable;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Checked {
+        self.element(key)
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Checked {
+        self.inside(value, false)
+    }
+
+    fn end(self) -> Checked {
+        Ok(())
+    }
+}
+
+impl std::error::Error for Unencodable {}
+
+impl ser::Error for Unencodable {
+    fn custom<M: fmt::Display>(message: M) -> Self {
+        Self::Refused(message.to_string())
+    }
+}

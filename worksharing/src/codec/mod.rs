@@ -1,0 +1,229 @@
+//! The payload of an entry: a value as bytes, and back.
+//!
+//! Bincode is compact and fast, but positional: it needs reader and writer to agree on every field.
+//! Serde types may break that (`flatten`, `untagged`, `tag`, `skip_serializing_if`,
+//! `serde_json::Value`); those go by MessagePack with named fields. MessagePack in turn cannot tell
+//! `Some(None)` from `None`, so it is used only where bincode cannot be, and such a value is refused
+//! there rather than read back as another.
+//!
+//! Both ends count: what [`decode`] would refuse as hostile, [`encode`] refuses to write.
+
+mod check;
+mod guard;
+mod shape;
+
+use std::fmt;
+use std::io;
+
+use bincode::enc::write::Writer;
+use bincode::error::EncodeError;
+use serde::Serialize;
+use serde::de::{Deserialize, DeserializeOwned};
+
+use guard::Guard;
+pub(crate) use shape::{Shape, shape};
+
+/// How deep a value may be nested: a hostile payload must not overflow the reader's stack.
+const MAX_DEPTH: u32 = 200;
+/// How many elements of sequences and maps there may be beyond one for each byte of the payload.
+/// Elements such as `()` take no bytes, so their number needs a bound of its own.
+const FREE_ELEMENTS: usize = 1 << 16;
+
+/// How a payload is written. The numbers are frozen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Codec {
+    Bincode = 1,
+    MessagePack = 2,
+}
+
+impl Codec {
+    pub(crate) fn from_byte(byte: u8) -> Option<Self> {
+        [Self::Bincode, Self::MessagePack]
+            .into_iter()
+            .find(|&codec| codec as u8 == byte)
+    }
+}
+
+/// Why a value cannot be stored. It is returned to its caller all the same.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Unencodable {
+    TooLarge {
+        limit: usize,
+    },
+    TooDeep,
+    /// Sequences of elements that take no bytes, far longer than the payload.
+    TooManyElements,
+    /// A `Some(None)` or `Some(())` in a type that only MessagePack can carry.
+    NestedNone,
+    /// The type's own `Serialize` or the codec refused.
+    Refused(String),
+}
+
+/// Why a payload gives no value. To the caller it is a miss.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Undecodable {
+    TooLarge {
+        found: usize,
+        limit: usize,
+    },
+    /// Bytes are left after the value.
+    Overlong {
+        left: usize,
+    },
+    /// The type's own `Deserialize`, the codec or the bounds on depth and length refused.
+    Refused(String),
+}
+
+/// A value's bytes, at most `limit` of them. `self_describing` says that its type needs MessagePack;
+/// some values need it whatever their type.
+pub(crate) fn encode<T: Serialize + ?Sized>(
+    value: &T,
+    self_describing: bool,
+    limit: usize,
+) -> Result<(Codec, Vec<u8>), Unencodable> {
+    let found = check::walk(value, limit)?;
+    let self_describing = self_describing || found.needs_names;
+    if self_describing && found.nested_none {
+        return Err(Unencodable::NestedNone);
+    }
+    let mut sink = Sink {
+        bytes: Vec::new(),
+        limit,
+        full: false,
+    };
+    let (codec, written) = if self_describing {
+        (Codec::MessagePack, write_messagepack(value, &mut sink))
+    } else {
+        (Codec::Bincode, write_bincode(value, &mut sink))
+    };
+    if sink.full {
+        return Err(Unencodable::TooLarge { limit });
+    }
+    written.map_err(Unencodable::Refused)?;
+    if found.elements > element_budget(sink.bytes.len()) {
+        return Err(Unencodable::TooManyElements);
+    }
+    Ok((codec, sink.bytes))
+}
+
+/// The value of a payload, whatever its bytes are: all of them must be used, and memory and depth are
+/// bounded by their number.
+pub(crate) fn decode<T: DeserializeOwned>(
+    codec: Codec,
+    payload: &[u8],
+    limit: usize,
+) -> Result<T, Undecodable> {
+    let found = payload.len();
+    if found > limit {
+        return Err(Undecodable::TooLarge { found, limit });
+    }
+    let guard = Guard::new(MAX_DEPTH, element_budget(found));
+    let (value, left) = match codec {
+        Codec::Bincode => {
+            let seed = guard.seed::<T>();
+            bincode::serde::seed_decode_from_slice(seed, payload, bincode::config::standard())
+                .map(|(value, read)| (value, found - read))
+                .map_err(|error| Undecodable::Refused(error.to_string()))
+        }
+        Codec::MessagePack => {
+            let mut deserializer = rmp_serde::Deserializer::new(payload);
+            T::deserialize(guard.over(&mut deserializer))
+                .map(|value| (value, deserializer.get_ref().len()))
+                .map_err(|error| Undecodable::Refused(error.to_string()))
+        }
+    }?;
+    if left > 0 {
+        Err(Undecodable::Overlong { left })
+    } else {
+        Ok(value)
+    }
+}
+
+fn element_budget(payload: usize) -> usize {
+    payload.saturating_add(FREE_ELEMENTS)
+}
+
+fn write_bincode<T: Serialize + ?Sized>(value: &T, sink: &mut Sink) -> Result<(), String> {
+    bincode::serde::encode_into_writer(value, sink, bincode::config::standard())
+        .map_err(|error| error.to_string())
+}
+
+fn write_messagepack<T: Serialize + ?Sized>(value: &T, sink: &mut Sink) -> Result<(), String> {
+    let mut serializer = rmp_serde::Serializer::new(sink).with_struct_map();
+    value
+        .serialize(&mut serializer)
+        .map_err(|error| error.to_string())
+}
+
+/// Where both codecs write: a vector that refuses to pass its limit, and remembers that it did.
+struct Sink {
+    bytes: Vec<u8>,
+    limit: usize,
+    full: bool,
+}
+
+impl Sink {
+    fn push(&mut self, bytes: &[u8]) -> bool {
+        self.full |= bytes.len() > self.limit - self.bytes.len();
+        if !self.full {
+            self.bytes.extend_from_slice(bytes);
+        }
+        !self.full
+    }
+}
+
+impl Writer for Sink {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        if self.push(bytes) {
+            Ok(())
+        } else {
+            Err(EncodeError::UnexpectedEnd)
+        }
+    }
+}
+
+impl io::Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.push(bytes) {
+            Ok(bytes.len())
+        } else {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl fmt::Display for Unencodable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge { limit } => write!(f, "it is larger than the limit of {limit} bytes"),
+            Self::TooDeep => write!(f, "it is nested deeper than {MAX_DEPTH} levels"),
+            Self::TooManyElements => {
+                f.write_str("it has a sequence of elements without content that is too long")
+            }
+            Self::NestedNone => f.write_str(
+                "its type needs a self-describing format (flatten, untagged, tag, skip_serializing_if or \
+                 serde_json::Value), in which `Some(None)` and `None` are the same",
+            ),
+            Self::Refused(message) => write!(f, "it cannot be serialized: {message}"),
+        }
+    }
+}
+
+impl fmt::Display for Undecodable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge { found, limit } => {
+                write!(f, "a payload of {found} bytes; the limit is {limit}")
+            }
+            Self::Overlong { left } => write!(f, "a payload with {left} bytes after its value"),
+            Self::Refused(message) => write!(f, "a payload that cannot be deserialized: {message}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
