@@ -1,7 +1,7 @@
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 
 /// Reads what to end and what to remove, line by line; does so when its standard input ends.
@@ -25,7 +25,7 @@ done
 /// A shell that outlives this process, holds the end of a pipe, and so notices however this process
 /// ends, `kill -9` included. Then it ends the servers and workers that are still there.
 #[derive(Debug)]
-pub struct Guardian(Mutex<ChildStdin>);
+pub struct Guardian(Mutex<Child>);
 
 impl Guardian {
     /// The guardian of this process.
@@ -42,8 +42,9 @@ impl Guardian {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         // A process group of its own: a runner that kills the test's whole group must not kill it too.
-        let mut child = shell.process_group(0).spawn().expect("cannot start sh");
-        Self(Mutex::new(child.stdin.take().expect("stdin is piped")))
+        Self(Mutex::new(
+            shell.process_group(0).spawn().expect("cannot start sh"),
+        ))
     }
 
     /// Sends `signal` (a name such as `KILL`) to the process when this process ends.
@@ -63,6 +64,7 @@ impl Guardian {
 
     fn tell(&self, line: &str) {
         let mut shell = self.0.lock().unwrap();
-        writeln!(shell, "{line}").expect("the guardian is gone");
+        let pipe = shell.stdin.as_mut().expect("it is piped");
+        writeln!(pipe, "{line}").expect("the guardian is gone");
     }
 }

@@ -7,13 +7,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub(crate) fn free_port() -> u16 {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     // Processes of one run begin far from each other; a prime step keeps them apart.
-    let mut at = process::id().wrapping_mul(7919) + COUNT.fetch_add(1, Ordering::Relaxed) * 13;
-    for _ in 0..20_000 {
-        let port = 11_000 + u16::try_from(at % 20_000).expect("below 20,000");
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-        at += 1;
-    }
-    panic!("no free port between 11000 and 31000");
+    let start =
+        process::id().wrapping_mul(7919) % 20_000 + COUNT.fetch_add(1, Ordering::Relaxed) * 13;
+    let mut ports = (start..start + 20_000).map(|at| 11_000 + (at % 20_000) as u16);
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    ports
+        .into_iter()
+        .find(free)
+        .expect("no free port between 11000 and 31000")
 }
