@@ -1,0 +1,293 @@
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU8;
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Deserializer};
+
+use super::*;
+
+fn of<T: DeserializeOwned>() -> u64 {
+    let traced = fingerprint::<T>(0);
+    assert_eq!(trace::<T>(), traced, "the second trace differs");
+    assert!(!traced.self_describing, "{}", type_name::<T>());
+    traced.hash
+}
+
+fn text<T: DeserializeOwned>() -> String {
+    let tracer = Tracer::default();
+    tracer.explore(&mut || T::deserialize(Trace::root(&tracer)).map(drop));
+    eprintln!("{} steps for {}", tracer.0.borrow().steps, type_name::<T>());
+    tracer.describe(type_name::<T>())
+}
+
+/// Types of the same name, as one program would see them in two deployed versions.
+macro_rules! versions {
+    ($($version:ident { $($item:item)* })*) => {
+        $(#[allow(dead_code)] mod $version {
+            use super::super::*;
+            $($item)*
+        })*
+    };
+}
+
+macro_rules! all_different {
+    ($($type:ty),* $(,)?) => {
+        let hashes = [$((std::any::type_name::<$type>(), crate::fingerprint::tests::of::<$type>())),*];
+        for (i, (one, hash)) in hashes.iter().enumerate() {
+            for (other, other_hash) in &hashes[..i] {
+                assert_ne!(hash, other_hash, "{one} and {other}");
+            }
+        }
+    };
+}
+
+mod structs {
+    versions! {
+        base { #[derive(Deserialize)] pub struct Report { year: u32, region: String } }
+        same { #[derive(Deserialize)] pub struct Report { year: u32, region: String } }
+        added { #[derive(Deserialize)] pub struct Report { year: u32, region: String, total: u8 } }
+        removed { #[derive(Deserialize)] pub struct Report { year: u32 } }
+        renamed { #[derive(Deserialize)] pub struct Report { year: u32, place: String } }
+        reordered { #[derive(Deserialize)] pub struct Report { region: String, year: u32 } }
+        retyped { #[derive(Deserialize)] pub struct Report { year: u64, region: String } }
+        optional { #[derive(Deserialize)] pub struct Report { year: u32, region: Option<String> } }
+        listed { #[derive(Deserialize)] pub struct Report { year: u32, region: Vec<String> } }
+        bytes { #[derive(Deserialize)] pub struct Report { year: u32, region: Vec<u8> } }
+        tuple { #[derive(Deserialize)] pub struct Report(u32, String); }
+    }
+
+    #[test]
+    fn a_changed_struct_is_another() {
+        all_different!(
+            base::Report,
+            added::Report,
+            removed::Report,
+            renamed::Report,
+            reordered::Report,
+            retyped::Report,
+            optional::Report,
+            listed::Report,
+            bytes::Report,
+            tuple::Report,
+        );
+        assert_eq!(super::of::<base::Report>(), super::of::<same::Report>());
+    }
+}
+
+mod enums {
+    versions! {
+        base { #[derive(Deserialize)] pub enum Choice { A, B(u8), C { x: u8, y: Inner } }
+               #[derive(Deserialize)] pub enum Inner { P, Q(u16) } }
+        same { #[derive(Deserialize)] pub enum Choice { A, B(u8), C { x: u8, y: Inner } }
+               #[derive(Deserialize)] pub enum Inner { P, Q(u16) } }
+        added { #[derive(Deserialize)] pub enum Choice { A, B(u8), C { x: u8, y: Inner }, D }
+                #[derive(Deserialize)] pub enum Inner { P, Q(u16) } }
+        removed { #[derive(Deserialize)] pub enum Choice { A, B(u8) } }
+        reordered { #[derive(Deserialize)] pub enum Choice { B(u8), A, C { x: u8, y: Inner } }
+                    #[derive(Deserialize)] pub enum Inner { P, Q(u16) } }
+        retyped { #[derive(Deserialize)] pub enum Choice { A, B(u16), C { x: u8, y: Inner } }
+                  #[derive(Deserialize)] pub enum Inner { P, Q(u16) } }
+        field { #[derive(Deserialize)] pub enum Choice { A, B(u8), C { x: u8, z: Inner } }
+                #[derive(Deserialize)] pub enum Inner { P, Q(u16) } }
+        inner { #[derive(Deserialize)] pub enum Choice { A, B(u8), C { x: u8, y: Inner } }
+                #[derive(Deserialize)] pub enum Inner { P, Q(u32) } }
+        form { #[derive(Deserialize)] pub enum Choice { A, B(u8, u8), C { x: u8, y: Inner } }
+               #[derive(Deserialize)] pub enum Inner { P, Q(u16) } }
+    }
+
+    #[test]
+    fn a_changed_enum_is_another() {
+        all_different!(
+            base::Choice,
+            added::Choice,
+            removed::Choice,
+            reordered::Choice,
+            retyped::Choice,
+            field::Choice,
+            inner::Choice,
+            form::Choice,
+        );
+        assert_eq!(super::of::<base::Choice>(), super::of::<same::Choice>());
+    }
+}
+
+/// Accepts nothing that could be guessed.
+#[allow(dead_code)]
+pub struct Picky;
+
+impl<'de> Deserialize<'de> for Picky {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == "xyzzy" {
+            Ok(Self)
+        } else {
+            Err(serde::de::Error::custom("not the word"))
+        }
+    }
+}
+
+/// Accepts a date only.
+#[allow(dead_code)]
+pub struct Date(String);
+
+impl<'de> Deserialize<'de> for Date {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let parts = text
+            .split('-')
+            .filter(|part| part.parse::<u16>().is_ok())
+            .count();
+        if parts == 3 {
+            Ok(Self(text))
+        } else {
+            Err(serde::de::Error::custom("no date"))
+        }
+    }
+}
+
+mod after_picky {
+    versions! {
+        base { #[derive(Deserialize)] pub struct Outer { picky: Picky, day: Date, inner: Inner, last: u8 }
+               #[derive(Deserialize)] pub struct Inner { port: NonZeroU8, picky: Picky, kind: Kind }
+               #[derive(Deserialize)] pub enum Kind { A(Picky), B { picky: Picky, x: u8 }, C } }
+        same { #[derive(Deserialize)] pub struct Outer { picky: Picky, day: Date, inner: Inner, last: u8 }
+               #[derive(Deserialize)] pub struct Inner { port: NonZeroU8, picky: Picky, kind: Kind }
+               #[derive(Deserialize)] pub enum Kind { A(Picky), B { picky: Picky, x: u8 }, C } }
+        later { #[derive(Deserialize)] pub struct Outer { picky: Picky, day: Date, inner: Inner, last: u16 }
+               #[derive(Deserialize)] pub struct Inner { port: NonZeroU8, picky: Picky, kind: Kind }
+               #[derive(Deserialize)] pub enum Kind { A(Picky), B { picky: Picky, x: u8 }, C } }
+        nested { #[derive(Deserialize)] pub struct Outer { picky: Picky, day: Date, inner: Inner, last: u8 }
+               #[derive(Deserialize)] pub struct Inner { port: NonZeroU8, picky: Picky, kind: Kind }
+               #[derive(Deserialize)] pub enum Kind { A(Picky), B { picky: Picky, x: u16 }, C } }
+    }
+
+    #[test]
+    fn what_comes_after_a_picky_field_counts() {
+        // What is opaque goes by its path, which differs here in the module.
+        let base = super::text::<base::Outer>().replace("::base::", "::");
+        assert_eq!(base, super::text::<same::Outer>().replace("::same::", "::"));
+        assert_ne!(
+            base,
+            super::text::<later::Outer>().replace("::later::", "::")
+        );
+        assert_ne!(
+            base,
+            super::text::<nested::Outer>().replace("::nested::", "::")
+        );
+    }
+}
+
+mod recursive {
+    versions! {
+        base { #[derive(Deserialize)] pub struct Tree { children: Vec<Tree>, next: Option<Box<Tree>>, other: Node }
+               #[derive(Deserialize)] pub enum Node { Two(Box<Node>, Box<Node>), Back(Box<Tree>), Leaf(u8) } }
+        same { #[derive(Deserialize)] pub struct Tree { children: Vec<Tree>, next: Option<Box<Tree>>, other: Node }
+               #[derive(Deserialize)] pub enum Node { Two(Box<Node>, Box<Node>), Back(Box<Tree>), Leaf(u8) } }
+        leaf { #[derive(Deserialize)] pub struct Tree { children: Vec<Tree>, next: Option<Box<Tree>>, other: Node }
+               #[derive(Deserialize)] pub enum Node { Two(Box<Node>, Box<Node>), Back(Box<Tree>), Leaf(u16) } }
+    }
+
+    #[test]
+    fn recursion_ends() {
+        assert_eq!(super::of::<base::Tree>(), super::of::<same::Tree>());
+        assert_ne!(super::of::<base::Tree>(), super::of::<leaf::Tree>());
+    }
+}
+
+#[derive(Deserialize)]
+#[allow(dead_code)]
+struct Endless(Box<Endless>);
+
+#[allow(dead_code)]
+struct Panics;
+
+impl<'de> Deserialize<'de> for Panics {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        assert_eq!(text.len(), 1000);
+        Ok(Self)
+    }
+}
+
+#[test]
+fn odd_types_still_have_one() {
+    all_different!(Endless, Picky, Panics);
+}
+
+#[test]
+fn common_types_differ() {
+    all_different!(
+        (), bool, u8, u16, u32, u64, u128, i8, i16, i32, i64, i128, f32, f64, char, String,
+        Option<u8>, Option<u16>, Option<Option<u8>>, Vec<u8>, Vec<Vec<u8>>, [u8; 3], [u8; 4], (u8, u16),
+        HashMap<u8, u16>, BTreeMap<u16, u8>, Result<u8, u16>, Result<u16, u8>, Duration, SystemTime,
+        IpAddr, SocketAddr, HashSet<(u8, IpAddr)>, std::ops::Range<u8>, std::ops::Bound<u8>,
+    );
+}
+
+#[test]
+fn the_version_is_part_of_it() {
+    let hashes: HashSet<u64> = (0..100)
+        .map(|version| fingerprint::<u8>(version).hash)
+        .collect();
+    assert_eq!(hashes.len(), 100);
+}
+
+#[test]
+fn types_that_need_names_are_told() {
+    #[derive(Deserialize)]
+    #[allow(dead_code)]
+    struct Flat {
+        a: u8,
+        #[serde(flatten)]
+        rest: HashMap<String, u8>,
+    }
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    #[allow(dead_code)]
+    enum Untagged {
+        A(u8),
+        B(String),
+    }
+    #[derive(Deserialize)]
+    #[serde(tag = "t")]
+    #[allow(dead_code)]
+    enum Tagged {
+        A { x: u8 },
+        B,
+    }
+    #[derive(Deserialize)]
+    #[allow(dead_code)]
+    struct Deep {
+        a: Vec<Option<(u8, Tagged)>>,
+    }
+    assert!(fingerprint::<Flat>(0).self_describing);
+    assert!(fingerprint::<Untagged>(0).self_describing);
+    assert!(fingerprint::<Tagged>(0).self_describing);
+    assert!(fingerprint::<Deep>(0).self_describing);
+    assert!(fingerprint::<serde_json::Value>(0).self_describing);
+    assert!(!fingerprint::<Vec<String>>(0).self_describing);
+}
+
+#[test]
+fn a_wide_type_is_traced_quickly() {
+    /// Twice what is below it, 15 levels deep, with an enum and a picky leaf at the bottom.
+    #[derive(Deserialize)]
+    #[allow(dead_code)]
+    struct Twice<T> {
+        left: T,
+        right: T,
+    }
+    #[derive(Deserialize)]
+    #[allow(dead_code)]
+    enum Bottom {
+        A(Date),
+        B(IpAddr),
+        C { x: Vec<SocketAddr> },
+    }
+    type Deep = Twice<Twice<Twice<Twice<Twice<Twice<Twice<Twice<Twice<Twice<Bottom>>>>>>>>>>;
+    let start = std::time::Instant::now();
+    let text = text::<Deep>();
+    assert!(text.contains("SocketAddr"), "{text}");
+    eprintln!("{:?}", start.elapsed());
+}
