@@ -1,0 +1,200 @@
+//! Session locks and interest locks: one key, a few processes, each with one session.
+//!
+//! ```text
+//!  caller   Get ─ Try ─┬───────────────────────── held ─ GetHeld ─ Compute ─ Put ─ served
+//!            │         │busy                       ▲        │value                   │
+//!            │value    └─ Mark ─ TryAgain ─────────┤        └──────────── served     │ queued
+//!            ▼              ▲       │busy          │                        │ queued │
+//!          served           │    GetAgain ─ Asleep │ woken: Get, TryAgain   ▼        ▼
+//!                        mark failed                         release   Unlock ─ Check ─ Notify
+//! ```
+//! The caller does not wait for its release: the two go on side by side, and the next call of the same
+//! process may already be under way. What a process looks like from outside:
+//! - *lock*: who holds the exclusive lock of the key, and how often (session locks are re-entrant);
+//! - *marked*: holds the interest key in shared mode;
+//! - *checking*: holds the interest key in exclusive mode, for the length of the statement
+//!   `CASE WHEN pg_try_advisory_xact_lock(interest) …`. In that time the shared try of others fails.
+
+mod locks;
+mod setting;
+mod steps;
+
+use stateright::{Model, Property};
+
+pub use setting::{Faults, Mistake, Protocol};
+
+/// What the store holds. Numbers are given out in order, so the higher one is newer; they serve as the
+/// entry id too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Entry {
+    number: u8,
+    is_value: bool,
+}
+
+/// Where a caller is: what it does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum At {
+    Get,
+    Try,
+    Mark,
+    TryAgain,
+    GetAgain,
+    Asleep,
+    GetHeld,
+    Compute,
+    Put,
+    Done,
+    Dead,
+}
+
+/// Where the release of a key is: what its session does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Release {
+    Idle,
+    Unlock,
+    Check,
+    /// The end of the check's statement: the interest key is let go, and `true` notifies.
+    Notify(bool),
+}
+
+/// One process: its caller, its session, its queued release.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Process {
+    at: At,
+    calls_left: u8,
+    /// The entry seen under the lock: what the put is fenced by.
+    seen: Option<u8>,
+    /// The number of the computation under way.
+    number: u8,
+    /// How often the session was lost, and how often it had been when the key was granted.
+    session: u8,
+    granted_in: u8,
+    release: Release,
+    releases_session: u8,
+    marked: bool,
+    checking: bool,
+    listening: bool,
+    woken: bool,
+}
+
+/// The key, its entry, and everybody.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct State {
+    store: Option<Entry>,
+    /// Who holds the key, and how often.
+    lock: Option<(usize, u8)>,
+    processes: Vec<Process>,
+    /// The last number given out.
+    numbered: u8,
+    executions: u8,
+    /// A put went over an entry that was newer.
+    overwrote_newer: bool,
+    faults: Faults,
+}
+
+/// What may happen next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// The caller of a process takes its next step.
+    Step(usize),
+    /// The computation of a process fails.
+    Fail(usize),
+    /// The release of a process takes its next step.
+    Release(usize),
+    /// A sleeper looks up without having been woken.
+    Poll(usize),
+    /// The listening connection comes back.
+    Relisten(usize),
+    /// A process dies.
+    Crash(usize),
+    /// A session is lost.
+    LoseSession(usize),
+    /// A listening connection is lost.
+    LoseListener(usize),
+    /// Somebody calls `invalidate`.
+    Invalidate,
+    /// The store loses its entry.
+    Evict,
+}
+
+impl Action {
+    /// Whether nobody may count on it to happen.
+    pub fn is_fault(&self) -> bool {
+        !matches!(
+            self,
+            Self::Step(_) | Self::Release(_) | Self::Poll(_) | Self::Relisten(_)
+        )
+    }
+}
+
+impl State {
+    /// Whether all callers have been served (or are dead) and nothing is left to release.
+    pub fn is_over(&self) -> bool {
+        self.processes.iter().all(Process::is_over) && self.lock.is_none()
+    }
+
+    /// Two processes that both rightly believe to hold the key: their sessions live.
+    fn has_two_leaders(&self) -> bool {
+        self.processes
+            .iter()
+            .filter(|p| p.leads() && p.granted_in == p.session)
+            .count()
+            > 1
+    }
+
+    /// Everybody is served or asleep, nothing is under way, and somebody sleeps: for ever.
+    fn has_lost_wakeup(&self) -> bool {
+        let quiet = self
+            .processes
+            .iter()
+            .all(|p| p.is_over() || p.is_left_alone());
+        quiet && self.processes.iter().any(Process::is_left_alone)
+    }
+}
+
+impl Process {
+    fn leads(&self) -> bool {
+        matches!(self.at, At::GetHeld | At::Compute | At::Put)
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self.at, At::Done | At::Dead) && self.release == Release::Idle
+    }
+
+    fn is_left_alone(&self) -> bool {
+        self.at == At::Asleep && !self.woken && self.listening && self.release == Release::Idle
+    }
+}
+
+impl Model for Protocol {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        vec![steps::beginning(self)]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        steps::enabled(self, state, actions);
+    }
+
+    fn next_state(&self, state: &State, action: Action) -> Option<State> {
+        let mut next = state.clone();
+        steps::apply(self, &mut next, action);
+        Some(next)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![
+            Property::always("one leader", |_, state: &State| !state.has_two_leaders()),
+            Property::always("no lost wake-up", |_, state: &State| {
+                !state.has_lost_wakeup()
+            }),
+            Property::always("newer stays", |_, state: &State| !state.overwrote_newer),
+            Property::always("one execution", |_, state: &State| state.executions <= 1),
+            Property::sometimes("somebody sleeps", |_, state: &State| {
+                state.processes.iter().any(|p| p.at == At::Asleep)
+            }),
+        ]
+    }
+}

@@ -1,0 +1,60 @@
+//! What is explored: how many processes, what may go wrong, what is built wrongly.
+
+/// How many of each fault may still happen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Faults {
+    /// A process dies: its session's locks vanish, and nobody is notified.
+    pub crashes: u8,
+    /// A session is lost and comes back at once; the body goes on.
+    pub lost_sessions: u8,
+    /// The connection that listens is lost; what is notified meanwhile is never heard.
+    pub lost_listeners: u8,
+    /// A computation fails: nothing is stored.
+    pub failures: u8,
+    /// `invalidate` lays a tombstone.
+    pub invalidations: u8,
+    /// The store loses its entry.
+    pub evictions: u8,
+}
+
+/// One deviation from the protocol. Each must make a property fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mistake {
+    /// The statement that looks for interest and notifies goes first, and the key is unlocked after.
+    CheckBeforeUnlock,
+    /// A waiter that has marked its interest sleeps at once.
+    NoLookAfterMark,
+    /// A waiter that has marked its interest gets again, but does not try again.
+    NoTryAfterMark,
+    /// A shared try that was refused counts as a mark.
+    RefusedMarkCounts,
+    /// A notification that comes before the waiter sleeps is dropped.
+    WakeBeforeSleepDropped,
+    /// A release wakes one waiter only.
+    WakesOne,
+    /// After the listening connection was lost, the waiters are left asleep.
+    SilentRelisten,
+    /// The put stores, whatever stands there.
+    UnfencedPut,
+    /// The leader computes without having looked again under the lock.
+    NoGetUnderLock,
+    /// A release is sent in whatever session there is, not only in the one that granted the lock.
+    ReleaseInAnySession,
+    /// A waiter that finds the key busy computes nevertheless.
+    ComputesWhenBusy,
+}
+
+/// The protocol with its bounds.
+#[derive(Clone, Copy, Debug)]
+pub struct Protocol {
+    /// How many processes there are.
+    pub processes: usize,
+    /// How many calls each of them makes, one after the other.
+    pub calls: u8,
+    /// Whether sleepers look up from time to time, un-notified.
+    pub poll: bool,
+    /// What may go wrong.
+    pub faults: Faults,
+    /// What is built wrongly.
+    pub mistake: Option<Mistake>,
+}
