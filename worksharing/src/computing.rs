@@ -1,0 +1,50 @@
+//! Which keys are being computed by whoever runs on this thread right now.
+//!
+//! A body that asks for its own key would wait for itself. So every poll of a body is framed by its key:
+//! what is on the stack is what the running code is inside of, on any async runtime or none.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::pin::pin;
+
+/// A runtime's number, and a key's digest.
+pub(crate) type Id = (usize, [u8; 16]);
+
+thread_local! {
+    static STACK: RefCell<Vec<Id>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Whether the running code is inside the computation of this key.
+pub(crate) fn contains(id: &Id) -> bool {
+    STACK.with_borrow(|stack| stack.contains(id))
+}
+
+/// Whether the running code is inside any computation.
+pub(crate) fn is_nested() -> bool {
+    STACK.with_borrow(|stack| !stack.is_empty())
+}
+
+/// Runs a body inside its key's frame.
+pub(crate) async fn within<F: Future>(id: Id, body: F) -> F::Output {
+    let mut body = pin!(body);
+    poll_fn(move |context| {
+        let _frame = Frame::enter(id);
+        body.as_mut().poll(context)
+    })
+    .await
+}
+
+struct Frame;
+
+impl Frame {
+    fn enter(id: Id) -> Self {
+        STACK.with_borrow_mut(|stack| stack.push(id));
+        Self
+    }
+}
+
+impl Drop for Frame {
+    fn drop(&mut self) {
+        STACK.with_borrow_mut(Vec::pop);
+    }
+}
