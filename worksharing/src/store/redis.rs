@@ -1,0 +1,270 @@
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use redis::{Client, Cmd, Connection, ConnectionLike as _, Pipeline, Value};
+
+use super::{Seen, Store};
+use crate::link::{Link, Pulse, Wire};
+use crate::{BoxFuture, Error, Key};
+
+/// Values in Redis, over one connection: whatever is asked at the same time goes as one pipeline.
+#[derive(Debug)]
+pub struct Redis {
+    link: Link<RedisWire>,
+    prefix: String,
+}
+
+impl Redis {
+    /// A store on this server, which is connected to when it is first needed. Keys are `prefix` and 32 hex
+    /// digits.
+    ///
+    /// # Errors
+    /// The URL is not one of a Redis server.
+    pub fn new(url: &str, prefix: &str) -> Result<Self, Error> {
+        let client = open(url)?;
+        let name = format!("redis at {}", client.get_connection_info().addr());
+        Ok(Self {
+            link: Link::new(RedisWire { client, name }),
+            prefix: prefix.to_owned(),
+        })
+    }
+
+    fn key(&self, key: &Key) -> String {
+        let mut name = key.hex();
+        name.insert_str(0, &self.prefix);
+        name
+    }
+
+    async fn stored(&self, ask: Ask, patiently: bool) -> Result<bool, Error> {
+        Ok(matches!(
+            self.link.answer(ask, patiently).await?,
+            Value::Int(1) | Value::Okay
+        ))
+    }
+}
+
+fn open(url: &str) -> Result<Client, Error> {
+    let scheme = url.split("://").next().unwrap_or_default();
+    if !["redis", "rediss", "redis+unix", "unix"].contains(&scheme) || !url.contains("://") {
+        return Err(Error::setting(format!(
+            "the Redis URL begins with {scheme:?}: write redis://host:6379/0, rediss:// for TLS, or \
+             unix:///path for a socket",
+            scheme = scheme.chars().take(20).collect::<String>(),
+        )));
+    }
+    if scheme == "rediss" && cfg!(not(feature = "tls")) {
+        return Err(Error::setting(
+            "the Redis URL asks for TLS (rediss://), but worksharing was built without the feature `tls`: \
+             add `features = [\"tls\"]` to it in Cargo.toml, or write redis:// for a connection without TLS",
+        ));
+    }
+    #[cfg(feature = "tls")]
+    crate::tls::install_provider();
+    Client::open(url).map_err(|error| {
+        Error::setting("the Redis URL cannot be read: write redis://user:password@host:6379/0")
+            .caused_by(error)
+    })
+}
+
+impl Store for Redis {
+    fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Bytes>, Error>> {
+        Box::pin(async move {
+            match self
+                .link
+                .answer(Ask::Get { key: self.key(key) }, false)
+                .await?
+            {
+                Value::BulkString(entry) => Ok(Some(entry.into())),
+                _ => Ok(None),
+            }
+        })
+    }
+
+    fn put<'a>(
+        &'a self,
+        key: &'a Key,
+        entry: Bytes,
+        ttl: Duration,
+        seen: Seen,
+    ) -> BoxFuture<'a, Result<bool, Error>> {
+        Box::pin(self.stored(
+            Ask::Put {
+                key: self.key(key),
+                entry,
+                ttl,
+                seen,
+            },
+            false,
+        ))
+    }
+
+    fn replace<'a>(
+        &'a self,
+        key: &'a Key,
+        entry: Bytes,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            self.stored(
+                Ask::Replace {
+                    key: self.key(key),
+                    entry,
+                    ttl,
+                },
+                false,
+            )
+            .await
+            .map(drop)
+        })
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async move { self.stored(Ask::Ping, true).await.map(drop) })
+    }
+}
+
+#[derive(Debug)]
+enum Ask {
+    Get {
+        key: String,
+    },
+    Put {
+        key: String,
+        entry: Bytes,
+        ttl: Duration,
+        seen: Seen,
+    },
+    Replace {
+        key: String,
+        entry: Bytes,
+        ttl: Duration,
+    },
+    Ping,
+}
+
+/// Stores only over nothing, or over what the leader saw. Its arguments: what was seen, the entry, the time
+/// to live in milliseconds.
+const FENCED_PUT: &str = "\
+local stands = redis.call('GETRANGE', KEYS[1], 0, 23)
+if stands ~= '' and stands ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 1";
+
+impl Ask {
+    fn command(self) -> Cmd {
+        match self {
+            Self::Get { key } => redis::cmd("GET").arg(key).take(),
+            Self::Put {
+                key,
+                entry,
+                ttl,
+                seen,
+            } => redis::cmd("EVAL")
+                .arg(FENCED_PUT)
+                .arg(1)
+                .arg(key)
+                .arg(seen.as_bytes())
+                .arg(&entry[..])
+                .arg(milliseconds(ttl))
+                .take(),
+            Self::Replace { key, entry, ttl } => redis::cmd("SET")
+                .arg(key)
+                .arg(&entry[..])
+                .arg("PX")
+                .arg(milliseconds(ttl))
+                .take(),
+            Self::Ping => redis::cmd("PING").take(),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Put { entry, .. } | Self::Replace { entry, .. } => entry.len(),
+            Self::Get { .. } | Self::Ping => 0,
+        }
+    }
+}
+
+/// Redis knows whole milliseconds, and no zero.
+fn milliseconds(ttl: Duration) -> u64 {
+    u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
+struct RedisWire {
+    client: Client,
+    name: String,
+}
+
+/// How long Redis may stay silent: no byte read, or none written.
+const SILENCE: Duration = Duration::from_secs(2);
+/// Nothing is asked of Redis for its own sake.
+const IDLE: Duration = Duration::from_secs(3600);
+/// A batch of this many bytes more may take a second longer.
+const BYTES_PER_SECOND: usize = 8 << 20;
+
+impl Wire for RedisWire {
+    type Connection = Connection;
+    type Ask = Ask;
+    type Answer = Value;
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn connect(&self, _pulse: &Pulse) -> Result<Connection, Error> {
+        let connect = || {
+            let connection = self.client.get_connection_with_timeout(SILENCE)?;
+            connection.set_read_timeout(Some(SILENCE))?;
+            connection.set_write_timeout(Some(SILENCE))?;
+            Ok(connection)
+        };
+        connect().map_err(|error: redis::RedisError| {
+            Error::unavailable(format!(
+                "{} cannot be reached: check the URL, and that the server runs and lets this machine in",
+                self.name
+            ))
+            .caused_by(error)
+        })
+    }
+
+    fn serve(
+        &self,
+        connection: &mut Connection,
+        asks: Vec<Ask>,
+        pulse: &Pulse,
+    ) -> Result<Vec<Result<Value, Error>>, Error> {
+        let bytes: usize = asks.iter().map(Ask::len).sum();
+        // The socket's own time limits come first; a long pipeline of large values is no reason to give up.
+        pulse.beat_for(SILENCE * 4 + Duration::from_secs((bytes / BYTES_PER_SECOND) as u64));
+        let mut pipeline = Pipeline::with_capacity(asks.len());
+        let number = asks.len();
+        for ask in asks {
+            pipeline.add_command(ask.command());
+        }
+        let answers = connection
+            .req_packed_commands(&pipeline.get_packed_pipeline(), 0, number)
+            .map_err(|error| {
+                Error::unavailable(format!("{} was lost", self.name)).caused_by(error)
+            })?;
+        Ok(answers
+            .into_iter()
+            .map(|answer| self.accepted(answer))
+            .collect())
+    }
+
+    fn due(&self, _connection: &Connection) -> Instant {
+        Instant::now() + IDLE
+    }
+
+    fn tick(&self, _connection: &mut Connection, _pulse: &Pulse) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+impl RedisWire {
+    fn accepted(&self, answer: Value) -> Result<Value, Error> {
+        answer
+            .extract_error()
+            .map_err(|error| Error::unavailable(format!("{} refused", self.name)).caused_by(error))
+    }
+}
