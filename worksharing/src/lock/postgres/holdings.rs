@@ -1,0 +1,381 @@
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use super::Pair;
+use super::permits::Permits;
+use crate::Error;
+use crate::lock::LockGuard;
+use crate::postgres::{Server, SessionNumber};
+
+/// What this process holds, asks for and waits for on one server.
+///
+/// A session's locks are re-entrant: so that no key is taken twice in this process, whoever asks for one
+/// claims it here first.
+pub(crate) struct Holdings {
+    permits: Arc<Permits>,
+    keys: Mutex<HashMap<i64, KeyState>>,
+    /// The server that this belongs to, once it is made.
+    server: OnceLock<Weak<Server>>,
+}
+
+/// What is known of one lock key.
+struct KeyState {
+    claimed: bool,
+    waiters: BTreeMap<u64, Slot>,
+    next_ticket: u64,
+    interest: i64,
+    poll: Interval,
+}
+
+/// One waiter.
+#[derive(Default)]
+struct Slot {
+    waker: Option<Waker>,
+    news: Option<News>,
+    marked: Option<SessionNumber>,
+}
+
+/// Why a waiter is woken.
+enum News {
+    Look,
+    Granted(LockGuard),
+    Failed(Error),
+}
+
+/// Which waiter.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ticket {
+    pub(crate) key: Pair,
+    number: u64,
+}
+
+/// The right to ask for a key, or to hold it, in this process. Given back by dropping it.
+pub(crate) struct Claim {
+    key: Pair,
+    holdings: Arc<Holdings>,
+    was_held: bool,
+}
+
+impl Claim {
+    pub(crate) fn key(&self) -> Pair {
+        self.key
+    }
+
+    /// Gives it back after the key was held: the others of this process look.
+    pub(crate) fn release(mut self) {
+        self.was_held = true;
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.holdings.disclaim(self.key, self.was_held);
+    }
+}
+
+impl Holdings {
+    pub(crate) fn new(max_held_keys: usize) -> Self {
+        Self {
+            permits: Permits::new(max_held_keys),
+            keys: Mutex::default(),
+            server: OnceLock::new(),
+        }
+    }
+
+    /// Tells which server this belongs to. Once.
+    pub(crate) fn belongs_to(&self, server: &Arc<Server>) {
+        self.server.get_or_init(|| Arc::downgrade(server));
+    }
+
+    fn keys(&self) -> MutexGuard<'_, HashMap<i64, KeyState>> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn server(&self) -> Option<Arc<Server>> {
+        self.server.get()?.upgrade()
+    }
+
+    pub(crate) fn permits(&self) -> &Arc<Permits> {
+        &self.permits
+    }
+
+    /// Claims a key, unless this process holds it or asks for it already.
+    pub(crate) fn claim(self: &Arc<Self>, key: Pair) -> Option<Claim> {
+        let mut keys = self.keys();
+        let state = keys.entry(key.lock).or_insert_with(|| KeyState::new(key));
+        if std::mem::replace(&mut state.claimed, true) {
+            return None;
+        }
+        Some(Claim {
+            key,
+            holdings: Arc::clone(self),
+            was_held: false,
+        })
+    }
+
+    fn disclaim(&self, key: Pair, was_held: bool) {
+        let mut keys = self.keys();
+        let Some(state) = keys.get_mut(&key.lock) else {
+            return;
+        };
+        state.claimed = false;
+        let wakers = if was_held {
+            state.tell_all(|| News::Look)
+        } else {
+            Vec::new()
+        };
+        remove_if_idle(&mut keys, key.lock);
+        drop(keys);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// A new waiter.
+    pub(crate) fn enter(&self, key: Pair) -> Ticket {
+        let mut keys = self.keys();
+        let state = keys.entry(key.lock).or_insert_with(|| KeyState::new(key));
+        let number = state.next_ticket;
+        state.next_ticket += 1;
+        if state.waiters.is_empty() {
+            state.poll = Interval::begin();
+        }
+        state.waiters.insert(number, Slot::default());
+        Ticket { key, number }
+    }
+
+    /// A waiter goes. Returns the session in which it showed interest.
+    pub(crate) fn leave(&self, ticket: Ticket) -> Option<SessionNumber> {
+        let mut keys = self.keys();
+        let slot = keys
+            .get_mut(&ticket.key.lock)?
+            .waiters
+            .remove(&ticket.number);
+        remove_if_idle(&mut keys, ticket.key.lock);
+        drop(keys);
+        // Outside of the lock: it may hold a guard.
+        slot?.marked
+    }
+
+    /// The waiter's interest is shown. Returns whether it is still there.
+    pub(crate) fn marked(&self, ticket: Ticket, session: SessionNumber) -> bool {
+        let mut keys = self.keys();
+        let slot = keys
+            .get_mut(&ticket.key.lock)
+            .and_then(|state| state.waiters.get_mut(&ticket.number));
+        slot.map(|slot| slot.marked = Some(session)).is_some()
+    }
+
+    /// Forgets what an ended session showed, and lists the waiters who are to show it again.
+    pub(crate) fn unmark_all(&self) -> Vec<Ticket> {
+        let mut tickets = Vec::new();
+        for (lock, state) in self.keys().iter_mut() {
+            let key = Pair {
+                lock: *lock,
+                interest: state.interest,
+            };
+            for (number, slot) in &mut state.waiters {
+                slot.marked = None;
+                tickets.push(Ticket {
+                    key,
+                    number: *number,
+                });
+            }
+        }
+        tickets
+    }
+
+    /// What a waiter was woken for.
+    pub(crate) fn poll_woken(
+        &self,
+        ticket: Ticket,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Option<LockGuard>, Error>> {
+        let mut keys = self.keys();
+        let slot = keys
+            .get_mut(&ticket.key.lock)
+            .and_then(|state| state.waiters.get_mut(&ticket.number));
+        let Some(slot) = slot else {
+            return Poll::Ready(Ok(None));
+        };
+        match slot.news.take() {
+            Some(News::Look) => Poll::Ready(Ok(None)),
+            Some(News::Granted(guard)) => Poll::Ready(Ok(Some(guard))),
+            Some(News::Failed(error)) => Poll::Ready(Err(error)),
+            None => {
+                slot.waker = Some(context.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Another process released a key.
+    pub(crate) fn released(&self, lock: i64) {
+        let wakers = match self.keys().get_mut(&lock) {
+            Some(state) => state.tell_all(|| News::Look),
+            None => return,
+        };
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// One waiter is to look.
+    pub(crate) fn wake(&self, ticket: Ticket) {
+        let mut keys = self.keys();
+        let slot = keys
+            .get_mut(&ticket.key.lock)
+            .and_then(|state| state.waiters.get_mut(&ticket.number));
+        let waker = slot.and_then(|slot| slot.tell(News::Look));
+        drop(keys);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// All waiters are to look.
+    pub(crate) fn wake_all(&self) {
+        self.tell_everybody(|| News::Look);
+    }
+
+    fn tell_everybody(&self, news: impl Fn() -> News) {
+        let wakers: Vec<_> = self
+            .keys()
+            .values_mut()
+            .flat_map(|state| state.tell_all(&news))
+            .collect();
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Gives a lock that polling won to the waiter that came first. If there is none any more, it is released.
+    pub(crate) fn hand_over(&self, key: Pair, guard: LockGuard) {
+        let mut keys = self.keys();
+        let first = keys
+            .get_mut(&key.lock)
+            .and_then(|state| state.waiters.values_mut().next());
+        let waker = match first {
+            Some(slot) => slot.tell(News::Granted(guard)),
+            None => {
+                drop(keys);
+                return drop(guard);
+            }
+        };
+        drop(keys);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// The session is new: interest is shown anew, and every waiter looks.
+    pub(crate) fn connected(&self) {
+        if let Some(server) = self.server() {
+            Self::mark_all(&server);
+        }
+    }
+
+    /// The server is gone, and does not come back at once: nobody is to wait for it.
+    pub(crate) fn down(&self, error: &Error) {
+        self.permits.release_overdue(true);
+        self.tell_everybody(|| News::Failed(error.clone()));
+    }
+
+    /// Looks after those who wait, on the link's thread, and says when it is to be done again.
+    pub(crate) fn tend(self: &Arc<Self>, now: Instant) -> Option<Instant> {
+        self.permits.release_overdue(false);
+        let mut next = self.permits.overdue();
+        let mut due = Vec::new();
+        for (lock, state) in self
+            .keys()
+            .iter_mut()
+            .filter(|(_, state)| !state.waiters.is_empty())
+        {
+            if state.poll.is_due(now) && !std::mem::replace(&mut state.claimed, true) {
+                let key = Pair {
+                    lock: *lock,
+                    interest: state.interest,
+                };
+                due.push(Claim {
+                    key,
+                    holdings: Arc::clone(self),
+                    was_held: false,
+                });
+            }
+            next = Some(next.map_or(state.poll.due, |next| next.min(state.poll.due)));
+        }
+        if let Some(server) = self.server() {
+            Self::poll_for(&server, due);
+        }
+        next
+    }
+}
+
+fn remove_if_idle(keys: &mut HashMap<i64, KeyState>, lock: i64) {
+    if keys
+        .get(&lock)
+        .is_some_and(|state| !state.claimed && state.waiters.is_empty())
+    {
+        keys.remove(&lock);
+    }
+}
+
+impl KeyState {
+    fn new(key: Pair) -> Self {
+        Self {
+            claimed: false,
+            waiters: BTreeMap::new(),
+            next_ticket: 0,
+            interest: key.interest,
+            poll: Interval::begin(),
+        }
+    }
+
+    fn tell_all(&mut self, news: impl Fn() -> News) -> Vec<Waker> {
+        self.waiters
+            .values_mut()
+            .filter_map(|slot| slot.tell(news()))
+            .collect()
+    }
+}
+
+impl Slot {
+    /// Leaves news for the waiter. A lock that was granted is not overwritten: whoever has it need not look.
+    fn tell(&mut self, news: News) -> Option<Waker> {
+        if !matches!(self.news, Some(News::Granted(_))) {
+            self.news = Some(news);
+        }
+        self.waker.take()
+    }
+}
+
+/// When a waited key is polled next: from 100 ms to 1 s, give or take a fifth, so that processes do not poll
+/// in step.
+struct Interval {
+    due: Instant,
+    length: Duration,
+}
+
+impl Interval {
+    const LONGEST: Duration = Duration::from_secs(1);
+
+    fn begin() -> Self {
+        let length = Duration::from_millis(100);
+        Self {
+            due: Instant::now() + length,
+            length,
+        }
+    }
+
+    /// Whether it is time; if so, the next interval begins.
+    fn is_due(&mut self, now: Instant) -> bool {
+        if self.due > now {
+            return false;
+        }
+        self.length = (self.length * 3 / 2).min(Self::LONGEST);
+        self.due = now + self.length.mul_f64(0.8 + 0.4 * chance(now));
+        true
+    }
+}
+
+/// Somewhere from 0 to 1.
+fn chance(now: Instant) -> f64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    RandomState::new().hash_one(now) as f64 / u64::MAX as f64
+}

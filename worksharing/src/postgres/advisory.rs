@@ -1,0 +1,120 @@
+use std::collections::HashSet;
+
+use ::postgres::types::Type;
+use ::postgres::{Client, Error};
+
+use super::listener::CHANNEL;
+
+/// Session-level advisory locks: held until they are unlocked, or the session ends.
+///
+/// They are re-entrant, so a key must not be asked for while this process holds it or asks for it; and they
+/// are not transactional, so those that a failed statement took must be given back.
+pub(crate) struct Advisory;
+
+/// So many keys go into one statement.
+const CHUNK: usize = 1_000;
+
+const TRY: &str = "SELECT k, pg_try_advisory_lock(k) FROM unnest($1::bigint[]) AS k";
+
+/// Unlock first, then ask for interest: the other way round, one who shows interest in between would not be
+/// woken. The unlock takes effect at once, row by row, before the row's `CASE` is looked at; a shared lock on
+/// the interest key makes the exclusive try fail, and that lock ends with the statement.
+const UNLOCK: &str = "\
+WITH unlocked AS MATERIALIZED (
+  SELECT k, i, pg_advisory_unlock(k) AS held FROM unnest($1::bigint[], $2::bigint[]) AS t(k, i))
+SELECT held, CASE WHEN NOT held OR pg_try_advisory_xact_lock(i) THEN NULL
+                  ELSE pg_notify($3, k::text) END::text
+  FROM unlocked";
+
+/// When the lock table has no room for the question who is interested, everybody is woken.
+const UNLOCK_AND_NOTIFY: &str = "\
+SELECT pg_advisory_unlock(k), pg_notify($2, k::text)::text FROM unnest($1::bigint[]) AS k";
+
+const MARK: &str = "SELECT i, pg_try_advisory_lock_shared(i) FROM unnest($1::bigint[]) AS i";
+const UNMARK: &str = "SELECT pg_advisory_unlock_shared(i) FROM unnest($1::bigint[]) AS i";
+const GIVE_BACK: &str = "SELECT pg_advisory_unlock(k) FROM unnest($1::bigint[]) AS k";
+
+/// While a releaser asks for interest its exclusive lock makes a mark fail: for microseconds.
+const ROUNDS: usize = 5;
+
+impl Advisory {
+    /// Takes those of the keys that are free, and returns them. No key may occur twice.
+    pub(crate) fn try_lock(client: &mut Client, keys: &[i64]) -> Result<HashSet<i64>, Error> {
+        let mut granted = HashSet::with_capacity(keys.len());
+        for chunk in keys.chunks(CHUNK) {
+            match of_keys(client, TRY, chunk) {
+                Ok(taken) => granted.extend(taken),
+                Err(error) => {
+                    of_keys_done(client, GIVE_BACK, keys)?;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(granted)
+    }
+
+    /// Releases keys, given with their interest keys, and wakes the processes that wait for them. Returns
+    /// whether all were held, as they must be.
+    pub(crate) fn unlock(client: &mut Client, held: &[(i64, i64)]) -> Result<bool, Error> {
+        let mut all_held = true;
+        for chunk in held.chunks(CHUNK) {
+            let (keys, interests): (Vec<i64>, Vec<i64>) = chunk.iter().copied().unzip();
+            let channel = (&CHANNEL as _, Type::TEXT);
+            let array = |keys| (keys, Type::INT8_ARRAY);
+            let parameters = [array(&keys as _), array(&interests as _), channel.clone()];
+            match client.query_typed(UNLOCK, &parameters) {
+                Ok(rows) => all_held &= rows.iter().all(|row| row.get(0)),
+                Err(_) => {
+                    drop(client.query_typed(UNLOCK_AND_NOTIFY, &[array(&keys as _), channel])?)
+                }
+            }
+        }
+        Ok(all_held)
+    }
+
+    /// Shows interest, once more for each time that a key occurs; returns the keys for which it worked.
+    pub(crate) fn mark(client: &mut Client, interests: &[i64]) -> Result<Vec<i64>, Error> {
+        let mut marked = Vec::with_capacity(interests.len());
+        let mut missing = interests.to_vec();
+        for _ in 0..ROUNDS {
+            if missing.is_empty() {
+                break;
+            }
+            let mut failed = Vec::new();
+            for chunk in missing.chunks(CHUNK) {
+                let parameters: [(&(dyn ::postgres::types::ToSql + Sync), Type); 1] =
+                    [(&chunk, Type::INT8_ARRAY)];
+                for row in client.query_typed(MARK, &parameters)? {
+                    if row.get(1) {
+                        marked.push(row.get(0))
+                    } else {
+                        failed.push(row.get(0))
+                    }
+                }
+            }
+            missing = failed;
+        }
+        Ok(marked)
+    }
+
+    /// Takes interest back.
+    pub(crate) fn unmark(client: &mut Client, interests: &[i64]) -> Result<(), Error> {
+        of_keys_done(client, UNMARK, interests)
+    }
+}
+
+fn of_keys(client: &mut Client, sql: &str, keys: &[i64]) -> Result<Vec<i64>, Error> {
+    let rows = client.query_typed(sql, &[(&keys, Type::INT8_ARRAY)])?;
+    Ok(rows
+        .iter()
+        .filter(|row| row.get(1))
+        .map(|row| row.get(0))
+        .collect())
+}
+
+fn of_keys_done(client: &mut Client, sql: &str, keys: &[i64]) -> Result<(), Error> {
+    for chunk in keys.chunks(CHUNK) {
+        client.query_typed(sql, &[(&chunk, Type::INT8_ARRAY)])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,142 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use ::postgres::Client;
+use ::postgres::fallible_iterator::FallibleIterator as _;
+
+use super::probe;
+use super::server::Address;
+use crate::Error;
+use crate::link::{Pulse, Wire};
+use crate::lock::postgres::Holdings;
+
+/// Where releases are told, with the lock key as payload. Of each database its own.
+pub(crate) const CHANNEL: &str = "worksharing";
+
+/// A client that the probe opened, for the listener to use.
+#[derive(Clone, Default)]
+pub(crate) struct Spare(Arc<Mutex<Option<Client>>>);
+
+impl Spare {
+    pub(crate) fn give(&self, client: Client) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(client);
+    }
+
+    fn take(&self) -> Option<Client> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// The wire of the session that hears of releases. Nothing is asked of it.
+pub(crate) struct Listener {
+    address: Arc<Address>,
+    holdings: Arc<Holdings>,
+    spare: Spare,
+    listening: AtomicBool,
+}
+
+/// A listening session.
+pub(crate) struct Listening {
+    client: Client,
+    heartbeat: Instant,
+}
+
+/// Notifications do not count as activity for `idle_session_timeout`.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// So long the thread listens before it looks whether the runtime is gone.
+const LISTEN: Duration = Duration::from_millis(500);
+
+impl Listener {
+    pub(crate) fn new(address: &Arc<Address>, holdings: &Arc<Holdings>, spare: &Spare) -> Self {
+        Self {
+            address: Arc::clone(address),
+            holdings: Arc::clone(holdings),
+            spare: spare.clone(),
+            listening: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn is_listening(&self) -> bool {
+        self.listening.load(Ordering::Acquire)
+    }
+}
+
+impl Wire for Listener {
+    type Connection = Listening;
+    type Ask = std::convert::Infallible;
+    type Answer = std::convert::Infallible;
+
+    fn name(&self) -> &str {
+        &self.address.name
+    }
+
+    fn connect(&self, pulse: &Pulse) -> Result<Listening, Error> {
+        let mut client = match self.spare.take().filter(|client| !client.is_closed()) {
+            Some(client) => client,
+            None => self.address.connect(pulse)?,
+        };
+        probe::set_up(&mut client, &self.address)?;
+        let listen = format!("LISTEN {CHANNEL}");
+        client
+            .batch_execute(&listen)
+            .map_err(|error| self.address.error(error))?;
+        self.listening.store(true, Ordering::Release);
+        // Whatever was told while nobody listened is lost: let everybody look.
+        self.holdings.wake_all();
+        Ok(Listening {
+            client,
+            heartbeat: Instant::now() + HEARTBEAT,
+        })
+    }
+
+    fn serve(
+        &self,
+        _connection: &mut Listening,
+        asks: Vec<Self::Ask>,
+        _pulse: &Pulse,
+    ) -> Result<Vec<Result<Self::Answer, Error>>, Error> {
+        Ok(asks.into_iter().map(|ask| match ask {}).collect())
+    }
+
+    fn due(&self, _connection: &Listening) -> Instant {
+        Instant::now()
+    }
+
+    fn tick(&self, connection: &mut Listening, pulse: &Pulse) -> Result<(), Error> {
+        let Listening { client, heartbeat } = connection;
+        if *heartbeat <= Instant::now() {
+            pulse.beat();
+            probe::not_in_recovery(client, &self.address)?;
+            *heartbeat = Instant::now() + HEARTBEAT;
+        }
+        self.hear(client, pulse)?;
+        if client.is_closed() {
+            return Err(Error::unavailable(format!(
+                "{} closed the connection",
+                self.address.name
+            )));
+        }
+        Ok(())
+    }
+
+    fn lost(&self, _error: &Error) {
+        self.listening.store(false, Ordering::Release);
+    }
+}
+
+impl Listener {
+    /// Passes on what is heard, until it has been silent for a while.
+    fn hear(&self, client: &mut Client, pulse: &Pulse) -> Result<(), Error> {
+        pulse.beat();
+        let mut notifications = client.notifications();
+        let mut heard = notifications.timeout_iter(LISTEN);
+        while let Some(notification) = heard.next().map_err(|error| self.address.error(error))? {
+            pulse.beat();
+            if let Ok(key) = notification.payload().parse() {
+                self.holdings.released(key);
+            }
+        }
+        Ok(())
+    }
+}

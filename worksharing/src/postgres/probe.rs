@@ -1,0 +1,144 @@
+use std::hash::{BuildHasher as _, RandomState};
+
+use ::postgres::Client;
+use ::postgres::types::Type;
+
+use super::server::Address;
+use crate::Error;
+
+/// A session that is frozen, cut off or forgotten loses its keys within seconds; no statement waits long;
+/// and the defaults of the role or database do not get in our way. What the server does not know is left out.
+const SETTINGS: &[(&str, &str)] = &[
+    // Freed 15 s after a process froze. Its heartbeat comes every 5 s.
+    ("idle_session_timeout", "15s"),
+    ("idle_in_transaction_session_timeout", "15s"),
+    ("statement_timeout", "2s"),
+    ("lock_timeout", "1s"),
+    ("client_connection_check_interval", "5s"),
+    ("tcp_keepalives_idle", "5"),
+    ("tcp_keepalives_interval", "2"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "6000"),
+    ("default_transaction_isolation", "read committed"),
+    ("default_transaction_read_only", "off"),
+    // What is stored is a cache.
+    ("synchronous_commit", "off"),
+];
+
+const SET: &str = "SELECT set_config(name, $2, false) FROM pg_settings WHERE name = $1";
+
+/// Sets a session up. Never before the probe: behind a pooler the settings would be other people's.
+pub(crate) fn set_up(client: &mut Client, address: &Address) -> Result<(), Error> {
+    for (name, value) in SETTINGS {
+        let parameters = [(name as _, Type::TEXT), (value as _, Type::TEXT)];
+        // A platform may not have what the setting stands for.
+        if let Err(error) = client.query_typed(SET, &parameters)
+            && error.as_db_error().is_none()
+        {
+            return Err(address.error(error));
+        }
+    }
+    Ok(())
+}
+
+/// The session is on a primary, where locks exclude and values can be written.
+pub(crate) fn not_in_recovery(client: &mut Client, address: &Address) -> Result<(), Error> {
+    let row = client
+        .query_typed_one("SELECT pg_is_in_recovery()", &[])
+        .map_err(|error| address.error(error))?;
+    if row.get(0) {
+        return Err(address.unsuitable(
+            "is a standby (it is in recovery): its locks exclude nobody on the primary, and nothing can be \
+             stored; write the URL of the primary",
+        ));
+    }
+    Ok(())
+}
+
+/// Locks of a session are that session's: they keep another one out, and end when it says so.
+///
+/// Behind a pooler in transaction mode two clients share server sessions, or one has several; which one a
+/// statement goes to is seen by the number of the server's process.
+pub(crate) fn session_locks_work(
+    a: &mut Client,
+    b: &mut Client,
+    address: &Address,
+) -> Result<(), Error> {
+    match try_them(a, b) {
+        Ok(None) => Ok(()),
+        Ok(Some(found)) => Err(address.unsuitable(&format!(
+            "does not keep advisory locks by session ({found}): is there a PgBouncer in transaction mode \
+             before it? Connect to PostgreSQL itself or to a pool in session mode, or choose lease rows with \
+             `.postgres_lock(PostgresLock::Lease)`"
+        ))),
+        Err(error) if error.as_db_error().is_some() => Err(address
+            .unsuitable(
+                "refuses advisory locks: choose lease rows with `.postgres_lock(PostgresLock::Lease)`",
+            )
+            .caused_by(error)),
+        Err(error) => Err(address.error(error)),
+    }
+}
+
+/// Returns what was found instead of working locks.
+fn try_them(a: &mut Client, b: &mut Client) -> Result<Option<&'static str>, ::postgres::Error> {
+    // A key of its own for each probe, so that processes do not take each other for a bad server.
+    let key = probe_key();
+    let pid = backend(a)?;
+    // Keeps one server session busy, so that a pooler has to give the first client another one.
+    b.batch_execute("BEGIN")?;
+    let shared = pid == backend(b)?;
+    let moved = pid != backend(a)?;
+    b.batch_execute("ROLLBACK")?;
+    if shared {
+        return Ok(Some("two clients were given the same server session"));
+    }
+    if moved {
+        return Ok(Some("one client was given two server sessions"));
+    }
+    if !answer(a, "SELECT pg_try_advisory_lock($1)", key)? {
+        return Ok(Some("a free key could not be locked"));
+    }
+    if answer(b, "SELECT pg_try_advisory_lock($1)", key)? {
+        return Ok(Some("two sessions locked the same key"));
+    }
+    if !answer(a, "SELECT pg_advisory_unlock($1)", key)? {
+        return Ok(Some("a lock was gone before it was unlocked"));
+    }
+    Ok(None)
+}
+
+/// The heartbeat: still on a primary, and still the same server process.
+pub(crate) fn same_session(
+    client: &mut Client,
+    backend: Option<i32>,
+    address: &Address,
+) -> Result<(), Error> {
+    not_in_recovery(client, address)?;
+    let Some(backend) = backend else {
+        return Ok(());
+    };
+    let now = self::backend(client).map_err(|error| address.error(error))?;
+    if now == backend {
+        return Ok(());
+    }
+    Err(address
+        .unsuitable("has moved this client to another server session, and its locks are gone"))
+}
+
+/// The number of the server's process for this client.
+pub(crate) fn backend(client: &mut Client) -> Result<i32, ::postgres::Error> {
+    Ok(client
+        .query_typed_one("SELECT pg_backend_pid()", &[])?
+        .get(0))
+}
+
+fn answer(client: &mut Client, sql: &str, key: i64) -> Result<bool, ::postgres::Error> {
+    Ok(client.query_typed_one(sql, &[(&key, Type::INT8)])?.get(0))
+}
+
+/// Random, and outside of the ranges of lock keys (`0xc…`) and interest keys (`0xd…`).
+fn probe_key() -> i64 {
+    let random = RandomState::new().hash_one(std::process::id());
+    (0xe << 60 | random >> 4).cast_signed()
+}
