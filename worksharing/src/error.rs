@@ -32,7 +32,11 @@ impl Error {
     /// An error of this kind. For those who write a [`Store`](crate::store::Store) or a
     /// [`Lock`](crate::lock::Lock) of their own.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self {
+            kind,
+            message: message.into(),
+            source: None,
+        }
     }
 
     /// The same error, caused by `source`.

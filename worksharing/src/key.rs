@@ -29,7 +29,10 @@ impl Key {
     pub fn new(characteristic: impl Into<Arc<str>>) -> Self {
         let characteristic = characteristic.into();
         let digest = Md5::digest(characteristic.as_bytes()).into();
-        Self { characteristic, digest }
+        Self {
+            characteristic,
+            digest,
+        }
     }
 
     /// The characteristic string.
@@ -44,10 +47,12 @@ impl Key {
 
     /// The cache key without its prefix: the digest as 32 lowercase hex digits.
     pub fn hex(&self) -> String {
-        self.digest.iter().fold(String::with_capacity(32), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        self.digest
+            .iter()
+            .fold(String::with_capacity(32), |mut hex, byte| {
+                let _ = write!(hex, "{byte:02x}");
+                hex
+            })
     }
 
     /// The advisory lock of this work: `0xc << 60 | the low 60 bits of the digest`, as i64.

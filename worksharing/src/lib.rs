@@ -2,7 +2,9 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod block_on;
+mod builder;
 mod codec;
+mod computing;
 mod entry;
 mod error;
 mod events;
@@ -10,19 +12,28 @@ mod fingerprint;
 mod flight;
 mod flow;
 mod key;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod link;
 pub mod lock;
 mod outcome;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod sharing;
 pub mod store;
+mod sync;
+#[cfg(feature = "tls")]
+mod tls;
 mod work;
 
 #[doc(hidden)]
 pub mod __private;
 
+pub use builder::{Builder, PostgresLock};
 pub use bytes::Bytes;
 pub use error::{Error, ErrorKind};
+pub use events::Stats;
 pub use key::Key;
-pub use sharing::{Builder, Stats, WorkSharing};
+pub use sharing::WorkSharing;
 pub use work::Work;
 pub use worksharing_macros::work_shared;
 

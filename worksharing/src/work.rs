@@ -1,92 +1,201 @@
+use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::outcome::Outcome;
+use crate::block_on::block_on;
+use crate::flow::{self, Call};
+use crate::outcome::{Outcome, Plain};
 use crate::{Error, Key, WorkSharing};
 
-/// One piece of work: a key, and how its value is computed, kept and shared.
-#[derive(Debug)]
+/// One piece of work: its key, and how its value is kept. What the attribute makes of a call, and the
+/// gist's function by hand.
+///
+/// ```
+/// use std::time::Duration;
+/// use worksharing::WorkSharing;
+///
+/// let sharing = WorkSharing::in_memory();
+/// let report = || sharing.work("report:2024:DE").ttl(Duration::from_secs(60));
+///
+/// assert_eq!(report().run_blocking(|| 6 * 7), 42);
+/// assert_eq!(report().run_blocking(|| unreachable!("it is stored")), 42);
+/// assert_eq!(report().peek_blocking(), Some(42));
+/// ```
 #[must_use = "nothing happens until it is run, peeked at or invalidated"]
 pub struct Work<T> {
-    sharing: WorkSharing,
-    key: Key,
+    call: Call,
     value: PhantomData<fn() -> T>,
 }
 
 impl<T> Work<T> {
-    pub(crate) fn new(sharing: WorkSharing, characteristic: String) -> Self {
-        Self { sharing, key: Key::new(characteristic), value: PhantomData }
+    pub(crate) fn new(sharing: &WorkSharing, characteristic: &str) -> Self {
+        let sharing = sharing.inner();
+        let key = sharing.key(characteristic);
+        let call = Call {
+            sharing,
+            key,
+            ttl: None,
+            force_refresh: false,
+            cache_none: false,
+            version: 0,
+            name: "work",
+        };
+        Self {
+            call,
+            value: PhantomData,
+        }
     }
-    /// How long a stored value lives.
-    pub fn ttl(self, _ttl: Duration) -> Self {
+
+    /// How long the stored value lives. Left out: [`Builder::default_ttl`](crate::Builder::default_ttl).
+    /// Zero means that it is not stored, with a warning.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.call.ttl = Some(ttl);
         self
     }
-    /// Whether to compute without looking.
-    pub fn force_refresh(self, _yes: bool) -> Self {
+
+    /// Whether to compute without looking, under the lock, and to store the result: the gist's
+    /// `force_update`.
+    pub fn force_refresh(mut self, force_refresh: bool) -> Self {
+        self.call.force_refresh = force_refresh;
         self
     }
-    /// Whether to store `None`.
-    pub fn cache_none(self, _yes: bool) -> Self {
+
+    /// Whether `None` is stored like any other value. Left out, it is not, as in the gist.
+    pub fn cache_none(mut self, cache_none: bool) -> Self {
+        self.call.cache_none = cache_none;
         self
     }
-    /// Part of the type fingerprint.
-    pub fn version(self, _version: u32) -> Self {
+
+    /// A number that is part of the type fingerprint: values stored with another one are misses. For when a
+    /// value's meaning changes and its structure does not.
+    pub fn version(mut self, version: u32) -> Self {
+        self.call.version = version;
         self
     }
-    /// Label in logs.
-    pub fn name(self, _name: &'static str) -> Self {
+
+    /// A label for logs.
+    pub fn name(mut self, name: &'static str) -> Self {
+        self.call.name = name;
         self
     }
-    /// The key.
+
+    /// The key, namespace included.
     pub fn key(&self) -> &Key {
-        &self.key
+        &self.call.key
+    }
+
+    /// Removes the stored value. A computation that is under way will not store its result.
+    ///
+    /// # Errors
+    /// The store cannot be reached: the value may still be there.
+    ///
+    /// # Cancel safety
+    /// Dropped, the removal may or may not happen.
+    pub async fn invalidate(self) -> Result<(), Error> {
+        self.call.invalidate().await
+    }
+
+    /// [`invalidate`](Self::invalidate), blocking this thread.
+    ///
+    /// # Errors
+    /// The store cannot be reached: the value may still be there.
+    pub fn invalidate_blocking(self) -> Result<(), Error> {
+        block_on(self.invalidate())
     }
 }
 
 impl<T: Serialize + DeserializeOwned> Work<T> {
-    /// For the macro.
+    /// The value: the stored one, or another caller's who is computing it now, or else what `compute`
+    /// returns. A `None` or an `Err` is returned, and not shared.
+    ///
+    /// # Panics
+    /// If `compute` does. Another caller, if one waits, takes over.
+    ///
+    /// # Cancel safety
+    /// Dropped, it leaves nothing behind: the lock is released, and another caller takes over.
+    pub async fn run(self, compute: impl AsyncFnOnce() -> T) -> T {
+        self.__run(|_: &T, ttl| Some(ttl), async || Plain(compute().await))
+            .await
+            .0
+    }
+
+    /// [`run`](Self::run), blocking this thread. Also from inside an async runtime, whose thread it then
+    /// blocks.
+    ///
+    /// # Panics
+    /// If `compute` does.
+    pub fn run_blocking(self, compute: impl FnOnce() -> T) -> T {
+        self.__run_blocking(|_: &T, ttl| Some(ttl), || Plain(compute()))
+            .0
+    }
+
+    /// [`run`](Self::run) for what may fail, with any type of error: only `Ok` is shared.
+    ///
+    /// # Errors
+    /// What `compute` returns to this very caller.
+    ///
+    /// # Panics
+    /// If `compute` does.
+    ///
+    /// # Cancel safety
+    /// As of [`run`](Self::run).
+    pub async fn try_run<E>(self, compute: impl AsyncFnOnce() -> Result<T, E>) -> Result<T, E> {
+        self.__run(|_: &T, ttl| Some(ttl), compute).await
+    }
+
+    /// [`try_run`](Self::try_run), blocking this thread.
+    ///
+    /// # Errors
+    /// What `compute` returns to this very caller.
+    ///
+    /// # Panics
+    /// If `compute` does.
+    pub fn try_run_blocking<E>(self, compute: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        self.__run_blocking(|_: &T, ttl| Some(ttl), compute)
+    }
+
+    /// The stored value. Never computes, never waits for whoever does.
+    ///
+    /// # Cancel safety
+    /// Dropped, it leaves nothing behind.
+    pub async fn peek(self) -> Option<T> {
+        self.call.peek().await
+    }
+
+    /// [`peek`](Self::peek), blocking this thread.
+    pub fn peek_blocking(self) -> Option<T> {
+        block_on(self.peek())
+    }
+
+    /// The flow, for the attribute: `lifetime` is given a computed value and the time to live that holds
+    /// for it, and returns how long it is to be stored, or `None` for not at all.
     #[doc(hidden)]
-    pub async fn __run<O, P, F>(self, _lifetime: P, compute: F) -> O
+    pub async fn __run<O, P, F>(self, lifetime: P, compute: F) -> O
     where
         O: Outcome<Shared = T>,
         P: Fn(&T, Duration) -> Option<Duration>,
         F: AsyncFnOnce() -> O,
     {
-        compute().await
+        flow::share(&self.call, lifetime, compute).await
     }
-    /// For the macro.
+
+    /// [`__run`](Self::__run), blocking this thread.
     #[doc(hidden)]
-    pub fn __run_blocking<O, P, F>(self, _lifetime: P, compute: F) -> O
+    pub fn __run_blocking<O, P, F>(self, lifetime: P, compute: F) -> O
     where
         O: Outcome<Shared = T>,
         P: Fn(&T, Duration) -> Option<Duration>,
         F: FnOnce() -> O,
     {
-        compute()
+        block_on(self.__run(lifetime, async || compute()))
     }
-    /// The stored value.
-    pub async fn peek(self) -> Option<T> {
-        todo!()
-    }
-    /// The stored value.
-    pub fn peek_blocking(self) -> Option<T> {
-        todo!()
-    }
-    /// Removes the stored value.
-    ///
-    /// # Errors
-    /// The store cannot be reached.
-    pub async fn invalidate(self) -> Result<(), Error> {
-        todo!()
-    }
-    /// Removes the stored value.
-    ///
-    /// # Errors
-    /// The store cannot be reached.
-    pub fn invalidate_blocking(self) -> Result<(), Error> {
-        todo!()
+}
+
+impl<T> fmt::Debug for Work<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.call.fmt(f)
     }
 }

@@ -37,13 +37,23 @@ pub(crate) fn fingerprint<T: DeserializeOwned>(version: u32) -> Fingerprint {
     static TRACED: LazyLock<RwLock<HashMap<usize, Fingerprint>>> = LazyLock::new(RwLock::default);
 
     let address = trace::<T> as fn() -> Fingerprint as usize;
-    let known = TRACED.read().unwrap_or_else(PoisonError::into_inner).get(&address).copied();
+    let known = TRACED
+        .read()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get(&address)
+        .copied();
     let traced = known.unwrap_or_else(|| {
         let traced = trace::<T>();
-        TRACED.write().unwrap_or_else(PoisonError::into_inner).insert(address, traced);
+        TRACED
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(address, traced);
         traced
     });
-    Fingerprint { hash: mix(traced.hash, version), ..traced }
+    Fingerprint {
+        hash: mix(traced.hash, version),
+        ..traced
+    }
 }
 
 fn trace<T: DeserializeOwned>() -> Fingerprint {

@@ -1,7 +1,16 @@
 //! Who computes: the [`Lock`] trait and the locks that come with the crate.
 
+mod directory;
+mod local;
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
+
 use std::fmt;
 
+pub use self::directory::Directory;
+pub use self::local::Local;
+#[cfg(feature = "postgres")]
+pub use self::postgres::Postgres;
 use crate::{BoxFuture, Error, Key};
 
 /// Mutual exclusion by key, among all processes that share a lock server.

@@ -1,10 +1,23 @@
 //! Where values are kept: the [`Store`] trait and the stores that come with the crate.
 
+mod directory;
+mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
+
 use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+pub use self::directory::Directory;
+pub use self::memory::Memory;
+#[cfg(feature = "postgres")]
+pub use self::postgres::Postgres;
+#[cfg(feature = "redis")]
+pub use self::redis::Redis;
 use crate::{BoxFuture, Error, Key};
 
 /// Where entries are kept and shared.
