@@ -1,19 +1,316 @@
-//! stub
-use super::*;
-/// stub
+use std::collections::HashSet;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::future::ready;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::bell::Bell;
+use super::{Lock, LockGuard, Waiter};
+use crate::sync::{Mutex, lock};
+use crate::{BoxFuture, Error, ErrorKind, Key};
+
+/// How often another process's release is looked for: at first, and at the longest. The latter is
+/// also how long a takeover takes when the holder is killed.
+const SHORTEST: Duration = Duration::from_millis(2);
+const LONGEST: Duration = Duration::from_millis(25);
+/// How long the looking thread stays when nobody waits.
+const LINGER: Duration = Duration::from_secs(1);
+/// How often a file may vanish between its opening and its locking before that is called an error.
+const VANISHED: usize = 1_000;
+
+/// Locks among the processes of one machine, without a server: one file for each key that is held,
+/// locked by [`File::try_lock`]. The kernel frees it when its process dies.
+///
+/// The directory must be on a local file system. Its files may be removed while no process uses it.
 #[derive(Debug)]
-pub struct Directory;
-impl Lock for Directory {
-    fn try_lock<'a>(&'a self, _: &'a Key) -> BoxFuture<'a, Result<Option<LockGuard>, Error>> {
-        todo!()
-    }
-    fn interest<'a>(&'a self, _: &'a Key) -> BoxFuture<'a, Result<Box<dyn Waiter>, Error>> {
-        todo!()
+pub struct Directory(Arc<Files>);
+
+#[derive(Debug)]
+struct Files {
+    path: PathBuf,
+    /// What this process holds or is about to: a second caller need not ask the kernel.
+    held: Mutex<HashSet<[u8; 16]>>,
+    bell: Bell,
+    poller: Mutex<Poller>,
+}
+
+#[derive(Debug, Default)]
+struct Poller {
+    running: bool,
+    /// When somebody last began to wait.
+    fresh: Option<Instant>,
+}
+
+impl Directory {
+    /// Locks in `locks` below this path, which is created if need be.
+    ///
+    /// # Errors
+    /// The path cannot be created.
+    pub fn new(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref().join("locks");
+        fs::create_dir_all(&path).map_err(|error| {
+            let message = format!(
+                "cannot create the directory {} for locks: name a directory that this user may write to",
+                path.display()
+            );
+            Error::new(ErrorKind::Setting, message).caused_by(error)
+        })?;
+        Ok(Self(Arc::new(Files {
+            path,
+            held: Mutex::default(),
+            bell: Bell::default(),
+            poller: Mutex::default(),
+        })))
     }
 }
-impl Directory {
-    /// stub
-    pub fn new(_: impl AsRef<std::path::Path>) -> Result<Self, Error> {
-        todo!()
+
+impl Lock for Directory {
+    fn try_lock<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<LockGuard>, Error>> {
+        Box::pin(ready(self.0.try_lock(*key.digest(), &key.hex())))
+    }
+
+    fn interest<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Box<dyn Waiter>, Error>> {
+        let waiter = self.0.bell.listen(*key.digest());
+        let polled = poll(&self.0);
+        Box::pin(ready(polled.map(|()| Box::new(waiter) as Box<dyn Waiter>)))
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(ready(self.0.check()))
+    }
+}
+
+impl Files {
+    fn try_lock(self: &Arc<Self>, digest: [u8; 16], hex: &str) -> Result<Option<LockGuard>, Error> {
+        if !lock(&self.held).insert(digest) {
+            return Ok(None);
+        }
+        let path = self.path.join(hex);
+        let taken = take(&path);
+        if !matches!(taken, Ok(Some(_))) {
+            lock(&self.held).remove(&digest);
+        }
+        let Some(file) = taken.map_err(|error| self.unusable(error))? else {
+            return Ok(None);
+        };
+        let files = Arc::clone(self);
+        Ok(Some(LockGuard::new(move || {
+            release(&path, file);
+            lock(&files.held).remove(&digest);
+            files.bell.ring(&digest);
+        })))
+    }
+
+    fn unusable(&self, error: io::Error) -> Error {
+        let path = self.path.display();
+        Error::unavailable(format!(
+            "cannot lock a file in {path}: it must exist, be writable for this user, and be on a local file \
+             system"
+        ))
+        .caused_by(error)
+    }
+
+    /// Whether the lock keeps a second holder out, as some network file systems do not.
+    fn check(&self) -> Result<(), Error> {
+        let path = self.path.join(format!("check-{}", std::process::id()));
+        let outcome = take(&path).and_then(|first| Ok((first, take(&path)?)));
+        let (first, second) = outcome.map_err(|error| self.unusable(error))?;
+        first.into_iter().for_each(|file| release(&path, file));
+        if second.is_none() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Unsuitable,
+            format!(
+                "file locks do nothing in {}: name a directory on a local file system",
+                self.path.display()
+            ),
+        ))
+    }
+
+    /// Whether nobody holds the key: its file is not there, or not locked. Asking takes the lock shared
+    /// for a moment; a caller who tries at that moment is told that it is busy, and tries again when
+    /// the bell rings.
+    fn is_free(&self, digest: &[u8; 16]) -> bool {
+        if lock(&self.held).contains(digest) {
+            return false;
+        }
+        let hex = format!("{:032x}", u128::from_be_bytes(*digest));
+        match File::open(self.path.join(hex)) {
+            Ok(file) => !matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)),
+            // Missing, or beyond our means: the caller who tries finds out.
+            Err(_) => true,
+        }
+    }
+}
+
+/// Opens and locks the file. `None`: somebody else has it.
+fn take(path: &Path) -> io::Result<Option<File>> {
+    for _ in 0..VANISHED {
+        let file = open(path)?;
+        match file.try_lock() {
+            Ok(()) if is_at(&file, path) => return Ok(Some(file)),
+            // Its holder removed it after we opened it: the lock on it is worth nothing.
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Err(io::Error::other("the lock file vanishes again and again"))
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let open = || {
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+    };
+    open().or_else(|error| match path.parent() {
+        // Something cleaned the directory away.
+        Some(parent) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(parent)?;
+            open()
+        }
+        _ => Err(error),
+    })
+}
+
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+
+    let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(ours), Ok(there)) => identity(ours) == identity(there),
+        _ => false,
+    }
+}
+
+#[cfg(not(unix))]
+fn is_at(_file: &File, _path: &Path) -> bool {
+    true
+}
+
+/// Removes the file while it is still locked, where [`take`] can tell that from outside; then unlocks.
+fn release(path: &Path, file: File) {
+    if cfg!(unix) {
+        let _ = fs::remove_file(path);
+    }
+    drop(file);
+}
+
+/// Makes sure that a thread looks for the releases of other processes.
+fn poll(files: &Arc<Files>) -> Result<(), Error> {
+    let mut poller = lock(&files.poller);
+    poller.fresh = Some(Instant::now());
+    if poller.running {
+        return Ok(());
+    }
+    let weak = Arc::downgrade(files);
+    let thread = thread::Builder::new().name("worksharing-dir".to_owned());
+    thread.spawn(move || look(&weak)).map_err(|error| {
+        Error::unavailable("cannot start the thread that waits for file locks").caused_by(error)
+    })?;
+    poller.running = true;
+    Ok(())
+}
+
+fn look(files: &Weak<Files>) {
+    let mut pause = SHORTEST;
+    let mut begun = Instant::now();
+    loop {
+        thread::sleep(pause);
+        let Some(files) = files.upgrade() else { return };
+        let keys = files.bell.keys();
+        for key in keys.iter().filter(|key| files.is_free(key)) {
+            files.bell.ring(key);
+        }
+        pause = (pause * 3 / 2).min(LONGEST);
+        let mut poller = lock(&files.poller);
+        if let Some(fresh) = poller.fresh.take() {
+            (pause, begun) = (SHORTEST, fresh);
+        } else if !keys.is_empty() {
+            begun = Instant::now();
+        } else if begun.elapsed() > LINGER {
+            poller.running = false;
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block_on::block_on;
+    use crate::lock::tests::{excludes, only_its_key, wakes_all};
+
+    #[test]
+    fn callers_exclude_each_other_and_leave_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        excludes(&Directory::new(directory.path()).unwrap(), 8, 500);
+        assert_eq!(
+            fs::read_dir(directory.path().join("locks"))
+                .unwrap()
+                .count(),
+            0
+        );
+    }
+
+    #[test]
+    fn a_release_wakes_every_waiter_of_its_key() {
+        let directory = tempfile::tempdir().unwrap();
+        wakes_all(&Directory::new(directory.path()).unwrap());
+        only_its_key(&Directory::new(directory.path()).unwrap());
+    }
+
+    /// Two instances know nothing of each other, as two processes do.
+    #[test]
+    fn another_instance_is_kept_out_and_woken() {
+        let directory = tempfile::tempdir().unwrap();
+        let [one, other] = [(); 2].map(|()| Directory::new(directory.path()).unwrap());
+        let key = Key::new("key");
+        let guard = block_on(one.try_lock(&key)).unwrap().unwrap();
+        assert!(block_on(other.try_lock(&key)).unwrap().is_none());
+        let mut waiter = block_on(other.interest(&key)).unwrap();
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| block_on(waiter.woken()).unwrap());
+            drop(guard);
+            assert!(waiting.join().unwrap().is_none());
+        });
+        assert!(block_on(other.try_lock(&key)).unwrap().is_some());
+    }
+
+    #[test]
+    fn an_unusable_path_says_what_to_do() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = Directory::new(file.path()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Setting);
+        assert!(
+            error
+                .to_string()
+                .contains("name a directory that this user may write to"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn check_finds_that_it_works() {
+        let directory = tempfile::tempdir().unwrap();
+        let locks = Directory::new(directory.path()).unwrap();
+        block_on(locks.check()).unwrap();
+        // A directory that was cleaned away comes back by itself.
+        fs::remove_dir_all(directory.path()).unwrap();
+        block_on(locks.check()).unwrap();
+        assert!(
+            block_on(locks.try_lock(&Key::new("key")))
+                .unwrap()
+                .is_some()
+        );
     }
 }

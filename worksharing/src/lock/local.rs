@@ -1,19 +1,68 @@
-//! stub
-use super::*;
-/// stub
-#[derive(Debug)]
-pub struct Local;
-impl Lock for Local {
-    fn try_lock<'a>(&'a self, _: &'a Key) -> BoxFuture<'a, Result<Option<LockGuard>, Error>> {
-        todo!()
-    }
-    fn interest<'a>(&'a self, _: &'a Key) -> BoxFuture<'a, Result<Box<dyn Waiter>, Error>> {
-        todo!()
+use std::collections::HashSet;
+use std::future::ready;
+use std::sync::Arc;
+
+use super::bell::{Bell, Listener};
+use super::{Lock, LockGuard, Waiter};
+use crate::sync::{Mutex, lock};
+use crate::{BoxFuture, Error, Key};
+
+/// Locks among the callers of this process.
+#[derive(Debug, Default)]
+pub struct Local {
+    held: Arc<Mutex<HashSet<[u8; 16]>>>,
+    bell: Bell,
+}
+
+impl Local {
+    /// Nothing is locked yet.
+    pub fn new() -> Self {
+        Self::default()
     }
 }
-impl Local {
-    /// stub
-    pub fn new() -> Self {
-        Self
+
+impl Lock for Local {
+    fn try_lock<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<LockGuard>, Error>> {
+        let digest = *key.digest();
+        let taken = lock(&self.held).insert(digest);
+        let guard = taken.then(|| {
+            let (held, bell) = (Arc::clone(&self.held), self.bell.clone());
+            LockGuard::new(move || {
+                lock(&held).remove(&digest);
+                bell.ring(&digest);
+            })
+        });
+        Box::pin(ready(Ok(guard)))
+    }
+
+    fn interest<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Box<dyn Waiter>, Error>> {
+        let waiter: Box<dyn Waiter> = Box::new(self.bell.listen(*key.digest()));
+        Box::pin(ready(Ok(waiter)))
+    }
+}
+
+impl Waiter for Listener {
+    fn woken(&mut self) -> BoxFuture<'_, Result<Option<LockGuard>, Error>> {
+        Box::pin(async {
+            self.heard().await;
+            Ok(None)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lock::tests::{excludes, only_its_key, wakes_all};
+
+    #[test]
+    fn callers_exclude_each_other() {
+        excludes(&Local::new(), 8, 2_000);
+    }
+
+    #[test]
+    fn a_release_wakes_every_waiter_of_its_key() {
+        wakes_all(&Local::new());
+        only_its_key(&Local::new());
     }
 }

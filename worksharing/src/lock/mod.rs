@@ -1,5 +1,6 @@
 //! Who computes: the [`Lock`] trait and the locks that come with the crate.
 
+mod bell;
 mod directory;
 mod local;
 #[cfg(feature = "postgres")]
@@ -76,3 +77,6 @@ impl fmt::Debug for LockGuard {
         f.write_str("LockGuard")
     }
 }
+
+#[cfg(test)]
+mod tests;

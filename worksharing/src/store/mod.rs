@@ -108,3 +108,6 @@ impl fmt::Debug for Seen {
         write!(f, "Seen({:02x?})", self.as_bytes())
     }
 }
+
+#[cfg(test)]
+mod tests;
