@@ -29,11 +29,12 @@ pub(crate) trait Wire: Send + Sync + 'static {
     /// Sends a batch and returns the answers in the same order: one for each ask.
     ///
     /// # Errors
-    /// The connection is lost, and with it all that it held.
+    /// The connection is lost, and with it all that it held. The batch is sent once more over the next one: so
+    /// it must not matter whether it took effect before.
     fn serve(
         &self,
         connection: &mut Self::Connection,
-        asks: Vec<Self::Ask>,
+        asks: &[Self::Ask],
         pulse: &Pulse,
     ) -> Result<Vec<Result<Self::Answer, Error>>, Error>;
 
@@ -51,6 +52,9 @@ pub(crate) trait Wire: Send + Sync + 'static {
 
     /// Connecting failed. It is tried again later; until then asks are refused.
     fn down(&self, _error: &Error) {}
+
+    /// How long a server that was lost may take to come back, as in a restart, before asks are refused.
+    fn grace(&self) -> Duration;
 }
 
 /// What becomes of an answer. Runs on the link's thread, so it only passes it on.
@@ -244,18 +248,26 @@ enum Next<A> {
 impl<W: Wire> Thread<W> {
     fn run(self) {
         let mut backoff = Backoff::default();
+        let mut lost_at: Option<Instant> = None;
+        // A batch whose connection was lost under it.
+        let mut again = Vec::new();
         while self.is_current() {
             self.shared.pulse.beat_for(PATIENCE * 2);
             match self.shared.wire.connect(&self.shared.pulse) {
                 Ok(connection) => {
                     backoff = Backoff::default();
-                    match self.use_connection(connection) {
+                    match self.use_connection(connection, &mut again) {
                         Ok(()) => return,
-                        Err(error) => self.lost(&error),
+                        Err(error) => self.lost(&error, !again.is_empty()),
                     }
+                    lost_at = Some(Instant::now());
                 }
                 Err(error) => {
-                    self.down(&error);
+                    if lost_at.is_none_or(|at| at.elapsed() > self.shared.wire.grace()) {
+                        again.clear();
+                        lost_at = None;
+                        self.down(&error);
+                    }
                     self.sleep(backoff.next());
                 }
             }
@@ -267,21 +279,42 @@ impl<W: Wire> Thread<W> {
         state.generation == self.generation && !(state.closed && state.queue.is_empty())
     }
 
-    fn use_connection(&self, mut connection: W::Connection) -> Result<(), Error> {
+    /// Serves until the connection is lost. `again` is a batch that the last one took with it, and is left with
+    /// the batch that this one took with it.
+    fn use_connection(
+        &self,
+        mut connection: W::Connection,
+        again: &mut Vec<W::Ask>,
+    ) -> Result<(), Error> {
         let Shared { wire, pulse, .. } = &*self.shared;
         self.shared.state().down = None;
+        if !again.is_empty() {
+            pulse.beat();
+            self.serve(&mut connection, &std::mem::take(again))?;
+        }
         loop {
             match self.next(wire.due(&connection)) {
                 Next::End => return Ok(()),
                 Next::Tick => wire.tick(&mut connection, pulse)?,
                 Next::Serve(asks) => {
-                    let answers = wire.serve(&mut connection, asks, pulse)?;
-                    for (reply, answer) in self.replies().into_iter().zip(answers) {
-                        reply(answer);
+                    if let Err(error) = self.serve(&mut connection, &asks) {
+                        *again = asks;
+                        return Err(error);
                     }
                 }
             }
         }
+    }
+
+    fn serve(&self, connection: &mut W::Connection, asks: &[W::Ask]) -> Result<(), Error> {
+        let answers = self
+            .shared
+            .wire
+            .serve(connection, asks, &self.shared.pulse)?;
+        for (reply, answer) in self.replies().into_iter().zip(answers) {
+            reply(answer);
+        }
+        Ok(())
     }
 
     fn next(&self, due: Instant) -> Next<W::Ask> {
@@ -324,9 +357,12 @@ impl<W: Wire> Thread<W> {
         }
     }
 
-    fn lost(&self, error: &Error) {
-        for reply in self.replies() {
-            reply(Err(error.clone()));
+    /// The connection is lost. What was under way goes over the next one, unless it did already.
+    fn lost(&self, error: &Error, again: bool) {
+        if !again {
+            self.replies()
+                .into_iter()
+                .for_each(|reply| reply(Err(error.clone())));
         }
         if self.is_current() {
             tracing::debug!(link = self.shared.wire.name(), %error, "connection lost");
@@ -348,8 +384,10 @@ impl<W: Wire> Thread<W> {
     fn sleep(&self, time: Duration) {
         self.shared.pulse.rest();
         let state = self.shared.state();
-        let until = |state: &mut State<W>| state.queue.is_empty() && !state.closed;
-        drop(self.shared.queued.wait_timeout_while(state, time, until));
+        let asleep = |state: &mut State<W>| {
+            !(state.closed || (state.down.is_some() && !state.queue.is_empty()))
+        };
+        drop(self.shared.queued.wait_timeout_while(state, time, asleep));
     }
 }
 

@@ -1,5 +1,7 @@
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
 
+use ::postgres::error::SqlState;
 use ::postgres::types::Type;
 use ::postgres::{Client, Error};
 
@@ -9,7 +11,13 @@ use super::listener::CHANNEL;
 ///
 /// They are re-entrant, so a key must not be asked for while this process holds it or asks for it; and they
 /// are not transactional, so those that a failed statement took must be given back.
-pub(crate) struct Advisory;
+#[derive(Debug, Default)]
+pub(crate) struct Advisory {
+    /// How many waiters have shown interest in a key. On the server it is shown once.
+    marked: HashMap<i64, usize>,
+    /// The lock table was full: until then nothing more is asked of it.
+    full_until: Option<Instant>,
+}
 
 /// So many keys go into one statement.
 const CHUNK: usize = 1_000;
@@ -34,17 +42,29 @@ const MARK: &str = "SELECT i, pg_try_advisory_lock_shared(i) FROM unnest($1::big
 const UNMARK: &str = "SELECT pg_advisory_unlock_shared(i) FROM unnest($1::bigint[]) AS i";
 const GIVE_BACK: &str = "SELECT pg_advisory_unlock(k) FROM unnest($1::bigint[]) AS k";
 
+/// The lock table is everybody's: interest takes as much room in it as keys do, and can be done without.
+const MOST_MARKS: usize = 1_000;
+/// How long a full lock table is left alone.
+const FULL: Duration = Duration::from_millis(250);
+
 /// While a releaser asks for interest its exclusive lock makes a mark fail: for microseconds.
 const ROUNDS: usize = 5;
 
 impl Advisory {
     /// Takes those of the keys that are free, and returns them. No key may occur twice.
-    pub(crate) fn try_lock(client: &mut Client, keys: &[i64]) -> Result<HashSet<i64>, Error> {
+    pub(crate) fn try_lock(
+        &mut self,
+        client: &mut Client,
+        keys: &[i64],
+    ) -> Result<HashSet<i64>, Error> {
         let mut granted = HashSet::with_capacity(keys.len());
         for chunk in keys.chunks(CHUNK) {
             match of_keys(client, TRY, chunk) {
                 Ok(taken) => granted.extend(taken),
                 Err(error) => {
+                    if error.code() == Some(&SqlState::OUT_OF_MEMORY) {
+                        self.full_until = Some(Instant::now() + FULL);
+                    }
                     of_keys_done(client, GIVE_BACK, keys)?;
                     return Err(error);
                 }
@@ -72,34 +92,67 @@ impl Advisory {
         Ok(all_held)
     }
 
-    /// Shows interest, once more for each time that a key occurs; returns the keys for which it worked.
-    pub(crate) fn mark(client: &mut Client, interests: &[i64]) -> Result<Vec<i64>, Error> {
-        let mut marked = Vec::with_capacity(interests.len());
+    /// Shows interest, once for each time that a key occurs; returns the keys for which it worked.
+    pub(crate) fn mark(
+        &mut self,
+        client: &mut Client,
+        interests: &[i64],
+    ) -> Result<HashSet<i64>, Error> {
+        let is_new = |interest: &i64| !self.marked.contains_key(interest);
+        let missing: HashSet<i64> = interests.iter().copied().filter(is_new).collect();
+        let room = MOST_MARKS.saturating_sub(self.marked.len());
+        let missing: Vec<i64> = missing.into_iter().take(room).collect();
+        let marked = match Self::mark_new(client, &missing) {
+            Ok(marked) => marked,
+            Err(error) => {
+                of_keys_done(client, UNMARK, &missing)?;
+                return Err(error);
+            }
+        };
+        for interest in interests {
+            if let Some(number) = self.marked.get_mut(interest) {
+                *number += 1;
+            } else if marked.contains(interest) {
+                self.marked.insert(*interest, 1);
+            }
+        }
+        let is_marked = |interest: &i64| self.marked.contains_key(interest);
+        Ok(interests.iter().copied().filter(is_marked).collect())
+    }
+
+    fn mark_new(client: &mut Client, interests: &[i64]) -> Result<HashSet<i64>, Error> {
+        let mut marked = HashSet::with_capacity(interests.len());
         let mut missing = interests.to_vec();
         for _ in 0..ROUNDS {
+            for chunk in missing.chunks(CHUNK) {
+                marked.extend(of_keys(client, MARK, chunk)?);
+            }
+            missing.retain(|interest| !marked.contains(interest));
             if missing.is_empty() {
                 break;
             }
-            let mut failed = Vec::new();
-            for chunk in missing.chunks(CHUNK) {
-                let parameters: [(&(dyn ::postgres::types::ToSql + Sync), Type); 1] =
-                    [(&chunk, Type::INT8_ARRAY)];
-                for row in client.query_typed(MARK, &parameters)? {
-                    if row.get(1) {
-                        marked.push(row.get(0))
-                    } else {
-                        failed.push(row.get(0))
-                    }
-                }
-            }
-            missing = failed;
         }
         Ok(marked)
     }
 
-    /// Takes interest back.
-    pub(crate) fn unmark(client: &mut Client, interests: &[i64]) -> Result<(), Error> {
-        of_keys_done(client, UNMARK, interests)
+    /// Takes interest back, once for each time that a key occurs.
+    pub(crate) fn unmark(&mut self, client: &mut Client, interests: &[i64]) -> Result<(), Error> {
+        let mut last = Vec::new();
+        for interest in interests {
+            if let Some(number) = self.marked.get_mut(interest) {
+                *number -= 1;
+                if *number == 0 {
+                    self.marked.remove(interest);
+                    last.push(*interest);
+                }
+            }
+        }
+        of_keys_done(client, UNMARK, &last)
+    }
+
+    /// Whether the lock table was full a moment ago.
+    pub(crate) fn is_full(&self) -> bool {
+        self.full_until.is_some_and(|until| until > Instant::now())
     }
 }
 

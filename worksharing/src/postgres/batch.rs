@@ -1,11 +1,9 @@
 use std::collections::HashMap;
-use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::values::Put;
 use crate::Error;
-use crate::store::Seen;
 
 /// Which of this process's sessions, one after another, something was done in.
 pub(crate) type SessionNumber = u64;
@@ -27,12 +25,7 @@ pub(crate) enum Ask {
     /// Read a value.
     Get(String),
     /// Store a value, fenced by what was seen, if anything was.
-    Put {
-        key: String,
-        entry: Bytes,
-        ttl: Duration,
-        seen: Option<Seen>,
-    },
+    Put(Put),
     /// Look after those who queue in this process.
     Tend,
     /// Say whether locks are what was asked for.
@@ -77,29 +70,16 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    pub(crate) fn sort(asks: Vec<Ask>) -> Self {
+    pub(crate) fn sort(asks: &[Ask]) -> Self {
         let mut batch = Self::default();
-        for (place, ask) in asks.into_iter().enumerate() {
+        for (place, ask) in asks.iter().enumerate() {
             match ask {
-                Ask::Unlock(held) => batch.unlock.push(held),
-                Ask::Unmark { interest, session } => batch.unmark.push((interest, session)),
-                Ask::Mark(interest) => batch.mark.push((place, interest)),
-                Ask::Try(key) => batch.try_lock.push((place, key)),
-                Ask::Get(key) => batch.get.push((place, key)),
-                Ask::Put {
-                    key,
-                    entry,
-                    ttl,
-                    seen,
-                } => batch.put.push((
-                    place,
-                    Put {
-                        key,
-                        entry,
-                        ttl,
-                        seen,
-                    },
-                )),
+                Ask::Unlock(held) => batch.unlock.push(*held),
+                Ask::Unmark { interest, session } => batch.unmark.push((*interest, *session)),
+                Ask::Mark(interest) => batch.mark.push((place, *interest)),
+                Ask::Try(key) => batch.try_lock.push((place, *key)),
+                Ask::Get(key) => batch.get.push((place, key.clone())),
+                Ask::Put(put) => batch.put.push((place, put.clone())),
                 Ask::Tend => batch.tend = true,
                 Ask::CheckLock => batch.check_lock.push(place),
                 Ask::CheckValues => batch.check_values.push(place),

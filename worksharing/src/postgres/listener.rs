@@ -1,5 +1,5 @@
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ::postgres::Client;
@@ -14,17 +14,46 @@ use crate::lock::postgres::Holdings;
 /// Where releases are told, with the lock key as payload. Of each database its own.
 pub(crate) const CHANNEL: &str = "worksharing";
 
-/// A client that the probe opened, for the listener to use.
+/// The client that the probe opens beside the lock's session, for the listener to use. While that session is
+/// not there, the listener opens none of its own: a process never has three.
 #[derive(Clone, Default)]
-pub(crate) struct Spare(Arc<Mutex<Option<Client>>>);
+pub(crate) struct Spare(Arc<Mutex<Beside>>);
+
+#[derive(Default)]
+enum Beside {
+    /// There is no session of the lock.
+    #[default]
+    Nothing,
+    Probed(Client),
+    Session,
+}
 
 impl Spare {
-    pub(crate) fn give(&self, client: Client) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(client);
+    fn beside(&self) -> MutexGuard<'_, Beside> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self) -> Option<Client> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// The probe's client, which the listener is to use.
+    pub(crate) fn give(&self, client: Client) {
+        *self.beside() = Beside::Probed(client);
+    }
+
+    /// The lock's session is gone.
+    pub(crate) fn clear(&self) {
+        *self.beside() = Beside::Nothing;
+    }
+
+    /// The probe's client or, where the session has outlived it, leave to connect.
+    fn take(&self) -> Result<Option<Client>, Error> {
+        let mut beside = self.beside();
+        match std::mem::replace(&mut *beside, Beside::Session) {
+            Beside::Probed(client) if !client.is_closed() => Ok(Some(client)),
+            Beside::Probed(_) | Beside::Session => Ok(None),
+            Beside::Nothing => {
+                *beside = Beside::Nothing;
+                Err(Error::unavailable("the session of the locks comes first"))
+            }
+        }
     }
 }
 
@@ -72,7 +101,7 @@ impl Wire for Listener {
     }
 
     fn connect(&self, pulse: &Pulse) -> Result<Listening, Error> {
-        let mut client = match self.spare.take().filter(|client| !client.is_closed()) {
+        let mut client = match self.spare.take()? {
             Some(client) => client,
             None => self.address.connect(pulse)?,
         };
@@ -93,10 +122,10 @@ impl Wire for Listener {
     fn serve(
         &self,
         _connection: &mut Listening,
-        asks: Vec<Self::Ask>,
+        asks: &[Self::Ask],
         _pulse: &Pulse,
     ) -> Result<Vec<Result<Self::Answer, Error>>, Error> {
-        Ok(asks.into_iter().map(|ask| match ask {}).collect())
+        Ok(asks.iter().map(|ask| match *ask {}).collect())
     }
 
     fn due(&self, _connection: &Listening) -> Instant {
@@ -122,6 +151,10 @@ impl Wire for Listener {
 
     fn lost(&self, _error: &Error) {
         self.listening.store(false, Ordering::Release);
+    }
+
+    fn grace(&self) -> Duration {
+        Duration::ZERO
     }
 }
 

@@ -11,3 +11,4 @@ mod values;
 
 pub(crate) use batch::{Answer, Ask, Held, SessionNumber};
 pub(crate) use server::{Server, Settings};
+pub(crate) use values::Put;

@@ -47,7 +47,7 @@ pub(crate) struct Connection {
 
 /// How keys are locked here.
 enum Exclusion {
-    Advisory,
+    Advisory(Advisory),
     /// With the reason, where leases were not asked for.
     Leases(Leases, Option<Error>),
 }
@@ -68,13 +68,13 @@ impl Wire for Session {
         let mut client = self.address.connect(pulse)?;
         let exclusion = self.exclusion(&mut client, pulse)?;
         let backend = match exclusion {
-            Exclusion::Advisory => {
+            Exclusion::Advisory(_) => {
                 Some(probe::backend(&mut client).map_err(|error| self.address.error(error))?)
             }
             Exclusion::Leases(..) => None,
         };
         let number = self.number.fetch_add(1, Ordering::Relaxed) + 1;
-        let values = Values::new(&self.table, matches!(exclusion, Exclusion::Advisory));
+        let values = Values::new(&self.table, matches!(exclusion, Exclusion::Advisory(_)));
         self.holdings.connected();
         let due = Instant::now();
         Ok(Connection {
@@ -91,7 +91,7 @@ impl Wire for Session {
     fn serve(
         &self,
         connection: &mut Connection,
-        asks: Vec<Ask>,
+        asks: &[Ask],
         pulse: &Pulse,
     ) -> Result<Vec<Result<Answer, Error>>, Error> {
         let mut answers = Answers::new(asks.len());
@@ -140,6 +140,14 @@ impl Wire for Session {
         Ok(())
     }
 
+    fn lost(&self, _error: &Error) {
+        self.spare.clear();
+    }
+
+    fn grace(&self) -> Duration {
+        Duration::from_secs(3)
+    }
+
     fn down(&self, error: &Error) {
         self.holdings.down(error);
     }
@@ -156,7 +164,7 @@ impl Session {
             Ok(()) => {
                 self.listener.start();
                 probe::set_up(client, &self.address)?;
-                Ok(Exclusion::Advisory)
+                Ok(Exclusion::Advisory(Advisory::default()))
             }
             Err(error)
                 if error.kind() == ErrorKind::Unsuitable && self.lock == PostgresLock::Auto =>
@@ -195,14 +203,14 @@ impl Session {
         } = connection;
         pulse.beat();
         let released = match exclusion {
-            Exclusion::Advisory => {
+            Exclusion::Advisory(advisory) => {
                 // What an earlier session held went with it.
                 let held = batch.unlock.iter().filter(|held| held.session == *number);
                 let held: Vec<_> = held.map(|held| (held.key, held.interest)).collect();
                 let marks = batch.unmark.iter().filter(|mark| mark.1 == *number);
                 let marks: Vec<_> = marks.map(|mark| mark.0).collect();
                 Advisory::unlock(client, &held)
-                    .and_then(|all_held| Advisory::unmark(client, &marks).map(|()| all_held))
+                    .and_then(|all_held| advisory.unmark(client, &marks).map(|()| all_held))
             }
             Exclusion::Leases(leases, _) => {
                 let keys: Vec<_> = batch.unlock.iter().map(|held| held.key).collect();
@@ -237,11 +245,11 @@ impl Session {
         } = connection;
         pulse.beat();
         let marked = match exclusion {
-            Exclusion::Advisory => Advisory::mark(client, &keys(&batch.mark)),
-            Exclusion::Leases(..) => Ok(Vec::new()),
+            Exclusion::Advisory(advisory) => advisory.mark(client, &keys(&batch.mark)),
+            Exclusion::Leases(..) => Ok(HashSet::new()),
         };
-        let marked = marked.or_else(|error| self.answerable(client, error).map(|_| Vec::new()))?;
-        let marked: HashSet<i64> = marked.into_iter().collect();
+        let marked =
+            marked.or_else(|error| self.answerable(client, error).map(|_| HashSet::new()))?;
         for (place, interest) in &batch.mark {
             let is_marked = marked.contains(interest);
             answers.set(
@@ -274,7 +282,10 @@ impl Session {
         } = connection;
         pulse.beat();
         let granted = match exclusion {
-            Exclusion::Advisory => Advisory::try_lock(client, &keys(&batch.try_lock)),
+            Exclusion::Advisory(advisory) if advisory.is_full() => {
+                return Ok(self.refuse_tries(batch, answers));
+            }
+            Exclusion::Advisory(advisory) => advisory.try_lock(client, &keys(&batch.try_lock)),
             Exclusion::Leases(leases, _) => leases.take(client, &keys(&batch.try_lock)),
         };
         let granted = match granted {
@@ -292,6 +303,17 @@ impl Session {
             );
         }
         Ok(())
+    }
+
+    fn refuse_tries(&self, batch: &Batch, answers: &mut Answers) {
+        let error = Error::unavailable(format!(
+            "the lock table of {} is full: raise max_locks_per_transaction there, or lower \
+             Builder::max_held_keys",
+            self.address.name
+        ));
+        for (place, _) in &batch.try_lock {
+            answers.set(*place, Err(error.clone()));
+        }
     }
 
     fn get(

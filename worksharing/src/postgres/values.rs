@@ -21,7 +21,7 @@ pub(crate) struct Values {
 }
 
 /// What is to be stored under a key, and over what: `None` is over anything.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Put {
     pub(crate) key: String,
     pub(crate) entry: Bytes,
@@ -107,7 +107,7 @@ impl Values {
               ORDER BY key
              ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires = excluded.expires
               WHERE t.expires <= clock_timestamp() OR substring(t.value FROM 1 FOR {LEN}) = ANY($4)
-                 OR t.key = ANY($5)
+                 OR t.key = ANY($5) OR t.value = excluded.value
              RETURNING key",
             table = self.table,
             LEN = Seen::LEN,

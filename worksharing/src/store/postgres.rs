@@ -4,7 +4,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{Seen, Store};
-use crate::postgres::{Answer, Ask, Server};
+use crate::postgres::{Answer, Ask, Put, Server};
 use crate::{BoxFuture, Error, Key};
 
 /// Values in an unlogged table of PostgreSQL, over the session of the locks: whatever is asked at the same time
@@ -35,12 +35,12 @@ impl Postgres {
         ttl: Duration,
         seen: Option<Seen>,
     ) -> Result<bool, Error> {
-        let ask = Ask::Put {
+        let ask = Ask::Put(Put {
             key: self.key(key),
             entry,
             ttl,
             seen,
-        };
+        });
         Ok(matches!(
             self.server.session.answer(ask, false).await?,
             Answer::Stored(true)

@@ -142,16 +142,17 @@ enum Ask {
     Ping,
 }
 
-/// Stores only over nothing, or over what the leader saw. Its arguments: what was seen, the entry, the time
-/// to live in milliseconds.
+/// Stores only over nothing, or over what the leader saw. What stands there already was stored by the same
+/// put, whose answer was lost. Its arguments: what was seen, the entry, the time to live in milliseconds.
 const FENCED_PUT: &str = "\
 local stands = redis.call('GETRANGE', KEYS[1], 0, 23)
+if stands == string.sub(ARGV[2], 1, 24) then return 1 end
 if stands ~= '' and stands ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1";
 
 impl Ask {
-    fn command(self) -> Cmd {
+    fn command(&self) -> Cmd {
         match self {
             Self::Get { key } => redis::cmd("GET").arg(key).take(),
             Self::Put {
@@ -165,13 +166,13 @@ impl Ask {
                 .arg(key)
                 .arg(seen.as_bytes())
                 .arg(&entry[..])
-                .arg(milliseconds(ttl))
+                .arg(milliseconds(*ttl))
                 .take(),
             Self::Replace { key, entry, ttl } => redis::cmd("SET")
                 .arg(key)
                 .arg(&entry[..])
                 .arg("PX")
-                .arg(milliseconds(ttl))
+                .arg(milliseconds(*ttl))
                 .take(),
             Self::Ping => redis::cmd("PING").take(),
         }
@@ -230,7 +231,7 @@ impl Wire for RedisWire {
     fn serve(
         &self,
         connection: &mut Connection,
-        asks: Vec<Ask>,
+        asks: &[Ask],
         pulse: &Pulse,
     ) -> Result<Vec<Result<Value, Error>>, Error> {
         let bytes: usize = asks.iter().map(Ask::len).sum();
@@ -258,6 +259,10 @@ impl Wire for RedisWire {
 
     fn tick(&self, _connection: &mut Connection, _pulse: &Pulse) -> Result<(), Error> {
         Ok(())
+    }
+
+    fn grace(&self) -> Duration {
+        Duration::from_secs(1)
     }
 }
 

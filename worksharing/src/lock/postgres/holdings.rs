@@ -287,7 +287,9 @@ impl Holdings {
             .iter_mut()
             .filter(|(_, state)| !state.waiters.is_empty())
         {
-            if state.poll.is_due(now) && !std::mem::replace(&mut state.claimed, true) {
+            if state.poll.is_due(now, state.longest_interval())
+                && !std::mem::replace(&mut state.claimed, true)
+            {
                 let key = Pair {
                     lock: *lock,
                     interest: state.interest,
@@ -327,6 +329,13 @@ impl KeyState {
         }
     }
 
+    /// How seldom the key is polled in the end. Where releases are told, only a holder that died is noticed by
+    /// polling; else every release is.
+    fn longest_interval(&self) -> Duration {
+        let is_told = self.waiters.values().all(|slot| slot.marked.is_some());
+        Duration::from_millis(if is_told { 1_000 } else { 250 })
+    }
+
     fn tell_all(&mut self, news: impl Fn() -> News) -> Vec<Waker> {
         self.waiters
             .values_mut()
@@ -345,16 +354,14 @@ impl Slot {
     }
 }
 
-/// When a waited key is polled next: from 100 ms to 1 s, give or take a fifth, so that processes do not poll
-/// in step.
+/// When a waited key is polled next: first after 100 ms, then less and less often; give or take a fifth, so
+/// that processes do not poll in step.
 struct Interval {
     due: Instant,
     length: Duration,
 }
 
 impl Interval {
-    const LONGEST: Duration = Duration::from_secs(1);
-
     fn begin() -> Self {
         let length = Duration::from_millis(100);
         Self {
@@ -364,11 +371,11 @@ impl Interval {
     }
 
     /// Whether it is time; if so, the next interval begins.
-    fn is_due(&mut self, now: Instant) -> bool {
+    fn is_due(&mut self, now: Instant, longest: Duration) -> bool {
         if self.due > now {
             return false;
         }
-        self.length = (self.length * 3 / 2).min(Self::LONGEST);
+        self.length = (self.length * 3 / 2).min(longest);
         self.due = now + self.length.mul_f64(0.8 + 0.4 * chance(now));
         true
     }

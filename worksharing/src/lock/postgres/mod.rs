@@ -170,10 +170,11 @@ impl Holdings {
                 continue;
             };
             let (key, holdings) = (claim.key(), Arc::clone(&server.holdings));
-            try_for(server, claim, permit, move |tried| {
-                if let Ok(Some(guard)) = tried {
-                    holdings.hand_over(key, guard);
-                }
+            try_for(server, claim, permit, move |tried| match tried {
+                Ok(Some(guard)) => holdings.hand_over(key, guard),
+                // A value may have been stored by somebody who does not tell.
+                Ok(None) => holdings.released(key.lock),
+                Err(_) => (),
             });
         }
     }
