@@ -1,9 +1,46 @@
 //! The attribute of the crate `worksharing`, which re-exports it and documents it.
+//!
+//! How it is made: `args` reads the options and `work_fn` the function, `validate` judges both,
+//! `expand` writes the function anew. After any mistake `fallback` emits the function as it was, so
+//! that one mistake is one error.
 
-use proc_macro::TokenStream;
+mod args;
+mod duration;
+mod expand;
+mod fallback;
+mod hints;
+mod mistakes;
+mod template;
+#[cfg(test)]
+mod tests;
+mod validate;
+mod work_fn;
 
-/// Shares an expensive function's result among all its callers.
+use proc_macro2::TokenStream;
+
+use crate::args::Args;
+use crate::mistakes::Mistakes;
+use crate::work_fn::WorkFn;
+
+// Documented where it is re-exported, so that its examples run.
+#[allow(missing_docs)]
 #[proc_macro_attribute]
-pub fn work_shared(_options: TokenStream, item: TokenStream) -> TokenStream {
-    item
+pub fn work_shared(
+    options: proc_macro::TokenStream,
+    item: proc_macro::TokenStream,
+) -> proc_macro::TokenStream {
+    work_shared_impl(options.into(), item.into()).into()
+}
+
+fn work_shared_impl(options: TokenStream, item: TokenStream) -> TokenStream {
+    let mut mistakes = Mistakes::default();
+    let args = Args::parse(options, &mut mistakes);
+    let Some(function) = WorkFn::parse(item.clone(), &mut mistakes) else {
+        return fallback::emit(mistakes, item);
+    };
+    let key = validate::validate(&args, &function, &mut mistakes);
+    if mistakes.any() {
+        return fallback::emit(mistakes, item);
+    }
+    expand::expand(&args, &function, &key)
 }

@@ -1,1 +1,57 @@
 //! What the expansion of `#[work_shared]` calls. Not public: it changes with the macro crate.
+//!
+//! An annotated function becomes: a [`Plan`] (runtime, key, options), a [`Policy`] (how its return
+//! type is shared, what is stored and for how long), and its body, given to [`run`] or
+//! [`run_blocking`].
+
+mod call;
+mod default_key;
+mod plan;
+mod policy;
+
+use std::pin::Pin;
+
+pub use std::future::Future;
+pub use std::pin::pin;
+pub use std::string::{String, ToString};
+pub use std::time::Duration;
+pub use std::{concat, format, module_path};
+
+pub use call::{AsyncCall, Call, PlainAsyncCall, PlainCall};
+pub use default_key::{DefaultKey, KeyPart};
+pub use plan::Plan;
+pub use policy::{By, Policy, Returns, Rule, Rules, Shareable, by_type};
+
+use policy::Held;
+
+/// Runs a plain function's body as shared work.
+pub fn run_blocking<R, P: Policy<R>>(plan: Plan, policy: P, body: impl FnOnce() -> R) -> R {
+    plan.work::<P::Shared>()
+        .__run_blocking(
+            |value: &P::Shared, default| policy.lifetime(value, default),
+            || Held::<R, P>::new(body()),
+        )
+        .into_inner()
+}
+
+/// Runs an async function's body as shared work. The body stays pinned in the caller's own frame, so
+/// that the layers below only carry a pointer to it.
+pub async fn run<R, P, F>(plan: Plan, policy: P, body: Pin<&mut F>) -> R
+where
+    P: Policy<R>,
+    F: Future<Output = R>,
+{
+    plan.work::<P::Shared>()
+        .__run(
+            |value: &P::Shared, default| policy.lifetime(value, default),
+            async move || Held::<R, P>::new(body.await),
+        )
+        .await
+        .into_inner()
+}
+
+/// A value of any type, for the dead `return` that tells an async block its type. Never called.
+#[cold]
+pub fn never<R>() -> R {
+    unreachable!("the dead return of an annotated function is never reached")
+}

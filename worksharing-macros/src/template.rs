@@ -1,0 +1,324 @@
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote_spanned;
+use syn::ext::IdentExt as _;
+use syn::visit_mut::VisitMut;
+use syn::{Expr, LitStr};
+
+use crate::hints;
+use crate::mistakes::Mistakes;
+use crate::work_fn::{Form, WorkFn};
+
+/// A key template, checked: the format string with its placeholders emptied, and what fills them.
+pub(crate) struct Template {
+    format: LitStr,
+    values: Vec<Expr>,
+}
+
+impl Template {
+    /// `"report:{year}:{user.id:?}"` → `"report:{}:{:?}"`, `year`, `user.id`.
+    pub(crate) fn parse(literal: &LitStr, function: &WorkFn, mistakes: &mut Mistakes) -> Self {
+        let text = literal.value();
+        let mut parser = Parser {
+            literal,
+            text: &text,
+            function,
+            mistakes,
+            values: Vec::new(),
+        };
+        let format = parser.run();
+        Self {
+            format: LitStr::new(&format, literal.span()),
+            values: parser.values,
+        }
+    }
+
+    /// The expression of the characteristic string.
+    pub(crate) fn expand(&self, private: &TokenStream) -> TokenStream {
+        let Self { format, values } = self;
+        let span = Span::mixed_site().located_at(format.span());
+        quote_spanned!(span=> #private::format!(#format #(, #values)*))
+    }
+}
+
+struct Parser<'a> {
+    literal: &'a LitStr,
+    text: &'a str,
+    function: &'a WorkFn,
+    mistakes: &'a mut Mistakes,
+    values: Vec<Expr>,
+}
+
+impl Parser<'_> {
+    fn run(&mut self) -> String {
+        let mut format = String::new();
+        let mut at = 0;
+        while let Some(c) = self.text[at..].chars().next() {
+            let doubled = self.text[at + c.len_utf8()..].starts_with(c);
+            match c {
+                '{' | '}' if doubled => {
+                    format.extend([c, c]);
+                    at += 2;
+                }
+                '{' => at = self.placeholder(at, &mut format),
+                '}' => {
+                    self.mistake(
+                        at..at + 1,
+                        "a `}` without a `{`: write `}}` for a brace in the key",
+                    );
+                    at += 1;
+                }
+                _ => {
+                    format.push(c);
+                    at += c.len_utf8();
+                }
+            }
+        }
+        format
+    }
+
+    /// Reads the placeholder that begins here, and returns where it ends.
+    fn placeholder(&mut self, start: usize, format: &mut String) -> usize {
+        let inside = &self.text[start + 1..];
+        let Some(parts) = Parts::split(inside) else {
+            let message = "a `{` without a `}`: write `{{` for a brace in the key";
+            self.mistake(start..self.text.len(), message);
+            return self.text.len();
+        };
+        let end = start + 1 + parts.length;
+        let range = start..end;
+        if let Some(problem) = parts.spec.and_then(spec_problem) {
+            self.mistake(
+                range,
+                &format!("in `{{{}}}`: {problem}", &inside[..parts.length - 1]),
+            );
+        } else if let Some(value) = self.value(parts.value.trim(), range) {
+            self.values.push(value);
+            let colon = if parts.spec.is_some() { ":" } else { "" };
+            format.extend(["{", colon, parts.spec.unwrap_or(""), "}"]);
+        }
+        end
+    }
+
+    fn value(&mut self, text: &str, range: std::ops::Range<usize>) -> Option<Expr> {
+        let named = match self.named(text) {
+            Ok(named) => named,
+            Err(problem) => {
+                self.mistake(range, &problem);
+                return None;
+            }
+        };
+        let Ok(mut value) = LitStr::new(&named, self.span(range.clone())).parse::<Expr>() else {
+            let message = format!(
+                "`{text}` is not an expression: write `{{argument}}`, `{{argument.field}}` or `{{argument.method()}}`"
+            );
+            self.mistake(range, &message);
+            return None;
+        };
+        if let Some(problem) = self.unknown_root(&value) {
+            self.mistake(range, &problem);
+            return None;
+        }
+        AsArguments {
+            function: self.function,
+        }
+        .visit_expr_mut(&mut value);
+        Some(value)
+    }
+
+    /// `0.x` → `first_argument.x`, `type` → `r#type`.
+    fn named(&self, text: &str) -> Result<String, String> {
+        if text.is_empty() {
+            return Err(format!("`{{}}` names no argument: {}", self.offer()));
+        }
+        let digits = text
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len());
+        if digits > 0 {
+            return Ok(format!(
+                "{}{}",
+                self.positional(&text[..digits])?,
+                &text[digits..]
+            ));
+        }
+        let end = text
+            .find(|c: char| !(c.is_alphanumeric() || c == '_'))
+            .unwrap_or(text.len());
+        let raw = self
+            .function
+            .variables()
+            .find(|name| **name == format!("r#{}", &text[..end]));
+        Ok(match raw {
+            Some(name) => format!("{name}{}", &text[end..]),
+            None => text.to_owned(),
+        })
+    }
+
+    fn positional(&self, digits: &str) -> Result<&Ident, String> {
+        let mut others = self
+            .function
+            .params
+            .iter()
+            .filter(|param| !param.is_receiver());
+        let param = digits.parse().ok().and_then(|index| others.nth(index));
+        match param.map(|param| &param.form) {
+            Some(Form::Named(ident)) => Ok(ident),
+            Some(_) => Err(format!(
+                "argument {digits} has no name of its own: give it one, or name its parts"
+            )),
+            None => Err(format!("there is no argument {digits}: {}", self.offer())),
+        }
+    }
+
+    /// A variable that the function does not have is told of here, where it can be guessed what was
+    /// meant. Constants and paths are left to the compiler.
+    fn unknown_root(&self, value: &Expr) -> Option<String> {
+        let Expr::Path(path) = root(value) else {
+            return None;
+        };
+        let name = path.path.get_ident()?;
+        let known = name == "self" && self.function.receiver().is_some()
+            || self
+                .function
+                .variables()
+                .any(|variable| variable.unraw() == name.unraw());
+        if known || name.to_string().starts_with(char::is_uppercase) {
+            return None;
+        }
+        if name == "self" {
+            return Some(format!("there is no `self` here: {}", self.offer()));
+        }
+        let names: Vec<String> = self.function.variables().map(ToString::to_string).collect();
+        Some(
+            match hints::closest(&name.to_string(), names.iter().map(String::as_str)) {
+                Some(meant) => format!("there is no argument `{name}`: did you mean `{meant}`?"),
+                None => format!("there is no argument `{name}`: {}", self.offer()),
+            },
+        )
+    }
+
+    fn offer(&self) -> String {
+        let mut names: Vec<String> = self.function.variables().map(ToString::to_string).collect();
+        if self.function.receiver().is_some() {
+            names.insert(0, "self".into());
+        }
+        match names.len() {
+            0 => "the function has no arguments".into(),
+            1 => format!("the only argument is {}", hints::list(&names)),
+            _ => format!("the arguments are {}", hints::list(&names)),
+        }
+    }
+
+    fn mistake(&mut self, range: std::ops::Range<usize>, message: &str) {
+        self.mistakes.at(self.span(range), message);
+    }
+
+    /// The place inside the literal, where the compiler gives it away and nothing is escaped.
+    fn span(&self, range: std::ops::Range<usize>) -> Span {
+        let token = self.literal.token();
+        let plain = token.to_string() == format!("\"{}\"", self.text);
+        let inside = plain
+            .then(|| token.subspan(range.start + 1..range.end + 1))
+            .flatten();
+        inside.unwrap_or_else(|| self.literal.span())
+    }
+}
+
+/// A placeholder without its braces, and how long it is with the closing one.
+struct Parts<'a> {
+    value: &'a str,
+    spec: Option<&'a str>,
+    length: usize,
+}
+
+impl<'a> Parts<'a> {
+    /// Splits at the first `:` that stands in no parentheses, quotes or `::`.
+    fn split(inside: &'a str) -> Option<Self> {
+        let (mut depth, mut quoted, mut colon, mut before) = (0u32, false, None, ' ');
+        for (at, c) in inside.char_indices() {
+            let pair = before == ':' || inside[at + c.len_utf8()..].starts_with(':');
+            match c {
+                '"' if before != '\\' => quoted = !quoted,
+                _ if quoted => {}
+                '(' | '[' | '{' => depth += 1,
+                ')' | ']' => depth = depth.saturating_sub(1),
+                '}' if depth > 0 => depth -= 1,
+                '}' => return Some(Self::of(inside, at, colon)),
+                ':' if depth == 0 && colon.is_none() && !pair => colon = Some(at),
+                _ => {}
+            }
+            before = c;
+        }
+        None
+    }
+
+    fn of(inside: &'a str, end: usize, colon: Option<usize>) -> Self {
+        Self {
+            value: &inside[..colon.unwrap_or(end)],
+            spec: colon.map(|colon| &inside[colon + 1..end]),
+            length: end + 1,
+        }
+    }
+}
+
+/// What is wrong with a format spec: `[[fill]align][sign]['#']['0'][width]['.' precision][type]`.
+fn spec_problem(spec: &str) -> Option<String> {
+    if spec.contains(['$', '*']) {
+        return Some(
+            "widths and precisions from arguments are not possible in a key: write numbers".into(),
+        );
+    }
+    let mut rest = spec.trim_end();
+    let is_align = |c: char| "<^>".contains(c);
+    let mut chars = rest.chars();
+    match (chars.next(), chars.next()) {
+        (Some(_), Some(align)) if is_align(align) => rest = chars.as_str(),
+        (Some(align), _) if is_align(align) => rest = &rest[1..],
+        _ => {}
+    }
+    let rest = rest.trim_start_matches(['+', '-']).trim_start_matches('#');
+    let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+    match rest {
+        "" | "?" | "x?" | "X?" | "x" | "X" | "o" | "b" | "e" | "E" | "p" => None,
+        _ => Some(format!(
+            "`{spec}` is not a format: write `{{argument}}` or `{{argument:?}}`"
+        )),
+    }
+}
+
+/// `user` of `user.address.city()[0]`.
+fn root(value: &Expr) -> &Expr {
+    match value {
+        Expr::Field(field) => root(&field.base),
+        Expr::MethodCall(call) => root(&call.receiver),
+        Expr::Index(index) => root(&index.expr),
+        Expr::Paren(paren) => root(&paren.expr),
+        Expr::Reference(reference) => root(&reference.expr),
+        Expr::Unary(unary) => root(&unary.expr),
+        other => other,
+    }
+}
+
+/// Gives the variables of a template the hygiene of the arguments that they name: a macro by example
+/// may have made the two in different places.
+struct AsArguments<'a> {
+    function: &'a WorkFn,
+}
+
+impl VisitMut for AsArguments<'_> {
+    fn visit_ident_mut(&mut self, ident: &mut Ident) {
+        let mut variables = self.function.variables().chain(self.function.receiver());
+        if let Some(argument) = variables.find(|variable| **variable == *ident) {
+            ident.set_span(ident.span().resolved_at(argument.span()));
+        }
+    }
+
+    // The names of fields and methods are no variables.
+    fn visit_member_mut(&mut self, _: &mut syn::Member) {}
+
+    fn visit_expr_method_call_mut(&mut self, call: &mut syn::ExprMethodCall) {
+        self.visit_expr_mut(&mut call.receiver);
+        call.args
+            .iter_mut()
+            .for_each(|argument| self.visit_expr_mut(argument));
+    }
+}

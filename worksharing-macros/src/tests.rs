@@ -1,0 +1,262 @@
+//! What the attribute makes of a function, as ordinary Rust. `UPDATE_EXPECT=1 cargo test` rewrites it.
+
+use expect_test::{Expect, expect};
+use proc_macro2::TokenStream;
+use quote::quote;
+
+fn check(options: TokenStream, item: TokenStream, expected: Expect) {
+    let output = crate::work_shared_impl(options, item);
+    let file = syn::parse2(output).unwrap();
+    expected.assert_eq(&prettyplease::unparse(&file));
+}
+
+#[test]
+fn a_plain_function() {
+    check(
+        quote!(ttl = "60s", key = "report:{year}:{region}"),
+        quote! {
+            /// Makes the report.
+            pub fn report(year: u32, region: &str) -> Report {
+                build(year, region)
+            }
+        },
+        expect![[r#"
+            /// Makes the report.
+            pub fn report(year: u32, region: &str) -> Report {
+                let __key = ::worksharing::__private::format!("report:{}:{}", year, region);
+                let __plan = ::worksharing::__private::Plan::installed(
+                        __key,
+                        ::worksharing::__private::concat!(
+                            ::worksharing::__private::module_path!(), "::report"
+                        ),
+                    )
+                    .ttl(::worksharing::__private::Duration::from_millis(60000));
+                ::worksharing::__private::run_blocking(
+                    __plan,
+                    ::worksharing::__private::Returns::<Report>::new().policy(),
+                    move || -> Report { build(year, region) },
+                )
+            }
+        "#]],
+    );
+}
+
+#[test]
+fn an_async_method_with_the_default_key() {
+    check(
+        quote!(via = self.sharing, skip(log), force_refresh = fresh),
+        quote! {
+            async fn profile(&self, (a, b): (u32, u32), log: &Log, fresh: bool) -> Result<Profile, Error> {
+                self.load(a, b).await
+            }
+        },
+        expect![[r#"
+            async fn profile(
+                &self,
+                __argument1: (u32, u32),
+                log: &Log,
+                fresh: bool,
+            ) -> Result<Profile, Error> {
+                let __key = ::worksharing::__private::DefaultKey::new(|| {})
+                    .arg(&self)
+                    .arg(&__argument1)
+                    .finish();
+                let (a, b) = __argument1;
+                let __plan = ::worksharing::__private::Plan::via(
+                        &self.sharing,
+                        __key,
+                        ::worksharing::__private::concat!(
+                            ::worksharing::__private::module_path!(), "::profile"
+                        ),
+                    )
+                    .force_refresh(fresh);
+                let __body = ::worksharing::__private::pin!(
+                    async move { if false { return ::worksharing::__private::never:: < Result <
+                    Profile, Error > > (); } { self.load(a, b). await } }
+                );
+                ::worksharing::__private::run(
+                        __plan,
+                        ::worksharing::__private::Returns::<Result<Profile, Error>>::new().policy(),
+                        __body,
+                    )
+                    .await
+            }
+        "#]],
+    );
+}
+
+#[test]
+fn closures_and_flags() {
+    check(
+        quote!(
+            key = key_of(id),
+            ttl = |user| user.ttl,
+            cache_if = |user: &User| user.active,
+            cache_none,
+            version = 2,
+            name = "users",
+            crate = shared::worksharing
+        ),
+        quote! {
+            fn user(id: u64) -> Option<User> {
+                find(id)
+            }
+        },
+        expect![[r#"
+            fn user(id: u64) -> Option<User> {
+                let __key = shared::worksharing::__private::ToString::to_string(&key_of(id));
+                let __plan = shared::worksharing::__private::Plan::installed(__key, "users")
+                    .version(2)
+                    .cache_none();
+                shared::worksharing::__private::run_blocking(
+                    __plan,
+                    shared::worksharing::__private::Returns::<Option<User>>::new()
+                        .policy()
+                        .cache_if(
+                            shared::worksharing::__private::by_type(|
+                                user: &User,
+                            | -> ::core::primitive::bool { user.active }),
+                        )
+                        .ttl(
+                            shared::worksharing::__private::Returns::<Option<User>>::new()
+                                .value()
+                                .by(|user| -> shared::worksharing::__private::Duration { user.ttl }),
+                        ),
+                    move || -> Option<User> { find(id) },
+                )
+            }
+        "#]],
+    );
+}
+
+#[test]
+fn a_handle() {
+    check(
+        quote!(handle = report_call),
+        quote! {
+            /// Makes the report.
+            #[must_use]
+            #[expect(clippy::pedantic)]
+            pub(crate) async fn report<T: Kind, const N: usize>(&self, mut year: u32, _: T) -> Report {
+                build(year)
+            }
+        },
+        expect![[r#"
+            /// Makes the report.
+            #[must_use]
+            pub(crate) async fn report<T: Kind, const N: usize>(
+                &self,
+                year: u32,
+                __argument2: T,
+            ) -> Report {
+                Self::report_call::<T, N>(self, year, __argument2).get().await
+            }
+            ///The call of `report` as a value.
+            #[expect(clippy::pedantic)]
+            pub(crate) fn report_call<T: Kind, const N: usize>(
+                &self,
+                mut year: u32,
+                __argument2: T,
+            ) -> ::worksharing::__private::AsyncCall<
+                Report,
+                impl ::worksharing::__private::Policy<Report>,
+                impl ::worksharing::__private::Future<Output = Report>,
+            > {
+                let __key = ::worksharing::__private::DefaultKey::new(|| {})
+                    .arg(&self)
+                    .arg(&year)
+                    .arg(&__argument2)
+                    .finish();
+                let __plan = ::worksharing::__private::Plan::installed(
+                    __key,
+                    ::worksharing::__private::concat!(
+                        ::worksharing::__private::module_path!(), "::report"
+                    ),
+                );
+                ::worksharing::__private::AsyncCall::new(
+                    __plan,
+                    ::worksharing::__private::Returns::<Report>::new().policy(),
+                    async move {
+                        if false {
+                            return ::worksharing::__private::never::<Report>();
+                        }
+                        { build(year) }
+                    },
+                )
+            }
+        "#]],
+    );
+}
+
+#[test]
+fn an_async_trait_method() {
+    check(
+        quote!(key = "page:{path}"),
+        quote! {
+            fn page<'life0, 'async_trait>(&'life0 self, path: String)
+                -> Pin<Box<dyn Future<Output = Page> + Send + 'async_trait>>
+            where
+                Self: 'async_trait,
+            {
+                Box::pin(async move {
+                    let __self = self;
+                    let __ret: Page = { __self.load(path).await };
+                    __ret
+                })
+            }
+        },
+        expect![[r#"
+            fn page<'life0, 'async_trait>(
+                &'life0 self,
+                path: String,
+            ) -> Pin<Box<dyn Future<Output = Page> + Send + 'async_trait>>
+            where
+                Self: 'async_trait,
+            {
+                Box::pin(async move {
+                    let __key = ::worksharing::__private::format!("page:{}", path);
+                    let __plan = ::worksharing::__private::Plan::installed(
+                        __key,
+                        ::worksharing::__private::concat!(
+                            ::worksharing::__private::module_path!(), "::page"
+                        ),
+                    );
+                    let __body = ::worksharing::__private::pin!(
+                        async move { if false { return ::worksharing::__private::never:: < Page > ();
+                        } { let __self = self; let __ret : Page = { __self.load(path). await }; __ret
+                        } }
+                    );
+                    ::worksharing::__private::run(
+                            __plan,
+                            ::worksharing::__private::Returns::<Page>::new().policy(),
+                            __body,
+                        )
+                        .await
+                })
+            }
+        "#]],
+    );
+}
+
+#[test]
+fn after_a_mistake_the_function_stays() {
+    check(
+        quote!(ttl = 60, banana = 1),
+        quote! {
+            fn answer() -> u32 {
+                42
+            }
+        },
+        expect![[r#"
+            fn answer() -> u32 {
+                42
+            }
+            ::core::compile_error! {
+                "a number has no unit: write `ttl = \"60s\"`"
+            }
+            ::core::compile_error! {
+                "unknown option `banana`: the options are `ttl`, `key`, `skip`, `skip_all`, `force_refresh`, `via`, `cache_if`, `cache_none`, `version`, `handle`, `name`, `crate`"
+            }
+        "#]],
+    );
+}

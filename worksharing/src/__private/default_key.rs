@@ -1,0 +1,177 @@
+use std::any::type_name;
+use std::fmt::{Debug, Write as _};
+
+/// What can be part of the default key.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no `Debug`, so it cannot be part of the default key of a `#[work_shared]` function",
+    label = "this argument has no `Debug`",
+    note = "leave it out with `skip(…)`, write the key yourself with `key = \"…\"`, or derive `Debug`"
+)]
+pub trait KeyPart: Debug {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Debug + ?Sized> KeyPart for T {}
+
+/// The key of a function without the option `key`: where the function stands, then the `Debug` of
+/// every argument.
+///
+/// Every part is preceded by its length, so that no two different lists of parts give one string:
+/// `18:app::reports::find(4:2024,4:"DE")`.
+#[derive(Debug)]
+#[must_use]
+pub struct DefaultKey {
+    characteristic: String,
+    empty: bool,
+    part: String,
+}
+
+impl DefaultKey {
+    /// Begins the key. A closure of the function has a type whose name holds all that tells the
+    /// function from every other: module, outer functions, `impl` and trait with their types,
+    /// generic arguments.
+    pub fn new<C: Fn()>(_here: C) -> Self {
+        Self::of(function_of(type_name::<C>()))
+    }
+
+    fn of(function: &str) -> Self {
+        let mut key = Self {
+            characteristic: String::new(),
+            empty: true,
+            part: String::new(),
+        };
+        key.push(function);
+        key.characteristic.push('(');
+        key
+    }
+
+    /// Adds an argument.
+    pub fn arg<T: KeyPart + ?Sized>(mut self, part: &T) -> Self {
+        let mut text = std::mem::take(&mut self.part);
+        text.clear();
+        // Writing to a string fails only if the `Debug` does: then the part is what it wrote.
+        let _ = write!(text, "{part:?}");
+        if !std::mem::take(&mut self.empty) {
+            self.characteristic.push(',');
+        }
+        self.push(&text);
+        self.part = text;
+        self
+    }
+
+    /// The characteristic string.
+    pub fn finish(mut self) -> String {
+        self.characteristic.push(')');
+        self.characteristic
+    }
+
+    fn push(&mut self, part: &str) {
+        let _ = write!(self.characteristic, "{}:{part}", part.len());
+    }
+}
+
+/// The function that a closure's type name tells of. In an async function the closure stands in
+/// another one.
+fn function_of(mut closure: &str) -> &str {
+    while let Some(outer) = closure.strip_suffix("::{{closure}}") {
+        closure = outer;
+    }
+    closure
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key(function: &str, parts: &[&str]) -> String {
+        let key = DefaultKey::of(function);
+        parts
+            .iter()
+            .fold(key, |key, part| key.arg(&Raw(part)))
+            .finish()
+    }
+
+    /// A part whose `Debug` is any text at all.
+    struct Raw<'a>(&'a str);
+
+    impl Debug for Raw<'_> {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    fn generic<T: Debug>(argument: T) -> String {
+        DefaultKey::new(|| {}).arg(&argument).finish()
+    }
+
+    #[test]
+    fn reads_like_a_call() {
+        assert_eq!(
+            key("app::find", &["2024", "\"DE\""]),
+            "9:app::find(4:2024,4:\"DE\")"
+        );
+        assert_eq!(key("app::find", &[]), "9:app::find()");
+    }
+
+    #[test]
+    fn names_the_function_and_its_types() {
+        let here = concat!(module_path!(), "::generic<u8>");
+        assert_eq!(generic(1u8), format!("{}:{here}(1:1)", here.len()));
+        assert_ne!(generic(1u8), generic(1u64));
+    }
+
+    #[test]
+    fn enclosing_functions_count() {
+        fn left() -> String {
+            fn inner() -> String {
+                DefaultKey::new(|| {}).finish()
+            }
+            inner()
+        }
+        fn right() -> String {
+            fn inner() -> String {
+                DefaultKey::new(|| {}).finish()
+            }
+            inner()
+        }
+        assert_ne!(left(), right());
+    }
+
+    #[test]
+    fn an_async_function_is_named_without_its_closures() {
+        assert_eq!(
+            function_of("app::find::{{closure}}::{{closure}}"),
+            "app::find"
+        );
+    }
+
+    #[test]
+    fn shifted_parts_differ() {
+        assert_ne!(key("f", &["a:b", "c"]), key("f", &["a", "b:c"]));
+        assert_ne!(key("f", &["a,1:b"]), key("f", &["a", "b"]));
+        assert_ne!(key("f", &[""]), key("f", &[]));
+        assert_ne!(key("f(1:a)", &[]), key("f", &["a"]));
+    }
+
+    proptest! {
+        /// Out of few letters that the encoding itself uses, so that near misses are many.
+        #[test]
+        fn different_calls_have_different_keys(
+            calls in prop::collection::vec(
+                ("[f(:]{1,3}", prop::collection::vec("[1-3:,()a]{0,4}", 0..4)),
+                2..40,
+            ),
+        ) {
+            let mut seen = HashMap::new();
+            for call in calls {
+                let parts: Vec<&str> = call.1.iter().map(String::as_str).collect();
+                let text = key(&call.0, &parts);
+                let earlier = seen.entry(text).or_insert_with(|| call.clone());
+                prop_assert_eq!(earlier, &call);
+            }
+        }
+    }
+}
