@@ -61,9 +61,17 @@ fn borrowed() {
     }
     assert_keyed!(text("a"), text("b"), text(""));
     assert_keyed!(slice(&[1, 2]), slice(&[12]), slice(&[]));
-    assert_keyed!(vec_of(&vec!["a", "b"]), vec_of(&vec!["a, b"]), vec_of(&vec!["a\", \"b"]));
+    assert_keyed!(
+        vec_of(&vec!["a", "b"]),
+        vec_of(&vec!["a, b"]),
+        vec_of(&vec!["a\", \"b"])
+    );
     let point = Point { x: 1, y: 2 };
-    assert_keyed!(maybe(Some(&point)), maybe(None), maybe(Some(&Point { y: 3, ..point })));
+    assert_keyed!(
+        maybe(Some(&point)),
+        maybe(None),
+        maybe(Some(&Point { y: 3, ..point }))
+    );
     assert_keyed!(named("a", &mut "b".into()), named("b", &mut "a".into()));
 }
 
@@ -71,7 +79,11 @@ fn borrowed() {
 fn owned_and_moved_by_the_body() {
     #[work_shared]
     fn lengths(text: String, list: Vec<u32>, boxed: Box<str>) -> (u64, usize) {
-        let parts = (text.into_bytes(), list.into_boxed_slice(), boxed.into_string());
+        let parts = (
+            text.into_bytes(),
+            list.into_boxed_slice(),
+            boxed.into_string(),
+        );
         (tick(), parts.0.len() + parts.1.len() + parts.2.len())
     }
     let call = |text: &str| lengths(text.into(), vec![1], "b".into());
@@ -86,7 +98,12 @@ fn impl_trait() {
         let _ = (what.as_ref(), other);
         tick()
     }
-    assert_keyed!(shown("a", &1u8), shown("b", &1u8), shown("a".to_owned(), &1u8), shown("a", &1u16));
+    assert_keyed!(
+        shown("a", &1u8),
+        shown("b", &1u8),
+        shown("a".to_owned(), &1u8),
+        shown("a", &1u16)
+    );
 }
 
 #[test]
@@ -112,8 +129,15 @@ fn patterns() {
     }
     let point = Point { x: 1, y: 2 };
     assert_keyed!(pair((1, 2)), pair((2, 1)), pair((12, 1)));
-    assert_keyed!(fields(point, [1, 2], &3), fields(point, [1, 3], &3), fields(point, [1, 2], &4));
-    assert_keyed!(whole(point, "a".into()), whole(Point { y: 3, ..point }, "a".into()));
+    assert_keyed!(
+        fields(point, [1, 2], &3),
+        fields(point, [1, 3], &3),
+        fields(point, [1, 2], &4)
+    );
+    assert_keyed!(
+        whole(point, "a".into()),
+        whole(Point { y: 3, ..point }, "a".into())
+    );
     assert_keyed!(by_name((1, 2)), by_name((2, 1)));
 }
 
@@ -129,7 +153,12 @@ fn unnamed_and_mutable() {
         list.push(n);
         (tick(), list.into_iter().sum())
     }
-    assert_keyed!(unnamed(1, "a", 2), unnamed(2, "a", 2), unnamed(1, "b", 2), unnamed(1, "a", 3));
+    assert_keyed!(
+        unnamed(1, "a", 2),
+        unnamed(2, "a", 2),
+        unnamed(1, "b", 2),
+        unnamed(1, "a", 3)
+    );
     assert_keyed!(mutable(1, vec![1]), mutable(2, vec![1]), mutable(1, vec![]));
     assert_eq!(mutable(1, vec![5]).1, 7);
 }
@@ -189,7 +218,11 @@ fn collections_and_trait_objects() {
         n
     }
     let one = BTreeMap::from([("a".to_owned(), vec![1])]);
-    assert_keyed!(map(&one, &1, same), map(&BTreeMap::new(), &1, same), map(&one, &2, same));
+    assert_keyed!(
+        map(&one, &1, same),
+        map(&BTreeMap::new(), &1, same),
+        map(&one, &2, same)
+    );
 }
 
 #[test]
@@ -199,5 +232,10 @@ fn shifted_texts() {
         let _ = (left, right);
         tick()
     }
-    assert_keyed!(pair("a:b", "c"), pair("a", "b:c"), pair("a", "b"), pair("", "a:bc"));
+    assert_keyed!(
+        pair("a:b", "c"),
+        pair("a", "b:c"),
+        pair("a", "b"),
+        pair("", "a:bc")
+    );
 }

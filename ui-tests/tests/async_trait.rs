@@ -75,7 +75,10 @@ impl Here for Local {
 }
 
 fn site(name: &str) -> Site {
-    Site { name: name.into(), count: 0 }
+    Site {
+        name: name.into(),
+        count: 0,
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ui_tests::tick;
 use worksharing::{WorkSharing, work_shared};
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 struct Shop {
     id: u32,
     calls: u32,
@@ -71,7 +71,9 @@ impl Shop {
 
     #[work_shared]
     async fn async_by_reference(&self, year: u32) -> Result<u64, String> {
-        if year == 0 { Err(format!("shop {}", self.id))? }
+        if year == 0 {
+            Err(format!("shop {}", self.id))?
+        }
         Ok(tick())
     }
 
@@ -126,10 +128,19 @@ fn receivers_of_every_kind() {
     assert_ne!(one.by_reference(1), one.by_reference(2));
     assert_eq!(one.clone().by_value(), one.clone().by_value());
     assert_ne!(one.clone().by_value().0, two.clone().by_value().0);
-    assert_eq!(one.clone().by_mutable_value(), one.clone().by_mutable_value());
+    assert_eq!(
+        one.clone().by_mutable_value(),
+        one.clone().by_mutable_value()
+    );
     assert_eq!(one.clone().by_mutable_value().1.calls, 7);
-    assert_eq!(Box::new(one.clone()).by_box(), Box::new(one.clone()).by_box());
-    assert_ne!(Box::new(one.clone()).by_box(), Box::new(two.clone()).by_box());
+    assert_eq!(
+        Box::new(one.clone()).by_box(),
+        Box::new(one.clone()).by_box()
+    );
+    assert_ne!(
+        Box::new(one.clone()).by_box(),
+        Box::new(two.clone()).by_box()
+    );
     let (one, two) = (Arc::new(one), Arc::new(two));
     assert_eq!(one.by_arc(), one.by_arc());
     assert_ne!(one.by_arc(), two.by_arc());
@@ -146,8 +157,14 @@ fn a_mutable_receiver_reaches_the_body() {
 #[tokio::test]
 async fn async_receivers() {
     let (mut one, two) = (Shop::new(1), Shop::new(2));
-    assert_eq!(one.async_by_reference(1).await, one.async_by_reference(1).await);
-    assert_ne!(one.async_by_reference(1).await, two.async_by_reference(1).await);
+    assert_eq!(
+        one.async_by_reference(1).await,
+        one.async_by_reference(1).await
+    );
+    assert_ne!(
+        one.async_by_reference(1).await,
+        two.async_by_reference(1).await
+    );
     assert_eq!(two.async_by_reference(0).await, Err("shop 2".into()));
     let first = Pin::new(&mut one).by_pin(1).await;
     assert_eq!(first, Pin::new(&mut one).by_pin(1).await);
@@ -160,16 +177,28 @@ fn types_and_traits_tell_methods_apart() {
     assert_ne!(Wrapped::<u8>::associated(), Wrapped::<u16>::associated());
     assert_ne!(Wrapped(1u8).inner(), Wrapped(1u16).inner());
     let shop = Shop::new(1);
-    assert_eq!(Report::<u8>::report(&shop, 1), Report::<u8>::report(&shop, 1));
-    assert_ne!(Report::<u8>::report(&shop, 1), Report::<u16>::report(&shop, 1));
+    assert_eq!(
+        Report::<u8>::report(&shop, 1),
+        Report::<u8>::report(&shop, 1)
+    );
+    assert_ne!(
+        Report::<u8>::report(&shop, 1),
+        Report::<u16>::report(&shop, 1)
+    );
     assert_ne!(Report::<u8>::report(&shop, 1), shop.by_reference(1));
 }
 
 #[test]
 fn provided_methods_of_a_trait() {
     let shop = Shop::new(1);
-    assert_eq!(Report::<u8>::provided(&shop, 1), Report::<u8>::provided(&shop, 1));
-    assert_ne!(Report::<u8>::provided(&shop, 1), Report::<u16>::provided(&shop, 1));
+    assert_eq!(
+        Report::<u8>::provided(&shop, 1),
+        Report::<u8>::provided(&shop, 1)
+    );
+    assert_ne!(
+        Report::<u8>::provided(&shop, 1),
+        Report::<u16>::provided(&shop, 1)
+    );
     let object: &dyn Report<u8> = &shop;
     assert_eq!(object.provided(1), object.provided(1));
     assert_eq!(shop.of_all_shops(), Shop::new(2).of_all_shops());
@@ -215,7 +244,10 @@ impl Service {
 async fn a_runtime_of_their_own() {
     let service = || {
         let sharing = WorkSharing::in_memory();
-        Service { shared: Arc::new(sharing.clone()), sharing }
+        Service {
+            shared: Arc::new(sharing.clone()),
+            sharing,
+        }
     };
     let (one, two) = (service(), service());
     assert_eq!(one.owned(), one.owned());

@@ -1,4 +1,4 @@
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
@@ -13,10 +13,7 @@ pub(crate) fn expand(args: &Args, function: &WorkFn, key: &Key<'_>) -> TokenStre
     let Some(output) = function.output() else {
         return TokenStream::new();
     };
-    let private = match &args.krate {
-        Some(path) => quote!(#path::__private),
-        None => quote!(::worksharing::__private),
-    };
+    let private = private(args, here());
     let expansion = Expansion {
         args,
         function,
@@ -285,19 +282,16 @@ impl Expansion<'_> {
 
     /// Spanned by the return type, so that a value that cannot be stored is told of there.
     fn policy(&self) -> TokenStream {
-        let (private, output) = (&self.private, self.output);
+        let output = self.output;
+        let private = private(self.args, at(output.span()));
         let returns = quote_spanned!(at(output.span())=> #private::Returns::<#output>::new());
         let cache_if = self.args.cache_if.as_ref().map(|rule| {
-            let rule = self.rule(
-                rule,
-                &returns,
-                quote_spanned!(here()=> ::core::primitive::bool),
-            );
+            let rule = self.rule(rule, &returns, "bool");
             quote_spanned!(here()=> .cache_if(#rule))
         });
         let ttl = match &self.args.ttl {
             Some(Ttl::Closure(rule)) => {
-                let rule = self.rule(rule, &returns, quote_spanned!(here()=> #private::Duration));
+                let rule = self.rule(rule, &returns, "Duration");
                 Some(quote_spanned!(here()=> .ttl(#rule)))
             }
             _ => None,
@@ -306,13 +300,13 @@ impl Expansion<'_> {
     }
 
     /// A closure that names its parameter's type is matched by it; for another one the type is known.
-    fn rule(&self, rule: &Rule, returns: &TokenStream, answer: TokenStream) -> TokenStream {
+    fn rule(&self, rule: &Rule, returns: &TokenStream, answer: &str) -> TokenStream {
         let private = &self.private;
         match rule {
             Rule::Closure(closure) => {
                 let typed = matches!(closure.inputs.first(), Some(Pat::Type(_)));
                 let span = at(closure.span());
-                let closure = answering(closure, answer);
+                let closure = self.answering(closure, answer);
                 if typed {
                     quote_spanned!(span=> #private::by_type(#closure))
                 } else {
@@ -325,22 +319,54 @@ impl Expansion<'_> {
         }
     }
 
+    /// The closure with its return type written down, so that a wrong answer is told of in its body.
+    /// All of it stands where the user wrote it, and so do errors about it.
+    fn answering(&self, closure: &ExprClosure, answer: &str) -> ExprClosure {
+        let mut closure = closure.clone();
+        if let ReturnType::Default = closure.output {
+            let body = &closure.body;
+            let place = body.span();
+            let (private, answer) = (private(self.args, place), Ident::new(answer, place));
+            let answer = Type::Verbatim(quote_spanned!(place=> #private::#answer));
+            if !matches!(**body, Expr::Block(syn::ExprBlock { label: None, .. })) {
+                closure.body = Box::new(Expr::Verbatim(quote_spanned!(place=> { #body })));
+            }
+            closure.output = ReturnType::Type(syn::Token![->](place), Box::new(answer));
+        }
+        closure
+    }
+
     /// The body as a function of its own: `return` and `?` work, and it is typed, so that an error in
     /// it is told of there. An async block is typed by a dead `return`.
     fn body(&self) -> TokenStream {
-        let (private, output) = (&self.private, self.output);
+        let output = self.output;
         if !self.function.is_async() {
             let body = &self.function.body;
             return quote_spanned!(here()=> move || -> #output #body);
         }
         let body = match &self.function.boxed {
-            Some(boxed) => boxed.block.block.to_token_stream(),
-            None => self.function.body.to_token_stream(),
+            Some(boxed) => boxed.body(),
+            None => self.function.body.clone(),
         };
-        let typed =
-            quote_spanned!(at(output.span())=> if false { return #private::never::<#output>(); });
-        quote_spanned!(here()=> async move { #typed #body })
+        let (body, private) = (inner_block(&body), private(self.args, at(output.span())));
+        let dead = quote_spanned!(at(output.span())=> return #private::never::<#output>(););
+        quote_spanned!(here()=> async move { if false { #dead } #body })
     }
+}
+
+/// The runtime's hidden module, as if it were written there: an expression has the place of its first
+/// token.
+fn private(args: &Args, place: Span) -> TokenStream {
+    let Some(path) = &args.krate else {
+        return quote_spanned!(place=> ::worksharing::__private);
+    };
+    let path = quote_spanned!(place=> #path::__private)
+        .into_iter()
+        .map(|mut token| {
+            token.set_span(token.span().located_at(place));
+            token
+        });
+    path.collect()
 }
 
 fn argument(at: usize) -> Ident {
@@ -406,22 +432,9 @@ fn reference(expr: &Expr) -> TokenStream {
     reference.to_token_stream()
 }
 
-/// The closure with its return type written down, so that a wrong answer is told of in its body.
-fn answering(closure: &ExprClosure, answer: TokenStream) -> TokenStream {
-    if let ReturnType::Type(..) = closure.output {
-        return closure.to_token_stream();
-    }
-    let ExprClosure {
-        attrs,
-        lifetimes,
-        capture,
-        inputs,
-        body,
-        ..
-    } = closure;
-    let body = match &**body {
-        block @ Expr::Block(syn::ExprBlock { label: None, .. }) => block.to_token_stream(),
-        other => quote_spanned!(at(other.span())=> { #other }),
-    };
-    quote_spanned!(here()=> #(#attrs)* #lifetimes #capture |#inputs| -> #answer #body)
+/// The braces as if they were the expansion's: a lint may find the user's needless in a new place.
+fn inner_block(body: &Group) -> Group {
+    let mut block = Group::new(body.delimiter(), body.stream());
+    block.set_span(at(body.span()));
+    block
 }

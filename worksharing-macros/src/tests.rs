@@ -115,12 +115,14 @@ fn closures_and_flags() {
                         .cache_if(
                             shared::worksharing::__private::by_type(|
                                 user: &User,
-                            | -> ::core::primitive::bool { user.active }),
+                            | -> shared::worksharing::__private::bool { { user.active } }),
                         )
                         .ttl(
                             shared::worksharing::__private::Returns::<Option<User>>::new()
                                 .value()
-                                .by(|user| -> shared::worksharing::__private::Duration { user.ttl }),
+                                .by(|user| -> shared::worksharing::__private::Duration {
+                                    { user.ttl }
+                                }),
                         ),
                     move || -> Option<User> { find(id) },
                 )

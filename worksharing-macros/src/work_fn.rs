@@ -5,8 +5,8 @@ use syn::parse::{ParseStream, Parser as _};
 use syn::spanned::Spanned as _;
 use syn::visit::Visit;
 use syn::{
-    Attribute, Expr, ExprAsync, ExprCall, FnArg, GenericArgument, GenericParam, Pat, PatIdent,
-    PathArguments, ReturnType, Signature, Stmt, Type, TypeParamBound, Visibility,
+    Attribute, Expr, ExprAsync, ExprCall, FnArg, GenericArgument, GenericParam, Local, Pat,
+    PatIdent, PathArguments, ReturnType, Signature, Stmt, Type, TypeParamBound, Visibility,
 };
 
 use crate::mistakes::Mistakes;
@@ -201,6 +201,36 @@ impl Boxed {
             }),
             _ => None,
         }
+    }
+}
+
+impl Boxed {
+    /// What stands in the async block. `#[async_trait]` begins it with `let argument = argument;`, which
+    /// is unused where only an option names the argument.
+    pub(crate) fn body(&self) -> Group {
+        let mut block = self.block.block.clone();
+        for statement in &mut block.stmts {
+            if let Stmt::Local(local) = statement
+                && moves_argument(local)
+            {
+                local
+                    .attrs
+                    .push(syn::parse_quote!(#[allow(unused_variables)]));
+            }
+        }
+        let statements = block.stmts.iter().map(ToTokens::to_token_stream).collect();
+        let mut body = Group::new(Delimiter::Brace, statements);
+        body.set_span(block.brace_token.span.join());
+        body
+    }
+}
+
+fn moves_argument(local: &Local) -> bool {
+    match (&local.pat, &local.init) {
+        (Pat::Ident(pattern), Some(init)) => {
+            matches!(&*init.expr, Expr::Path(path) if path.path.is_ident(&pattern.ident))
+        }
+        _ => false,
     }
 }
 

@@ -206,8 +206,10 @@ impl<K, S> Rules<K, S> {
 }
 
 impl<K, S, C, L> Rules<K, S, C, L> {
+    // What is returned is opaque: after a wrong closure, nothing else is wrong.
+
     /// The option `cache_if`.
-    pub fn cache_if<N: Rule<S, bool>>(self, cache_if: N) -> Rules<K, S, N, L> {
+    pub fn cache_if<N: Rule<S, bool>>(self, cache_if: N) -> Rules<K, S, impl Rule<S, bool>, L> {
         Rules {
             kind: PhantomData,
             cache_if,
@@ -216,7 +218,7 @@ impl<K, S, C, L> Rules<K, S, C, L> {
     }
 
     /// The option `ttl`, where it is a closure.
-    pub fn ttl<N: Rule<S, Duration>>(self, ttl: N) -> Rules<K, S, C, N> {
+    pub fn ttl<N: Rule<S, Duration>>(self, ttl: N) -> Rules<K, S, C, impl Rule<S, Duration>> {
         Rules {
             kind: PhantomData,
             cache_if: self.cache_if,
