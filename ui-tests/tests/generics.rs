@@ -8,9 +8,9 @@ use ui_tests::tick;
 use worksharing::work_shared;
 
 #[work_shared]
-fn typed<T: Debug>(argument: T) -> u64
+fn typed<T>(argument: T) -> u64
 where
-    T: Clone,
+    T: Clone + Debug,
 {
     drop(argument.clone());
     tick()

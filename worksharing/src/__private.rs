@@ -12,8 +12,8 @@ mod policy;
 use std::pin::Pin;
 
 pub use std::future::Future;
-pub use std::primitive::bool;
 pub use std::pin::pin;
+pub use std::primitive::bool;
 pub use std::string::{String, ToString};
 pub use std::time::Duration;
 pub use std::{concat, format, module_path};

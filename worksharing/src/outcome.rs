@@ -16,7 +16,7 @@ pub trait Outcome {
 
 /// A value that is shared as it is.
 #[derive(Debug)]
-pub struct Plain<T>(pub T);
+pub(crate) struct Plain<T>(pub(crate) T);
 
 impl<T: Serialize + DeserializeOwned> Outcome for Plain<T> {
     type Shared = T;
