@@ -1,5 +1,8 @@
 //! Single-flight: of all callers of one key in this process one leads, the others follow.
 
+#[cfg(all(test, feature = "__shuttle"))]
+mod explore;
+
 use std::collections::{BTreeMap, HashMap, hash_map};
 use std::fmt;
 use std::pin::Pin;
