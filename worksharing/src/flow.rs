@@ -269,7 +269,7 @@ impl Call {
         }
         let ttl = lifetime(value, self.ttl.unwrap_or(self.sharing.default_ttl))?;
         let fingerprint = fingerprint::<T>(self.version);
-        match codec::encode(value, fingerprint.self_describing, usize::MAX) {
+        match codec::encode(value, fingerprint.names, usize::MAX) {
             Ok((codec, payload)) => {
                 let entry = Entry {
                     id: EntryId::random(),

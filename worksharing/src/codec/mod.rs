@@ -1,8 +1,8 @@
 //! The payload of an entry: a value as bytes, and back.
 //!
 //! Bincode is compact and fast, but positional: it needs reader and writer to agree on every field.
-//! Serde types may break that (`flatten`, `untagged`, `tag`, `skip_serializing_if`,
-//! `serde_json::Value`); those go by MessagePack with named fields. MessagePack in turn cannot tell
+//! Serde types may break that (`flatten`, `untagged`, `tag`, `skip_serializing`, `skip` before other
+//! variants, `serde_json::Value`); those go by MessagePack with named fields. MessagePack in turn cannot tell
 //! `Some(None)` from `None`, so it is used only where bincode cannot be, and such a value is refused
 //! there rather than read back as another.
 //!
@@ -10,6 +10,7 @@
 
 mod check;
 mod guard;
+mod names;
 mod shape;
 
 use std::fmt;
@@ -21,10 +22,13 @@ use serde::Serialize;
 use serde::de::{Deserialize, DeserializeOwned};
 
 use guard::Guard;
+pub(crate) use names::{Members, Names, Owner};
 pub(crate) use shape::{Shape, shape};
 
 /// How deep a value may be nested: a hostile payload must not overflow the reader's stack.
-const MAX_DEPTH: u32 = 200;
+const MAX_DEPTH: u32 = 128;
+/// The same for the reader, who may count a level more here and there.
+const MAX_READ_DEPTH: u32 = 2 * MAX_DEPTH;
 /// How many elements of sequences and maps there may be beyond one for each byte of the payload.
 /// Elements such as `()` take no bytes, so their number needs a bound of its own.
 const FREE_ELEMENTS: usize = 1 << 16;
@@ -74,16 +78,14 @@ pub(crate) enum Undecodable {
     Refused(String),
 }
 
-/// A value's bytes, at most `limit` of them. `self_describing` says that its type needs MessagePack;
-/// some values need it whatever their type.
+/// A value's bytes, at most `limit` of them. `names` are those that its type reads.
 pub(crate) fn encode<T: Serialize + ?Sized>(
     value: &T,
-    self_describing: bool,
+    names: Names,
     limit: usize,
 ) -> Result<(Codec, Vec<u8>), Unencodable> {
-    let found = check::walk(value, limit)?;
-    let self_describing = self_describing || found.needs_names;
-    if self_describing && found.nested_none {
+    let found = check::walk(value, names, limit)?;
+    if found.needs_names && found.nested_none {
         return Err(Unencodable::NestedNone);
     }
     let mut sink = Sink {
@@ -91,7 +93,7 @@ pub(crate) fn encode<T: Serialize + ?Sized>(
         limit,
         full: false,
     };
-    let (codec, written) = if self_describing {
+    let (codec, written) = if found.needs_names {
         (Codec::MessagePack, write_messagepack(value, &mut sink))
     } else {
         (Codec::Bincode, write_bincode(value, &mut sink))
@@ -117,7 +119,7 @@ pub(crate) fn decode<T: DeserializeOwned>(
     if found > limit {
         return Err(Undecodable::TooLarge { found, limit });
     }
-    let guard = Guard::new(MAX_DEPTH, element_budget(found));
+    let guard = Guard::new(MAX_READ_DEPTH, element_budget(found));
     let (value, left) = match codec {
         Codec::Bincode => {
             let seed = guard.seed::<T>();

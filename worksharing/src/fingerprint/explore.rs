@@ -6,6 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use md5::{Digest as _, Md5};
 
+use crate::codec::Names;
+
 use super::Fingerprint;
 use super::candidates::ATTEMPTS;
 use super::error::TraceError;
@@ -74,10 +76,19 @@ impl Tracer {
     pub(super) fn fingerprint(&self, type_name: &str) -> Fingerprint {
         let mut hash = [0; 8];
         hash.copy_from_slice(&Md5::digest(self.describe(type_name))[..8]);
-        let self_describing = self.0.borrow().self_describing;
         Fingerprint {
             hash: u64::from_le_bytes(hash),
-            self_describing,
+            names: self.names(),
+        }
+    }
+
+    /// Leaked: there is one for each type of the program.
+    fn names(&self) -> Names {
+        let state = self.0.borrow();
+        let known: Vec<_> = state.nodes.iter().flat_map(Node::members).collect();
+        Names {
+            required: state.self_describing,
+            known: Vec::leak(known),
         }
     }
 
@@ -133,7 +144,7 @@ impl State {
     /// The node of a key, and whether there is nothing to see: it is a part of what this run has met
     /// before, or was itself.
     pub(super) fn meet(&mut self, key: NodeKey, known: bool) -> (usize, bool) {
-        let index = *self.index.entry(key.clone()).or_insert(self.nodes.len());
+        let index = *self.index.entry(key).or_insert(self.nodes.len());
         if index == self.nodes.len() {
             self.nodes.push(Node::new(key));
             self.progress = true;

@@ -18,6 +18,7 @@ use std::sync::{LazyLock, PoisonError, RwLock};
 
 use serde::de::DeserializeOwned;
 
+use crate::codec::Names;
 use deserializer::Trace;
 use explore::Tracer;
 
@@ -26,8 +27,8 @@ use explore::Tracer;
 pub(crate) struct Fingerprint {
     /// Another structure has another hash, and so has another `version`.
     pub(crate) hash: u64,
-    /// Whether values of the type must go by a self-describing codec.
-    pub(crate) self_describing: bool,
+    /// What the codec has to know of the type.
+    pub(crate) names: Names,
 }
 
 /// The fingerprint of a type, traced at its first use.

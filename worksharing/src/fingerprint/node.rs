@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};
 
+use crate::codec::{Members, Owner};
+
 /// A type that has parts, by what serde says of it and by the name of its visitor, which tells
 /// `Wrapper<u8>` from `Wrapper<u16>`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct NodeKey {
     pub(super) kind: &'static str,
     pub(super) name: &'static str,
@@ -106,6 +108,42 @@ impl Node {
             .or_else(pending)
             .or(cheapest)
             .or_else(|| usable().next())
+    }
+
+    /// The names that it reads: of a struct's fields, of an enum's variants and of their fields.
+    pub(super) fn members(&self) -> Vec<Members> {
+        let NodeKey {
+            kind,
+            name,
+            members,
+            ..
+        } = self.key;
+        match kind {
+            "struct" => vec![Members {
+                owner: Owner::Struct(name),
+                members,
+            }],
+            "enum" => {
+                let fields = self
+                    .variants
+                    .iter()
+                    .zip(members)
+                    .filter_map(|(variant, of)| {
+                        let (_, _, members) =
+                            variant.form.filter(|(form, ..)| *form == "struct")?;
+                        Some(Members {
+                            owner: Owner::Variant(name, of),
+                            members,
+                        })
+                    });
+                let variants = Members {
+                    owner: Owner::Enum(name),
+                    members,
+                };
+                fields.chain([variants]).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// Its part of the text that is hashed. `opaque` says that parts may be unseen, so that the type's

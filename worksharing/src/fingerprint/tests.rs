@@ -10,7 +10,7 @@ use super::*;
 fn of<T: DeserializeOwned>() -> u64 {
     let traced = fingerprint::<T>(0);
     assert_eq!(trace::<T>(), traced, "the second trace differs");
-    assert!(!traced.self_describing, "{}", type_name::<T>());
+    assert!(!traced.names.required, "{}", type_name::<T>());
     traced.hash
 }
 
@@ -261,12 +261,12 @@ fn types_that_need_names_are_told() {
     struct Deep {
         a: Vec<Option<(u8, Tagged)>>,
     }
-    assert!(fingerprint::<Flat>(0).self_describing);
-    assert!(fingerprint::<Untagged>(0).self_describing);
-    assert!(fingerprint::<Tagged>(0).self_describing);
-    assert!(fingerprint::<Deep>(0).self_describing);
-    assert!(fingerprint::<serde_json::Value>(0).self_describing);
-    assert!(!fingerprint::<Vec<String>>(0).self_describing);
+    assert!(fingerprint::<Flat>(0).names.required);
+    assert!(fingerprint::<Untagged>(0).names.required);
+    assert!(fingerprint::<Tagged>(0).names.required);
+    assert!(fingerprint::<Deep>(0).names.required);
+    assert!(fingerprint::<serde_json::Value>(0).names.required);
+    assert!(!fingerprint::<Vec<String>>(0).names.required);
 }
 
 #[test]

@@ -3,17 +3,22 @@
 //!
 //! [`decode`]: super::decode
 
+mod parts;
+
 use std::cell::Cell;
 use std::fmt::{self, Write};
 
 use serde::Serialize;
 use serde::ser::{self, Serializer};
 
+use self::parts::Fields;
+use super::names::{Agreement, Names, Owner};
 use super::{MAX_DEPTH, Unencodable};
 
 /// What a walk found.
 pub(super) struct Found {
-    /// A field was left out, or a sequence did not say its length: bincode cannot carry the value.
+    /// Bincode cannot carry the value: its type or what it leaves out needs names, or a sequence did
+    /// not say its length.
     pub(super) needs_names: bool,
     /// A `Some` holds what MessagePack writes as nil.
     pub(super) nested_none: bool,
@@ -21,11 +26,18 @@ pub(super) struct Found {
     pub(super) elements: usize,
 }
 
-pub(super) fn walk<T: Serialize + ?Sized>(value: &T, limit: usize) -> Result<Found, Unencodable> {
+pub(super) fn walk<T: Serialize + ?Sized>(
+    value: &T,
+    names: Names,
+    limit: usize,
+) -> Result<Found, Unencodable> {
     let notes = Notes {
+        names,
+        needs_names: Cell::new(names.required),
+        nested_none: Cell::new(false),
+        elements: Cell::new(0),
         left: Cell::new(limit),
         limit,
-        ..Notes::default()
     };
     value.serialize(Walk {
         notes: &notes,
@@ -39,8 +51,8 @@ pub(super) fn walk<T: Serialize + ?Sized>(value: &T, limit: usize) -> Result<Fou
     })
 }
 
-#[derive(Default)]
 struct Notes {
+    names: Names,
     needs_names: Cell<bool>,
     nested_none: Cell<bool>,
     elements: Cell<usize>,
@@ -58,7 +70,13 @@ struct Walk<'n> {
 
 type Checked = Result<(), Unencodable>;
 
-impl Walk<'_> {
+impl<'n> Walk<'n> {
+    fn fields(self, owner: Owner, len: usize) -> Fields<'n> {
+        let agreement = Agreement::new(self.notes.names, owner, len);
+        self.agree(agreement.is_some());
+        Fields { walk: self, agreement }
+    }
+
     fn claim(self, bytes: usize) -> Checked {
         let Notes { left, limit, .. } = self.notes;
         left.set(
@@ -96,10 +114,20 @@ impl Walk<'_> {
     }
 
     fn length(self, length: Option<usize>) -> Result<Self, Unencodable> {
-        if length.is_none() {
+        self.agree(length.is_some());
+        Ok(self)
+    }
+
+    fn variant(self, name: &'static str, index: u32, variant: &'static str) -> Self {
+        self.agree(self.notes.names.agree_on_variant(name, index, variant));
+        self
+    }
+
+    /// Without agreement bincode is out.
+    fn agree(self, agreed: bool) {
+        if !agreed {
             self.notes.needs_names.set(true);
         }
-        Ok(self)
     }
 }
 
@@ -133,7 +161,7 @@ macro_rules! goes_on {
     };
 }
 
-impl Serializer for Walk<'_> {
+impl<'n> Serializer for Walk<'n> {
     type Ok = ();
     type Error = Unencodable;
     type SerializeSeq = Self;
@@ -141,8 +169,8 @@ impl Serializer for Walk<'_> {
     type SerializeTupleStruct = Self;
     type SerializeTupleVariant = Self;
     type SerializeMap = Self;
-    type SerializeStruct = Self;
-    type SerializeStructVariant = Self;
+    type SerializeStruct = Fields<'n>;
+    type SerializeStructVariant = Fields<'n>;
 
     numbers! {
         serialize_bool(bool);
@@ -164,9 +192,31 @@ impl Serializer for Walk<'_> {
     goes_on! {
         serialize_tuple(usize);
         serialize_tuple_struct(&'static str, usize);
-        serialize_tuple_variant(&'static str, u32, &'static str, usize);
-        serialize_struct(&'static str, usize);
-        serialize_struct_variant(&'static str, u32, &'static str, usize);
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        name: &'static str,
+        index: u32,
+        variant: &'static str,
+        _len: usize,
+    ) -> Result<Self, Unencodable> {
+        Ok(self.variant(name, index, variant))
+    }
+
+    fn serialize_struct(self, name: &'static str, len: usize) -> Result<Fields<'n>, Unencodable> {
+        Ok(self.fields(Owner::Struct(name), len))
+    }
+
+    fn serialize_struct_variant(
+        self,
+        name: &'static str,
+        index: u32,
+        variant: &'static str,
+        len: usize,
+    ) -> Result<Fields<'n>, Unencodable> {
+        let walk = self.variant(name, index, variant);
+        Ok(walk.fields(Owner::Variant(name, variant), len))
     }
 
     fn serialize_str(self, string: &str) -> Checked {
@@ -196,7 +246,13 @@ impl Serializer for Walk<'_> {
         Ok(())
     }
 
-    fn serialize_unit_variant(self, _: &'static str, _: u32, _: &'static str) -> Checked {
+    fn serialize_unit_variant(
+        self,
+        name: &'static str,
+        index: u32,
+        variant: &'static str,
+    ) -> Checked {
+        self.variant(name, index, variant);
         Ok(())
     }
 
@@ -215,12 +271,12 @@ impl Serializer for Walk<'_> {
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
         self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
+        name: &'static str,
+        index: u32,
+        variant: &'static str,
         value: &T,
     ) -> Checked {
-        self.inside(value, false)
+        self.variant(name, index, variant).inside(value, false)
     }
 
     fn serialize_seq(self, length: Option<usize>) -> Result<Self, Unencodable> {
@@ -233,77 +289,6 @@ impl Serializer for Walk<'_> {
 
     fn is_human_readable(&self) -> bool {
         false
-    }
-}
-
-macro_rules! parts {
-    ($($compound:ident $method:ident $inside:ident;)*) => {
-        $(impl ser::$compound for Walk<'_> {
-            type Ok = ();
-            type Error = Unencodable;
-
-            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Checked {
-                self.$inside(value)
-            }
-
-            fn end(self) -> Checked {
-                Ok(())
-            }
-        })*
-    };
-}
-
-macro_rules! fields {
-    ($($compound:ident)*) => {
-        $(impl ser::$compound for Walk<'_> {
-            type Ok = ();
-            type Error = Unencodable;
-
-            fn serialize_field<T: Serialize + ?Sized>(&mut self, _: &'static str, value: &T) -> Checked {
-                self.inside(value, false)
-            }
-
-            fn skip_field(&mut self, _: &'static str) -> Checked {
-                self.notes.needs_names.set(true);
-                Ok(())
-            }
-
-            fn end(self) -> Checked {
-                Ok(())
-            }
-        })*
-    };
-}
-
-impl Walk<'_> {
-    fn part<T: Serialize + ?Sized>(self, value: &T) -> Checked {
-        self.inside(value, false)
-    }
-}
-
-parts! {
-    SerializeSeq serialize_element element;
-    SerializeTuple serialize_element part;
-    SerializeTupleStruct serialize_field part;
-    SerializeTupleVariant serialize_field part;
-}
-
-fields! { SerializeStruct SerializeStructVariant }
-
-impl ser::SerializeMap for Walk<'_> {
-    type Ok = ();
-    type Error = Unencodable;
-
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Checked {
-        self.element(key)
-    }
-
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Checked {
-        self.inside(value, false)
-    }
-
-    fn end(self) -> Checked {
-        Ok(())
     }
 }
 
