@@ -4,21 +4,12 @@ use model::explore::dead_end;
 use model::session::{Action, Faults, Mistake, Protocol, State};
 use stateright::{Checker, Model};
 
-const NO_FAULTS: Faults = Faults {
-    crashes: 0,
-    lost_sessions: 0,
-    lost_listeners: 0,
-    failures: 0,
-    invalidations: 0,
-    evictions: 0,
-};
-
 /// Three processes, one call each, no poll: sleepers depend on being notified.
 const THREE: Protocol = Protocol {
     processes: 3,
     calls: 1,
     poll: false,
-    faults: NO_FAULTS,
+    faults: Faults::NONE,
     mistake: None,
 };
 /// Two processes that call again while their last release is still queued.
@@ -27,13 +18,20 @@ const AGAIN: Protocol = Protocol {
     calls: 2,
     ..THREE
 };
+/// Two processes, three calls each.
+const OFTEN: Protocol = Protocol { calls: 3, ..AGAIN };
+
+/// One computation fails: without it, a value that was stored hides some mistakes.
+const FAILURE: Faults = Faults {
+    failures: 1,
+    ..Faults::NONE
+};
 
 const SAFE: [&str; 3] = ["one leader", "no lost wake-up", "newer stays"];
 
 fn assert_holds(protocol: Protocol, properties: &[&'static str]) {
     let checker = protocol.checker().spawn_bfs().join();
     println!("{} states", checker.unique_state_count());
-    assert!(checker.is_done());
     for property in properties {
         checker.assert_no_discovery(property);
     }
@@ -44,31 +42,36 @@ fn assert_holds(protocol: Protocol, properties: &[&'static str]) {
 /// Right without the mistake, and found with it.
 fn assert_finds(mistake: Mistake, protocol: Protocol, property: &'static str) {
     assert_holds(protocol, &[property]);
-    let wrong = Protocol {
-        mistake: Some(mistake),
-        ..protocol
-    };
-    let Some(path) = wrong.checker().spawn_bfs().join().discovery(property) else {
+    let wrong = protocol.mistaken(mistake).checker().spawn_bfs().join();
+    let Some(path) = wrong.discovery(property) else {
         panic!("{mistake:?} was not found");
     };
     println!("{mistake:?}: {:?}", path.into_actions());
 }
 
+/// A state from which somebody is never served, if there is one.
 fn unserved(protocol: Protocol) -> Option<State> {
     dead_end(&protocol, State::is_over, Action::is_fault)
 }
 
+/// Everything holds without the poll, and everybody is served.
+fn assert_needs_no_poll(faults: Faults) {
+    for protocol in [THREE.with(faults), AGAIN.with(faults)] {
+        assert_holds(protocol, &SAFE);
+        assert!(unserved(protocol).is_none());
+    }
+}
+
+/// Everybody is served with the poll, and not without it.
+fn assert_needs_the_poll(protocol: Protocol) {
+    assert_holds(protocol.polling(true), &["one leader", "newer stays"]);
+    assert!(unserved(protocol.polling(true)).is_none());
+    assert!(unserved(protocol.polling(false)).is_some());
+}
+
 #[test]
 fn nothing_goes_wrong_without_faults() {
-    for protocol in [
-        THREE,
-        AGAIN,
-        Protocol {
-            processes: 2,
-            calls: 3,
-            ..THREE
-        },
-    ] {
+    for protocol in [THREE, AGAIN, OFTEN] {
         assert_holds(protocol, &[&SAFE[..], &["one execution"]].concat());
         assert!(unserved(protocol).is_none());
     }
@@ -76,66 +79,37 @@ fn nothing_goes_wrong_without_faults() {
 
 #[test]
 fn failing_leaders_hand_over_without_a_poll() {
-    let faults = Faults {
+    assert_needs_no_poll(Faults {
         failures: 2,
-        ..NO_FAULTS
-    };
-    for protocol in [Protocol { faults, ..THREE }, Protocol { faults, ..AGAIN }] {
-        assert_holds(protocol, &SAFE);
-        assert!(unserved(protocol).is_none());
-    }
+        ..Faults::NONE
+    });
 }
 
 #[test]
 fn invalidation_and_eviction_lose_no_wake_up() {
-    let faults = Faults {
-        failures: 1,
+    assert_needs_no_poll(Faults {
         invalidations: 1,
         evictions: 1,
-        ..NO_FAULTS
-    };
-    for protocol in [Protocol { faults, ..THREE }, Protocol { faults, ..AGAIN }] {
-        assert_holds(protocol, &SAFE);
-        assert!(unserved(protocol).is_none());
-    }
+        ..FAILURE
+    });
 }
 
 /// The listening connection comes back, and then all waiters look.
 #[test]
 fn a_lost_listener_loses_no_wake_up() {
-    let faults = Faults {
-        failures: 1,
+    assert_needs_no_poll(Faults {
         lost_listeners: 2,
-        ..NO_FAULTS
-    };
-    for protocol in [Protocol { faults, ..THREE }, Protocol { faults, ..AGAIN }] {
-        assert_holds(protocol, &SAFE);
-        assert!(unserved(protocol).is_none());
-    }
+        ..FAILURE
+    });
 }
 
 /// Nobody notifies for the dead: here the poll is needed, and is enough.
 #[test]
 fn crashes_need_the_poll_and_nothing_else() {
-    let faults = Faults {
+    assert_needs_the_poll(THREE.with(Faults {
         crashes: 2,
-        failures: 1,
-        ..NO_FAULTS
-    };
-    let protocol = Protocol {
-        faults,
-        poll: true,
-        ..THREE
-    };
-    assert_holds(protocol, &["one leader", "newer stays"]);
-    assert!(unserved(protocol).is_none());
-    assert!(
-        unserved(Protocol {
-            poll: false,
-            ..protocol
-        })
-        .is_some()
-    );
+        ..FAILURE
+    }));
 }
 
 /// A body that goes on without its session may run beside another one, and overwrites nothing newer.
@@ -144,35 +118,19 @@ fn lost_sessions_need_the_poll_and_the_fence() {
     let faults = Faults {
         lost_sessions: 2,
         invalidations: 1,
-        ..NO_FAULTS
+        ..Faults::NONE
     };
-    for calm in [THREE, AGAIN] {
-        let protocol = Protocol {
-            faults,
-            poll: true,
-            ..calm
-        };
-        assert_holds(protocol, &["one leader", "newer stays"]);
-        assert!(unserved(protocol).is_none());
-        assert!(
-            unserved(Protocol {
-                poll: false,
-                ..protocol
-            })
-            .is_some()
-        );
-    }
+    assert_needs_the_poll(THREE.with(faults));
+    assert_needs_the_poll(AGAIN.with(faults));
 }
 
 #[test]
 fn unlock_comes_before_the_check() {
-    // With a value stored, the waiter's last get would still find it. A failure stores none.
-    let faults = Faults {
-        failures: 1,
-        ..NO_FAULTS
-    };
-    let protocol = Protocol { faults, ..THREE };
-    assert_finds(Mistake::CheckBeforeUnlock, protocol, "no lost wake-up");
+    assert_finds(
+        Mistake::CheckBeforeUnlock,
+        THREE.with(FAILURE),
+        "no lost wake-up",
+    );
 }
 
 #[test]
@@ -183,13 +141,9 @@ fn a_waiter_looks_again_after_its_mark() {
 /// The get alone does not do: a leader that failed has stored nothing.
 #[test]
 fn a_waiter_tries_again_after_its_mark() {
-    let faults = Faults {
-        failures: 1,
-        ..NO_FAULTS
-    };
     assert_finds(
         Mistake::NoTryAfterMark,
-        Protocol { faults, ..THREE },
+        THREE.with(FAILURE),
         "no lost wake-up",
     );
 }
@@ -197,26 +151,27 @@ fn a_waiter_tries_again_after_its_mark() {
 /// Needs three: one that checks, one that took the key meanwhile, one that was refused.
 #[test]
 fn a_refused_mark_is_no_mark() {
-    let faults = Faults {
-        failures: 1,
-        ..NO_FAULTS
-    };
     assert_finds(
         Mistake::RefusedMarkCounts,
-        Protocol { faults, ..THREE },
+        THREE.with(FAILURE),
         "no lost wake-up",
     );
 }
 
 #[test]
 fn a_wake_up_before_the_sleep_counts() {
-    let faults = Faults {
-        failures: 1,
-        ..NO_FAULTS
-    };
     assert_finds(
         Mistake::WakeBeforeSleepDropped,
-        Protocol { faults, ..THREE },
+        THREE.with(FAILURE),
+        "no lost wake-up",
+    );
+}
+
+#[test]
+fn the_mark_stands_until_the_end() {
+    assert_finds(
+        Mistake::MarkDroppedOnWake,
+        THREE.with(FAILURE),
         "no lost wake-up",
     );
 }
@@ -230,11 +185,11 @@ fn a_release_wakes_all() {
 fn a_listener_that_came_back_wakes_all() {
     let faults = Faults {
         lost_listeners: 1,
-        ..NO_FAULTS
+        ..Faults::NONE
     };
     assert_finds(
         Mistake::SilentRelisten,
-        Protocol { faults, ..THREE },
+        THREE.with(faults),
         "no lost wake-up",
     );
 }
@@ -243,26 +198,18 @@ fn a_listener_that_came_back_wakes_all() {
 fn the_put_is_fenced_against_an_invalidation() {
     let faults = Faults {
         invalidations: 1,
-        ..NO_FAULTS
+        ..Faults::NONE
     };
-    assert_finds(
-        Mistake::UnfencedPut,
-        Protocol { faults, ..THREE },
-        "newer stays",
-    );
+    assert_finds(Mistake::UnfencedPut, THREE.with(faults), "newer stays");
 }
 
 #[test]
 fn the_put_is_fenced_against_a_newer_leader() {
     let faults = Faults {
         lost_sessions: 1,
-        ..NO_FAULTS
+        ..Faults::NONE
     };
-    let protocol = Protocol {
-        faults,
-        poll: true,
-        ..THREE
-    };
+    let protocol = THREE.with(faults).polling(true);
     assert_finds(Mistake::UnfencedPut, protocol, "newer stays");
 }
 
@@ -277,29 +224,14 @@ fn a_release_belongs_to_its_session() {
     let faults = Faults {
         lost_sessions: 1,
         evictions: 1,
-        ..NO_FAULTS
+        ..Faults::NONE
     };
-    let protocol = Protocol {
-        faults,
-        poll: true,
-        ..AGAIN
-    };
+    let protocol = AGAIN.with(faults).polling(true);
     assert_finds(Mistake::ReleaseInAnySession, protocol, "one leader");
 }
 
 #[test]
 fn a_busy_key_is_not_computed() {
     assert_finds(Mistake::ComputesWhenBusy, THREE, "one execution");
-    let wrong = Protocol {
-        mistake: Some(Mistake::ComputesWhenBusy),
-        ..THREE
-    };
-    assert!(
-        wrong
-            .checker()
-            .spawn_bfs()
-            .join()
-            .discovery("one leader")
-            .is_some()
-    );
+    assert_finds(Mistake::ComputesWhenBusy, THREE, "one leader");
 }

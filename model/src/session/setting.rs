@@ -30,6 +30,8 @@ pub enum Mistake {
     RefusedMarkCounts,
     /// A notification that comes before the waiter sleeps is dropped.
     WakeBeforeSleepDropped,
+    /// A waiter that is woken drops its mark, and sleeps again without one if the key is busy.
+    MarkDroppedOnWake,
     /// A release wakes one waiter only.
     WakesOne,
     /// After the listening connection was lost, the waiters are left asleep.
@@ -57,4 +59,36 @@ pub struct Protocol {
     pub faults: Faults,
     /// What is built wrongly.
     pub mistake: Option<Mistake>,
+}
+
+impl Faults {
+    /// Nothing goes wrong.
+    pub const NONE: Self = Self {
+        crashes: 0,
+        lost_sessions: 0,
+        lost_listeners: 0,
+        failures: 0,
+        invalidations: 0,
+        evictions: 0,
+    };
+}
+
+impl Protocol {
+    /// The same where these faults may happen.
+    pub const fn with(self, faults: Faults) -> Self {
+        Self { faults, ..self }
+    }
+
+    /// The same where sleepers look up by themselves, or do not.
+    pub const fn polling(self, poll: bool) -> Self {
+        Self { poll, ..self }
+    }
+
+    /// The same, built wrongly.
+    pub const fn mistaken(self, mistake: Mistake) -> Self {
+        Self {
+            mistake: Some(mistake),
+            ..self
+        }
+    }
 }

@@ -128,8 +128,7 @@ fn step(protocol: &Protocol, state: &mut State, i: usize) {
             p.at = At::Asleep;
             p.woken &= protocol.mistake != Some(Mistake::WakeBeforeSleepDropped);
         }
-        // Cleared before it looks: a notification that comes while it looks wakes it once more.
-        At::Asleep => (state.processes[i].at, state.processes[i].woken) = (At::Get, false),
+        At::Asleep => wake_up(protocol, &mut state.processes[i]),
         At::GetHeld if has_value && protocol.mistake != Some(Mistake::NoGetUnderLock) => {
             serve_and_release(protocol, state, i);
         }
@@ -137,6 +136,14 @@ fn step(protocol: &Protocol, state: &mut State, i: usize) {
         At::Compute => state.processes[i].at = At::Put,
         At::Put => put(protocol, state, i),
         At::Done | At::Dead => {}
+    }
+}
+
+/// The wake-up is cleared before the waiter looks: one that comes while it looks wakes it once more.
+fn wake_up(protocol: &Protocol, p: &mut Process) {
+    (p.at, p.woken) = (At::Get, false);
+    if protocol.mistake == Some(Mistake::MarkDroppedOnWake) {
+        (p.at, p.marked) = (At::TryAgain, false);
     }
 }
 
