@@ -26,7 +26,7 @@ use crate::flight::{Landing, Leader, Role};
 use crate::lock::LockGuard;
 use crate::outcome::Outcome;
 use crate::sharing::Inner;
-use crate::store::Seen;
+use crate::store::{Fence, Seen};
 use crate::{Error, Key};
 
 /// Everything the flow needs to know of one call, but the types.
@@ -78,7 +78,7 @@ where
             land(leader, entry);
             return O::from_shared(value);
         }
-        Turn::Compute(guard) => guard,
+        Turn::Compute(guard) => guard.map(Arc::new),
     };
     let seen = match call.look().await {
         Found::Fresh(value, entry) if !call.force_refresh => {
@@ -99,7 +99,7 @@ where
         if let Some(leader) = &mut leader {
             leader.land_on_drop(entry.clone());
         }
-        call.put(entry, ttl, seen).await;
+        call.put(entry, ttl, Fence::new(seen, guard.clone())).await;
     }
     drop(leader);
     drop(guard);
@@ -291,7 +291,7 @@ impl Call {
         }
     }
 
-    async fn put(&self, entry: Bytes, ttl: Duration, seen: Seen) {
+    async fn put(&self, entry: Bytes, ttl: Duration, fence: Fence) {
         let sharing = &self.sharing;
         if entry.len() > sharing.max_value_bytes {
             return sharing.too_large(self, entry.len());
@@ -301,7 +301,7 @@ impl Call {
         }
         match sharing
             .store
-            .put(&self.key, entry, ttl.min(LONGEST), seen)
+            .put(&self.key, entry, ttl.min(LONGEST), fence)
             .await
         {
             Ok(true) => count(&sharing.counts.stored),

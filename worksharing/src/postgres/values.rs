@@ -7,7 +7,7 @@ use ::postgres::{Client, Error};
 use bytes::Bytes;
 
 use super::server::Table;
-use crate::store::Seen;
+use crate::store::{Fence, Seen};
 
 /// The unlogged table of values.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(crate) struct Put {
     pub(crate) key: String,
     pub(crate) entry: Bytes,
     pub(crate) ttl: Duration,
-    pub(crate) seen: Option<Seen>,
+    pub(crate) fence: Option<Fence>,
 }
 
 /// An entry larger than this goes with a statement timeout of its own.
@@ -92,11 +92,11 @@ impl Values {
         let seconds: Vec<f64> = puts.iter().map(|put| put.ttl.as_secs_f64()).collect();
         let seen: Vec<&[u8]> = puts
             .iter()
-            .filter_map(|put| Some(put.seen.as_ref()?.as_bytes()))
+            .filter_map(|put| Some(put.fence.as_ref()?.as_bytes()))
             .collect();
         let anyhow: Vec<&str> = puts
             .iter()
-            .filter(|put| put.seen.is_none())
+            .filter(|put| put.fence.is_none())
             .map(|put| &*put.key)
             .collect();
         // What the leaders of this batch saw are random ids: it does not matter whose was whose.

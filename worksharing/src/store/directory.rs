@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
-use super::{Seen, Store};
+use super::{Fence, Seen, Store};
 use crate::sync::{Mutex, MutexGuard, lock};
 use crate::{BoxFuture, Error, ErrorKind, Key};
 
@@ -222,10 +222,10 @@ impl Store for Directory {
         key: &'a Key,
         entry: Bytes,
         ttl: Duration,
-        seen: Seen,
+        fence: Fence,
     ) -> BoxFuture<'a, Result<bool, Error>> {
         Box::pin(ready(
-            self.write(key, &entry, ttl, |current| seen.allows(current)),
+            self.write(key, &entry, ttl, |current| fence.allows(current)),
         ))
     }
 

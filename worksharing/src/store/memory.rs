@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{Seen, Store};
+use super::{Fence, Store};
 use crate::sync::{Mutex, lock};
 use crate::{BoxFuture, Error, Key};
 
@@ -73,11 +73,11 @@ impl Store for Memory {
         key: &'a Key,
         entry: Bytes,
         ttl: Duration,
-        seen: Seen,
+        fence: Fence,
     ) -> BoxFuture<'a, Result<bool, Error>> {
         let now = Instant::now();
         let mut entries = lock(&self.0);
-        let allowed = seen.allows(entries.get(key.digest(), now).map(|current| &current[..]));
+        let allowed = fence.allows(entries.get(key.digest(), now).map(|current| &current[..]));
         if allowed {
             entries.set(*key.digest(), entry, ttl, now);
         }

@@ -8,6 +8,7 @@ mod postgres;
 mod redis;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,6 +19,7 @@ pub use self::memory::Memory;
 pub use self::postgres::Postgres;
 #[cfg(feature = "redis")]
 pub use self::redis::Redis;
+use crate::lock::LockGuard;
 use crate::{BoxFuture, Error, Key};
 
 /// Where entries are kept and shared.
@@ -35,8 +37,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// The store cannot be reached, or refused.
     fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Bytes>, Error>>;
 
-    /// Stores an entry for `ttl`, but only if what stands there now is nothing, or what `seen` saw.
-    /// The comparison and the write are one atomic step. Returns whether it was stored.
+    /// Stores an entry for `ttl`, but only if what stands there now is nothing, or what the fence
+    /// [allows](Fence::allows). The comparison and the write are one atomic step. Returns whether it was
+    /// stored.
+    ///
+    /// A store whose writes go on after this future is dropped keeps the fence until they have taken effect:
+    /// the lock that it holds is then released after the value is there.
     ///
     /// # Errors
     /// The store cannot be reached, or refused.
@@ -45,7 +51,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         key: &'a Key,
         entry: Bytes,
         ttl: Duration,
-        seen: Seen,
+        fence: Fence,
     ) -> BoxFuture<'a, Result<bool, Error>>;
 
     /// Stores an entry for `ttl`, whatever stands there: how a tombstone is laid.
@@ -71,7 +77,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 /// What a leader saw under its key before it computed: the first [`Seen::LEN`] bytes of the entry,
 /// which hold its random id, or all of it if it is shorter; empty if there was nothing.
 ///
-/// A [`Store::put`] is fenced by it: an entry that came to stand there since is newer, and stays.
+/// A [`Fence`] is made of it: an entry that came to stand there since is newer, and stays.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct Seen {
     bytes: [u8; Self::LEN],
@@ -92,14 +98,33 @@ impl Seen {
         seen
     }
 
-    /// The bytes, for a store that compares them on its server.
-    pub fn as_bytes(&self) -> &[u8] {
+    fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
+    }
+}
+
+/// What a [`Store::put`] is fenced by: what the leader saw before it computed, and the lock under which it did.
+#[derive(Clone, Debug)]
+pub struct Fence {
+    seen: Seen,
+    _held: Option<Arc<LockGuard>>,
+}
+
+impl Fence {
+    /// A fence of what was seen, that keeps the lock for as long as it lives.
+    pub fn new(seen: Seen, held: Option<Arc<LockGuard>>) -> Self {
+        Self { seen, _held: held }
     }
 
     /// Whether a put is still allowed where `current` stands.
     pub fn allows(&self, current: Option<&[u8]>) -> bool {
-        current.is_none() || Self::of(current) == *self
+        current.is_none() || Seen::of(current) == self.seen
+    }
+
+    /// The only entry, by its first [`Seen::LEN`] bytes, that a put may overwrite; empty if there is none. For a
+    /// store that compares them on its server.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.seen.as_bytes()
     }
 }
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Seen, Store};
+use super::{Fence, Store};
 use crate::postgres::{Answer, Ask, Put, Server};
 use crate::{BoxFuture, Error, Key};
 
@@ -33,13 +33,13 @@ impl Postgres {
         key: &Key,
         entry: Bytes,
         ttl: Duration,
-        seen: Option<Seen>,
+        fence: Option<Fence>,
     ) -> Result<bool, Error> {
         let ask = Ask::Put(Put {
             key: self.key(key),
             entry,
             ttl,
-            seen,
+            fence,
         });
         Ok(matches!(
             self.server.session.answer(ask, false).await?,
@@ -68,9 +68,9 @@ impl Store for Postgres {
         key: &'a Key,
         entry: Bytes,
         ttl: Duration,
-        seen: Seen,
+        fence: Fence,
     ) -> BoxFuture<'a, Result<bool, Error>> {
-        Box::pin(self.write(key, entry, ttl, Some(seen)))
+        Box::pin(self.write(key, entry, ttl, Some(fence)))
     }
 
     fn replace<'a>(

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use redis::{Client, Cmd, Connection, ConnectionLike as _, Pipeline, Value};
 
-use super::{Seen, Store};
+use super::{Fence, Store};
 use crate::link::{Link, Pulse, Wire};
 use crate::{BoxFuture, Error, Key};
 
@@ -85,14 +85,14 @@ impl Store for Redis {
         key: &'a Key,
         entry: Bytes,
         ttl: Duration,
-        seen: Seen,
+        fence: Fence,
     ) -> BoxFuture<'a, Result<bool, Error>> {
         Box::pin(self.stored(
             Ask::Put {
                 key: self.key(key),
                 entry,
                 ttl,
-                seen,
+                fence,
             },
             false,
         ))
@@ -132,7 +132,7 @@ enum Ask {
         key: String,
         entry: Bytes,
         ttl: Duration,
-        seen: Seen,
+        fence: Fence,
     },
     Replace {
         key: String,
@@ -159,12 +159,12 @@ impl Ask {
                 key,
                 entry,
                 ttl,
-                seen,
+                fence,
             } => redis::cmd("EVAL")
                 .arg(FENCED_PUT)
                 .arg(1)
                 .arg(key)
-                .arg(seen.as_bytes())
+                .arg(fence.as_bytes())
                 .arg(&entry[..])
                 .arg(milliseconds(*ttl))
                 .take(),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{Directory, Memory, Seen, Store};
+use super::{Directory, Fence, Memory, Seen, Store};
 use crate::Key;
 use crate::block_on::block_on;
 
@@ -34,7 +34,7 @@ fn get(store: &dyn Store, key: &Key) -> Option<Bytes> {
 }
 
 fn put(store: &dyn Store, key: &Key, entry: &Bytes, seen: Option<&[u8]>) -> bool {
-    block_on(store.put(key, entry.clone(), HOUR, Seen::of(seen))).unwrap()
+    block_on(store.put(key, entry.clone(), HOUR, Fence::new(Seen::of(seen), None))).unwrap()
 }
 
 #[test]

@@ -74,7 +74,10 @@ impl<'n> Walk<'n> {
     fn fields(self, owner: Owner, len: usize) -> Fields<'n> {
         let agreement = Agreement::new(self.notes.names, owner, len);
         self.agree(agreement.is_some());
-        Fields { walk: self, agreement }
+        Fields {
+            walk: self,
+            agreement,
+        }
     }
 
     fn claim(self, bytes: usize) -> Checked {
