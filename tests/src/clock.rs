@@ -22,3 +22,18 @@ pub fn wait_until(limit: Duration, what: &str, mut condition: impl FnMut() -> bo
     }
     began.elapsed()
 }
+
+/// Runs something that might hang on a thread of its own, and returns what it returned.
+///
+/// # Panics
+/// It takes longer than `limit`, or panics.
+pub fn ends_within<T: Send + 'static>(
+    limit: Duration,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> T {
+    let thread = thread::spawn(run);
+    wait_until(limit, "it ends", || thread.is_finished());
+    thread
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}

@@ -4,6 +4,7 @@
 //! value that stands for it, and also when the test's process is killed (see [`Guardian`]).
 //! Everything here fails by panicking.
 
+mod backends;
 mod clock;
 mod guardian;
 mod mesh;
@@ -13,12 +14,16 @@ mod port;
 mod postgres_server;
 mod proxy;
 mod redis_server;
+pub mod scenarios;
 mod server;
 mod timeline;
 mod user;
+mod verdict;
 mod worker;
+mod worker_main;
 
-pub use clock::{now_us, wait_until};
+pub use backends::{Build, on_each_backend};
+pub use clock::{ends_within, now_us, wait_until};
 pub use guardian::Guardian;
 pub use mesh::{Mesh, Servers};
 pub use pgbouncer::{PgBouncer, PoolMode};
@@ -27,4 +32,6 @@ pub use postgres_server::{PostgresServer, Stop};
 pub use proxy::Proxy;
 pub use redis_server::RedisServer;
 pub use timeline::Timeline;
+pub use verdict::Verdict;
 pub use worker::{Worker, WorkerStats};
+pub use worker_main::worker_main;

@@ -10,9 +10,7 @@ pub(crate) fn free_port() -> u16 {
     let start =
         process::id().wrapping_mul(7919) % 20_000 + COUNT.fetch_add(1, Ordering::Relaxed) * 13;
     let mut ports = (start..start + 20_000).map(|at| 11_000 + (at % 20_000) as u16);
-    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
     ports
-        .into_iter()
-        .find(free)
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
         .expect("no free port between 11000 and 31000")
 }

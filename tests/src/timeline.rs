@@ -7,11 +7,11 @@ use crate::{Worker, now_us};
 /// What several workers told, in the order in which it happened.
 #[derive(Clone, Debug, Default)]
 pub struct Timeline {
-    events: Vec<(Moment, What)>,
+    pub(crate) events: Vec<(Moment, What)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum What {
+pub(crate) enum What {
     Called,
     Begin,
     End(Result<String, String>),
@@ -21,10 +21,7 @@ enum What {
 impl Timeline {
     /// What these workers told so far.
     pub fn of<'a>(workers: impl IntoIterator<Item = &'a Worker>) -> Self {
-        let events = workers.into_iter().flat_map(Worker::events);
-        let mut events: Vec<_> = events.filter_map(moment).collect();
-        events.sort_by_key(|(moment, _)| moment.at_us);
-        Self { events }
+        workers.into_iter().flat_map(Worker::events).collect()
     }
 
     /// Only this key's part.
@@ -96,6 +93,14 @@ impl Timeline {
         self.answers().into_iter().filter_map(Result::err).collect()
     }
 
+    /// The value of the body that ended last.
+    pub fn last_value(&self) -> Option<String> {
+        self.events.iter().rev().find_map(|(_, what)| match what {
+            What::End(Ok(value)) => Some(value.clone()),
+            _ => None,
+        })
+    }
+
     /// How many bodies ran at the same time, at the worst. Those of processes that died count until `now`.
     pub fn max_overlap(&self) -> usize {
         let mut running: usize = 0;
@@ -146,7 +151,15 @@ impl Timeline {
     }
 }
 
-fn same_call(one: &Moment, other: &Moment) -> bool {
+impl FromIterator<Event> for Timeline {
+    fn from_iter<I: IntoIterator<Item = Event>>(events: I) -> Self {
+        let mut events: Vec<_> = events.into_iter().filter_map(moment).collect();
+        events.sort_by_key(|(moment, _)| moment.at_us);
+        Self { events }
+    }
+}
+
+pub(crate) fn same_call(one: &Moment, other: &Moment) -> bool {
     one.pid == other.pid && one.caller == other.caller && one.key == other.key
 }
 

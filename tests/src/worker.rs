@@ -62,6 +62,8 @@ impl Worker {
     fn spawn(program: &str, setup: &Setup) -> Self {
         assert!(Path::new(program).is_file(), "{program} is not built");
         let mut command = Program::new(program);
+        // For a program that can be something else, too.
+        command.arg("worker");
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -148,6 +150,11 @@ impl Worker {
     /// What it told so far.
     pub fn events(&self) -> Vec<Event> {
         self.told.lock().unwrap().events.clone()
+    }
+
+    /// What it told since the last time it was asked.
+    pub fn take_events(&self) -> Vec<Event> {
+        std::mem::take(&mut self.told.lock().unwrap().events)
     }
 
     /// What it logged so far, at `WARN` and worse.

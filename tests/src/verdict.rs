@@ -1,0 +1,291 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use crate::Timeline;
+use crate::timeline::What;
+
+/// Longer than a wake-up takes, shorter than the first fallback poll of a waiter, which comes after
+/// 250 ms ± 20 %.
+const WAKE_UP_US: u64 = 190_000;
+
+/// Expiry is counted in milliseconds.
+const GRAIN_US: u64 = 2_000;
+
+/// What a timeline says about the promises.
+#[derive(Clone, Debug, Default)]
+pub struct Verdict {
+    /// How many bodies began.
+    pub executions: usize,
+    /// Bodies that ran beside another one of their key, or although a value was fresh.
+    pub duplicates: Vec<String>,
+    /// How often a body ended while somebody waited for it.
+    pub handovers: usize,
+    /// After how many of them nobody stirred until a fallback poll must have come.
+    pub lost_wake_ups: usize,
+    /// The longest time from a call to its answer.
+    pub longest_wait: Duration,
+    /// Calls without an answer, in processes that were not killed.
+    pub unanswered: usize,
+}
+
+/// One execution.
+#[derive(Clone, Debug)]
+struct Body {
+    pid: u32,
+    begin: u64,
+    end: u64,
+    stored: bool,
+}
+
+impl Verdict {
+    /// Judges a timeline in which all values live for `ttl`. `killed` tells when which process was killed.
+    pub fn of(timeline: &Timeline, ttl: Duration, killed: &BTreeMap<u32, u64>) -> Self {
+        let mut verdict = Self::default();
+        let mut keys: Vec<_> = timeline
+            .events
+            .iter()
+            .map(|(moment, _)| moment.key.as_str())
+            .collect();
+        keys.sort_unstable();
+        keys.dedup();
+        for key in keys {
+            verdict.add(&timeline.key(key), key, ttl, killed);
+        }
+        verdict
+    }
+
+    fn add(&mut self, timeline: &Timeline, key: &str, ttl: Duration, killed: &BTreeMap<u32, u64>) {
+        let bodies = bodies(timeline, killed);
+        self.executions += bodies.len();
+        let ttl = u64::try_from(ttl.as_micros()).expect("a short time");
+        for (number, body) in bodies.iter().enumerate() {
+            for earlier in &bodies[..number] {
+                let fresh = if earlier.stored {
+                    ttl.saturating_sub(GRAIN_US)
+                } else {
+                    0
+                };
+                if body.begin < earlier.end.saturating_add(fresh) {
+                    self.duplicates
+                        .push(format!("{key}: {earlier:?}, then {body:?}"));
+                }
+            }
+            self.judge_handover(timeline, body);
+        }
+        self.judge_waits(timeline, killed);
+    }
+
+    /// After a body's end somebody who waits is served, or computes: at once.
+    fn judge_handover(&mut self, timeline: &Timeline, body: &Body) {
+        let waiting = |at: u64| {
+            let before = timeline
+                .events
+                .iter()
+                .filter(|(moment, _)| moment.at_us < at && moment.pid != body.pid);
+            before.fold(0_i64, |count, (_, what)| match what {
+                What::Called => count + 1,
+                What::Served(_) => count - 1,
+                _ => count,
+            })
+        };
+        if body.end == u64::MAX || waiting(body.end) <= 0 {
+            return;
+        }
+        self.handovers += 1;
+        let stirs = timeline.events.iter().any(|(moment, what)| {
+            let in_time = (body.end..body.end + WAKE_UP_US).contains(&moment.at_us);
+            // In its own process the next one may begin, but that process was not asleep.
+            let served = matches!(what, What::Served(_)) && moment.pid != body.pid;
+            in_time && (served || *what == What::Begin)
+        });
+        self.lost_wake_ups += usize::from(!stirs);
+    }
+
+    fn judge_waits(&mut self, timeline: &Timeline, killed: &BTreeMap<u32, u64>) {
+        let mut open = BTreeMap::new();
+        for (moment, what) in &timeline.events {
+            let call = (moment.pid, moment.caller);
+            match what {
+                What::Called => drop(open.insert(call, moment.at_us)),
+                What::Served(_) => {
+                    if let Some(called) = open.remove(&call) {
+                        let wait = Duration::from_micros(moment.at_us - called);
+                        self.longest_wait = self.longest_wait.max(wait);
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.unanswered += open
+            .keys()
+            .filter(|(pid, _)| !killed.contains_key(pid))
+            .count();
+    }
+
+    /// Adds another round's.
+    pub fn merge(&mut self, other: Self) {
+        self.executions += other.executions;
+        self.duplicates.extend(other.duplicates);
+        self.handovers += other.handovers;
+        self.lost_wake_ups += other.lost_wake_ups;
+        self.longest_wait = self.longest_wait.max(other.longest_wait);
+        self.unanswered += other.unanswered;
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} executions, {} duplicates, {} handovers, {} lost wake-ups, longest wait {:.3} s, {} unanswered",
+            self.executions,
+            self.duplicates.len(),
+            self.handovers,
+            self.lost_wake_ups,
+            self.longest_wait.as_secs_f64(),
+            self.unanswered,
+        )
+    }
+}
+
+/// The bodies of one key, in the order of their beginning. A killed process's end with it, unstored.
+fn bodies(timeline: &Timeline, killed: &BTreeMap<u32, u64>) -> Vec<Body> {
+    let mut bodies: Vec<(usize, Body)> = Vec::new();
+    for (moment, what) in &timeline.events {
+        let (pid, at) = (moment.pid, moment.at_us);
+        match what {
+            What::Begin => {
+                let end = killed.get(&pid).copied().unwrap_or(u64::MAX);
+                bodies.push((
+                    moment.caller,
+                    Body {
+                        pid,
+                        begin: at,
+                        end,
+                        stored: false,
+                    },
+                ));
+            }
+            What::End(end) => {
+                let open = bodies
+                    .iter_mut()
+                    .rev()
+                    .find(|(caller, body)| *caller == moment.caller && body.pid == pid);
+                if let Some((_, body)) = open {
+                    // Killed right afterwards, it may not have come to store it.
+                    let in_time = killed
+                        .get(&pid)
+                        .is_none_or(|killed| at + 2_000_000 < *killed);
+                    (body.end, body.stored) = (at, end.is_ok() && in_time);
+                }
+            }
+            _ => {}
+        }
+    }
+    bodies.into_iter().map(|(_, body)| body).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Event, Moment};
+
+    const TTL: Duration = Duration::from_secs(1);
+
+    fn moment(at_ms: u64, pid: u32) -> Moment {
+        Moment {
+            at_us: at_ms * 1_000,
+            pid,
+            caller: 0,
+            key: "k".to_owned(),
+        }
+    }
+
+    fn call(pid: u32, at: [u64; 4], end: Result<(), ()>) -> [Event; 4] {
+        let end = end
+            .map(|()| "value".to_owned())
+            .map_err(|()| "error".to_owned());
+        [
+            Event::Called(moment(at[0], pid)),
+            Event::BodyBegin(moment(at[1], pid)),
+            Event::BodyEnd(moment(at[2], pid), end.clone()),
+            Event::Served(moment(at[3], pid), end),
+        ]
+    }
+
+    fn judge(events: impl IntoIterator<Item = Event>, killed: &[(u32, u64)]) -> Verdict {
+        let killed = killed
+            .iter()
+            .map(|(pid, at_ms)| (*pid, at_ms * 1_000))
+            .collect();
+        Verdict::of(&events.into_iter().collect(), TTL, &killed)
+    }
+
+    #[test]
+    fn execution_after_the_expiry_is_none_too_many() {
+        let events = [
+            call(1, [0, 1, 100, 101], Ok(())),
+            call(2, [1_100, 1_101, 1_200, 1_201], Ok(())),
+        ];
+        let verdict = judge(events.concat(), &[]);
+        assert_eq!(
+            (
+                verdict.executions,
+                verdict.duplicates.len(),
+                verdict.unanswered
+            ),
+            (2, 0, 0)
+        );
+        assert_eq!(verdict.longest_wait, Duration::from_millis(101));
+    }
+
+    #[test]
+    fn execution_beside_another_or_within_the_ttl_is_a_duplicate() {
+        for begin in [50, 1_000] {
+            let second = call(2, [begin, begin, begin + 100, begin + 100], Ok(()));
+            let verdict = judge([call(1, [0, 1, 100, 101], Ok(())), second].concat(), &[]);
+            assert_eq!(verdict.duplicates.len(), 1, "{begin}");
+        }
+    }
+
+    #[test]
+    fn execution_after_a_failure_or_a_kill_is_none_too_many() {
+        let second = call(2, [0, 150, 200, 201], Ok(()));
+        assert!(
+            judge(
+                [call(1, [0, 1, 100, 101], Err(())), second.clone()].concat(),
+                &[]
+            )
+            .duplicates
+            .is_empty()
+        );
+        let killed: Vec<_> = call(1, [0, 1, 0, 0], Ok(()))
+            .into_iter()
+            .take(2)
+            .chain(second)
+            .collect();
+        assert!(judge(killed.clone(), &[(1, 140)]).duplicates.is_empty());
+        assert_eq!(judge(killed.clone(), &[(1, 160)]).duplicates.len(), 1);
+        assert_eq!(judge(killed, &[]).unanswered, 1);
+    }
+
+    #[test]
+    fn waiter_that_stirs_too_late_lost_its_wake_up() {
+        for (served, lost) in [(150, 0), (400, 1)] {
+            let waiter = [
+                Event::Called(moment(50, 2)),
+                Event::Served(moment(served, 2), Ok("value".to_owned())),
+            ];
+            let verdict = judge(
+                call(1, [0, 1, 100, 101], Ok(())).into_iter().chain(waiter),
+                &[],
+            );
+            assert_eq!(
+                (verdict.handovers, verdict.lost_wake_ups),
+                (1, lost),
+                "{served}"
+            );
+        }
+    }
+}
