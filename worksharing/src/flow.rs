@@ -189,7 +189,7 @@ impl Call {
     /// The value under this key. Trouble with the store is a miss.
     async fn look<T: DeserializeOwned>(&self) -> Found<T> {
         match self.sharing.store.get(&self.key).await {
-            Ok(Some(entry)) => match self.read(&entry) {
+            Ok(Some(entry)) => match self.read_stored(&entry) {
                 Some(value) => Found::Fresh(value, entry),
                 None => Found::Miss(Seen::of(Some(&entry))),
             },
@@ -226,6 +226,14 @@ impl Call {
         // Whoever asks from now on must not be given what was begun before.
         self.sharing.flights.forget(self.key.digest());
         laid
+    }
+
+    /// [`read`](Self::read), for an entry that somebody may have stored under other limits.
+    fn read_stored<T: DeserializeOwned>(&self, bytes: &[u8]) -> Option<T> {
+        if bytes.len() > self.sharing.max_value_bytes {
+            return self.unreadable("it is larger than Builder::max_value_bytes allows");
+        }
+        self.read(bytes)
     }
 
     /// Decodes an entry, if it is a value of this key and type.
