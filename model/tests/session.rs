@@ -85,6 +85,15 @@ fn failing_leaders_hand_over_without_a_poll() {
     });
 }
 
+/// Dropped at every point, leading or waiting, twice.
+#[test]
+fn dropped_callers_lose_no_wake_up() {
+    assert_needs_no_poll(Faults {
+        drops: 2,
+        ..FAILURE
+    });
+}
+
 #[test]
 fn invalidation_and_eviction_lose_no_wake_up() {
     assert_needs_no_poll(Faults {
@@ -115,13 +124,15 @@ fn crashes_need_the_poll_and_nothing_else() {
 /// A body that goes on without its session may run beside another one, and overwrites nothing newer.
 #[test]
 fn lost_sessions_need_the_poll_and_the_fence() {
-    let faults = Faults {
+    let lost = Faults {
         lost_sessions: 2,
-        invalidations: 1,
         ..Faults::NONE
     };
-    assert_needs_the_poll(THREE.with(faults));
-    assert_needs_the_poll(AGAIN.with(faults));
+    assert_needs_the_poll(THREE.with(lost));
+    assert_needs_the_poll(AGAIN.with(Faults {
+        invalidations: 1,
+        ..lost
+    }));
 }
 
 #[test]
@@ -174,6 +185,16 @@ fn the_mark_stands_until_the_end() {
         THREE.with(FAILURE),
         "no lost wake-up",
     );
+}
+
+/// While it was held for nobody, somebody may have found it busy and gone to sleep.
+#[test]
+fn a_key_for_nobody_is_released_like_any_other() {
+    let faults = Faults {
+        drops: 1,
+        ..Faults::NONE
+    };
+    assert_finds(Mistake::QuietUnlock, THREE.with(faults), "no lost wake-up");
 }
 
 #[test]

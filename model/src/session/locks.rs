@@ -68,7 +68,7 @@ pub(super) fn release(protocol: &Protocol, state: &mut State, i: usize) {
 }
 
 /// `pg_advisory_unlock(key)`: whether it answers true.
-fn unlock(protocol: &Protocol, state: &mut State, i: usize) -> bool {
+pub(super) fn unlock(protocol: &Protocol, state: &mut State, i: usize) -> bool {
     let p = &state.processes[i];
     let any_session = protocol.mistake == Some(Mistake::ReleaseInAnySession);
     match state.lock {

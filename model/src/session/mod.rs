@@ -99,6 +99,8 @@ pub enum Action {
     Step(usize),
     /// The computation of a process fails.
     Fail(usize),
+    /// The caller of a process is dropped.
+    Drop(usize),
     /// The release of a process takes its next step.
     Release(usize),
     /// A sleeper looks up without having been woken.

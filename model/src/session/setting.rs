@@ -11,6 +11,8 @@ pub struct Faults {
     pub lost_listeners: u8,
     /// A computation fails: nothing is stored.
     pub failures: u8,
+    /// A caller is dropped, wherever it is.
+    pub drops: u8,
     /// `invalidate` lays a tombstone.
     pub invalidations: u8,
     /// The store loses its entry.
@@ -32,6 +34,8 @@ pub enum Mistake {
     WakeBeforeSleepDropped,
     /// A waiter that is woken drops its mark, and sleeps again without one if the key is busy.
     MarkDroppedOnWake,
+    /// A key that was granted to a caller who is gone is unlocked, and nobody is notified.
+    QuietUnlock,
     /// A release wakes one waiter only.
     WakesOne,
     /// After the listening connection was lost, the waiters are left asleep.
@@ -68,6 +72,7 @@ impl Faults {
         lost_sessions: 0,
         lost_listeners: 0,
         failures: 0,
+        drops: 0,
         invalidations: 0,
         evictions: 0,
     };

@@ -1,7 +1,7 @@
 //! What may happen, and what a caller does with the store. A step is one request to a server, or one
 //! thing that goes wrong.
 
-use super::locks::{lose_session, mark, release, relisten, try_lock, unmark};
+use super::locks::{lose_session, mark, release, relisten, try_lock, unlock, unmark};
 use super::{Action, At, Entry, Mistake, Process, Protocol, Release, State};
 
 pub(super) fn beginning(protocol: &Protocol) -> State {
@@ -43,6 +43,8 @@ pub(super) fn enabled(protocol: &Protocol, state: &State, actions: &mut Vec<Acti
             p.at == At::Compute && p.release == Release::Idle && faults.failures > 0,
             Action::Fail(i),
         );
+        let may_go = can_step(p) || p.at == At::Asleep;
+        may(may_go && faults.drops > 0, Action::Drop(i));
         may(p.release != Release::Idle, Action::Release(i));
         may(protocol.poll && p.at == At::Asleep, Action::Poll(i));
         may(!p.listening && p.at != At::Dead, Action::Relisten(i));
@@ -80,6 +82,10 @@ pub(super) fn apply(protocol: &Protocol, state: &mut State, action: Action) {
         Action::Fail(i) => {
             state.faults.failures -= 1;
             serve_and_release(protocol, state, i);
+        }
+        Action::Drop(i) => {
+            state.faults.drops -= 1;
+            drop_caller(protocol, state, i);
         }
         Action::Release(i) => release(protocol, state, i),
         Action::Poll(i) => state.processes[i].at = At::Get,
@@ -167,6 +173,19 @@ fn put(protocol: &Protocol, state: &mut State, i: usize) {
         });
     }
     serve_and_release(protocol, state, i);
+}
+
+/// A dropped future: what it holds is released as after a failure, what it waits for is waited for no more.
+fn drop_caller(protocol: &Protocol, state: &mut State, i: usize) {
+    if !state.processes[i].leads() {
+        serve(&mut state.processes[i]);
+        return;
+    }
+    serve_and_release(protocol, state, i);
+    if protocol.mistake == Some(Mistake::QuietUnlock) {
+        unlock(protocol, state, i);
+        state.processes[i].release = Release::Idle;
+    }
 }
 
 /// The caller has its value or its error; the process's next call begins.
