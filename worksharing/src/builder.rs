@@ -36,6 +36,9 @@ pub struct Builder {
     postgres_lock: PostgresLock,
 }
 
+/// Where values are kept, and who computes.
+type Backends = (Arc<dyn Store>, Arc<dyn Lock>);
+
 /// How keys are locked in PostgreSQL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -232,7 +235,7 @@ impl Builder {
         Ok(())
     }
 
-    fn backends(&self) -> Result<(Arc<dyn Store>, Arc<dyn Lock>), Error> {
+    fn backends(&self) -> Result<Backends, Error> {
         let (mut store, mut lock) = (self.store.clone(), self.lock.clone());
         if let Some(url) = &self.redis
             && store.is_none()
@@ -278,7 +281,7 @@ impl Builder {
     }
 
     #[cfg(feature = "postgres")]
-    fn postgres_backends(&self, url: &str) -> Result<(Arc<dyn Store>, Arc<dyn Lock>), Error> {
+    fn postgres_backends(&self, url: &str) -> Result<Backends, Error> {
         let server = crate::postgres::Server::new(crate::postgres::Settings {
             url,
             prefix: &self.prefix,
@@ -293,7 +296,7 @@ impl Builder {
     }
 
     #[cfg(not(feature = "postgres"))]
-    fn postgres_backends(&self, _url: &str) -> Result<(Arc<dyn Store>, Arc<dyn Lock>), Error> {
+    fn postgres_backends(&self, _url: &str) -> Result<Backends, Error> {
         Err(not_enabled("postgres"))
     }
 }

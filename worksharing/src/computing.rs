@@ -20,6 +20,7 @@ pub(crate) fn contains(id: &Id) -> bool {
 }
 
 /// Whether the running code is inside any computation.
+#[cfg(feature = "postgres")]
 pub(crate) fn is_nested() -> bool {
     STACK.with_borrow(|stack| !stack.is_empty())
 }

@@ -21,7 +21,7 @@ mod postgres;
 mod sharing;
 pub mod store;
 mod sync;
-#[cfg(feature = "tls")]
+#[cfg(all(feature = "tls", any(feature = "postgres", feature = "redis")))]
 mod tls;
 mod work;
 

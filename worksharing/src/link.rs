@@ -131,12 +131,14 @@ impl<W: Wire> Link<W> {
         Self(shared)
     }
 
+    #[cfg(feature = "postgres")]
     pub(crate) fn wire(&self) -> &W {
         &self.0.wire
     }
 
     /// Queues an ask. `reply` is called exactly once, soon: on this thread if the server is known to be
     /// down, else on the link's.
+    #[cfg(feature = "postgres")]
     pub(crate) fn ask(
         &self,
         ask: W::Ask,
@@ -178,6 +180,7 @@ impl<W: Wire> Link<W> {
     }
 
     /// Connects although nothing is asked.
+    #[cfg(feature = "postgres")]
     pub(crate) fn start(&self) {
         let mut state = self.0.state();
         if !state.running {

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use rustls::crypto::ring;
 
+#[cfg(feature = "postgres")]
 use crate::Error;
 
 /// Gives rustls its cryptography, unless the program has chosen one.

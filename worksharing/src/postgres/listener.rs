@@ -24,7 +24,7 @@ enum Beside {
     /// There is no session of the lock.
     #[default]
     Nothing,
-    Probed(Client),
+    Probed(Box<Client>),
     Session,
 }
 
@@ -35,7 +35,7 @@ impl Spare {
 
     /// The probe's client, which the listener is to use.
     pub(crate) fn give(&self, client: Client) {
-        *self.beside() = Beside::Probed(client);
+        *self.beside() = Beside::Probed(Box::new(client));
     }
 
     /// The lock's session is gone.
@@ -47,7 +47,7 @@ impl Spare {
     fn take(&self) -> Result<Option<Client>, Error> {
         let mut beside = self.beside();
         match std::mem::replace(&mut *beside, Beside::Session) {
-            Beside::Probed(client) if !client.is_closed() => Ok(Some(client)),
+            Beside::Probed(client) if !client.is_closed() => Ok(Some(*client)),
             Beside::Probed(_) | Beside::Session => Ok(None),
             Beside::Nothing => {
                 *beside = Beside::Nothing;

@@ -283,7 +283,8 @@ impl Session {
         pulse.beat();
         let granted = match exclusion {
             Exclusion::Advisory(advisory) if advisory.is_full() => {
-                return Ok(self.refuse_tries(batch, answers));
+                self.refuse_tries(batch, answers);
+                return Ok(());
             }
             Exclusion::Advisory(advisory) => advisory.try_lock(client, &keys(&batch.try_lock)),
             Exclusion::Leases(leases, _) => leases.take(client, &keys(&batch.try_lock)),
