@@ -40,7 +40,10 @@ SELECT pg_advisory_unlock(k), pg_notify($2, k::text)::text FROM unnest($1::bigin
 
 const MARK: &str = "SELECT i, pg_try_advisory_lock_shared(i) FROM unnest($1::bigint[]) AS i";
 const UNMARK: &str = "SELECT pg_advisory_unlock_shared(i) FROM unnest($1::bigint[]) AS i";
-const GIVE_BACK: &str = "SELECT pg_advisory_unlock(k) FROM unnest($1::bigint[]) AS k";
+/// What a failed statement took: somebody may have found it busy, and wait.
+const GIVE_BACK: &str = "\
+SELECT CASE WHEN pg_advisory_unlock(k) THEN pg_notify('worksharing', k::text) END::text
+  FROM unnest($1::bigint[]) AS k";
 
 /// The lock table is everybody's: interest takes as much room in it as keys do, and can be done without.
 const MOST_MARKS: usize = 1_000;

@@ -5,6 +5,7 @@ mod batch;
 mod lease;
 mod listener;
 mod probe;
+mod serve;
 mod server;
 mod session;
 mod values;

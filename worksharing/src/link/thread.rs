@@ -1,0 +1,177 @@
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::watch::PATIENCE;
+use super::{Reply, Shared, State, Wire};
+use crate::Error;
+
+/// One generation of a link's thread.
+pub(super) struct Thread<W: Wire> {
+    pub(super) shared: Arc<Shared<W>>,
+    pub(super) generation: u64,
+}
+
+/// What a link's thread is to do next.
+enum Next<A> {
+    Serve(Vec<A>),
+    Tick,
+    End,
+}
+
+impl<W: Wire> Thread<W> {
+    pub(super) fn run(self) {
+        let mut backoff = Backoff::default();
+        let mut lost_at: Option<Instant> = None;
+        // A batch whose connection was lost under it.
+        let mut again = Vec::new();
+        while self.is_current() {
+            self.shared.pulse.beat_for(PATIENCE * 2);
+            match self.shared.wire.connect(&self.shared.pulse) {
+                Ok(connection) => {
+                    backoff = Backoff::default();
+                    match self.use_connection(connection, &mut again) {
+                        Ok(()) => return,
+                        Err(error) => self.lost(&error, !again.is_empty()),
+                    }
+                    lost_at = Some(Instant::now());
+                }
+                Err(error) => {
+                    if lost_at.is_none_or(|at| at.elapsed() > self.shared.wire.grace()) {
+                        again.clear();
+                        lost_at = None;
+                        self.down(&error);
+                    }
+                    self.sleep(backoff.next());
+                }
+            }
+        }
+    }
+
+    fn is_current(&self) -> bool {
+        let state = self.shared.state();
+        state.generation == self.generation && !(state.closed && state.queue.is_empty())
+    }
+
+    /// Serves until the connection is lost. `again` is a batch that the last one took with it, and is left with
+    /// the batch that this one took with it.
+    fn use_connection(
+        &self,
+        mut connection: W::Connection,
+        again: &mut Vec<W::Ask>,
+    ) -> Result<(), Error> {
+        let Shared { wire, pulse, .. } = &*self.shared;
+        self.shared.state().down = None;
+        if !again.is_empty() {
+            pulse.beat();
+            self.serve(&mut connection, &std::mem::take(again))?;
+        }
+        loop {
+            match self.next(wire.due(&connection)) {
+                Next::End => return Ok(()),
+                Next::Tick => wire.tick(&mut connection, pulse)?,
+                Next::Serve(asks) => {
+                    if let Err(error) = self.serve(&mut connection, &asks) {
+                        *again = asks;
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+
+    fn serve(&self, connection: &mut W::Connection, asks: &[W::Ask]) -> Result<(), Error> {
+        let answers = self
+            .shared
+            .wire
+            .serve(connection, asks, &self.shared.pulse)?;
+        for (reply, answer) in self.replies().into_iter().zip(answers) {
+            reply(answer);
+        }
+        Ok(())
+    }
+
+    fn next(&self, due: Instant) -> Next<W::Ask> {
+        self.shared.pulse.rest();
+        let mut state = self.shared.state();
+        loop {
+            if state.generation != self.generation {
+                return Next::End;
+            }
+            let now = Instant::now();
+            // A tick that is due comes first, or a busy link would never send its heartbeat.
+            if due <= now && !state.closed {
+                return Next::Tick;
+            }
+            if !state.queue.is_empty() {
+                let (asks, replies) = std::mem::take(&mut state.queue).into_iter().unzip();
+                state.in_flight = replies;
+                drop(state);
+                self.shared.pulse.beat();
+                return Next::Serve(asks);
+            }
+            if state.closed {
+                return Next::End;
+            }
+            let waited = self
+                .shared
+                .queued
+                .wait_timeout(state, due.saturating_duration_since(now));
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// The replies of the batch just served; none if the watch has answered them.
+    fn replies(&self) -> Vec<Reply<W::Answer>> {
+        let mut state = self.shared.state();
+        if state.generation == self.generation {
+            std::mem::take(&mut state.in_flight)
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// The connection is lost. What was under way goes over the next one, unless it did already.
+    fn lost(&self, error: &Error, again: bool) {
+        if !again {
+            self.replies()
+                .into_iter()
+                .for_each(|reply| reply(Err(error.clone())));
+        }
+        if self.is_current() {
+            tracing::debug!(link = self.shared.wire.name(), %error, "connection lost");
+            self.shared.wire.lost(error);
+        }
+    }
+
+    fn down(&self, error: &Error) {
+        let mut state = self.shared.state();
+        if state.generation != self.generation {
+            return;
+        }
+        state.down = Some(error.clone());
+        self.shared.refuse(state, error);
+        self.shared.wire.down(error);
+    }
+
+    /// Sleeps until the time is over, somebody asks patiently, or the link is closed.
+    fn sleep(&self, time: Duration) {
+        self.shared.pulse.rest();
+        let state = self.shared.state();
+        let asleep = |state: &mut State<W>| {
+            !(state.closed || (state.down.is_some() && !state.queue.is_empty()))
+        };
+        drop(self.shared.queued.wait_timeout_while(state, time, asleep));
+    }
+}
+
+/// The pause between attempts to connect: doubles from 50 ms to 1 s.
+#[derive(Default)]
+struct Backoff(u32);
+
+impl Backoff {
+    fn next(&mut self) -> Duration {
+        let pause = Duration::from_millis(50 << self.0.min(5)).min(Duration::from_secs(1));
+        self.0 += 1;
+        pause
+    }
+}
