@@ -1,4 +1,5 @@
 use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ::postgres::error::SqlState;
@@ -13,10 +14,12 @@ use super::server::Table;
 #[derive(Debug)]
 pub(crate) struct Leases {
     table: String,
-    /// The token of each lease that this process holds.
-    held: HashMap<i64, i64>,
+    held: Tokens,
     renewal: Instant,
 }
+
+/// The token of each lease that this process holds, whatever becomes of its connections.
+pub(crate) type Tokens = Arc<Mutex<HashMap<i64, i64>>>;
 
 /// A dead process's keys are free after this.
 const LEASE: &str = "15 seconds";
@@ -25,11 +28,11 @@ impl Leases {
     /// How often leases are renewed: a third of their length.
     pub(crate) const RENEWAL: Duration = Duration::from_secs(5);
 
-    pub(crate) fn new(table: &Table) -> Self {
+    pub(crate) fn new(table: &Table, held: &Tokens) -> Self {
         let renewal = Instant::now() + Self::RENEWAL;
         Self {
             table: table.leases.clone(),
-            held: HashMap::new(),
+            held: Arc::clone(held),
             renewal,
         }
     }
@@ -52,7 +55,7 @@ impl Leases {
         };
         match taken {
             Ok(taken) => {
-                self.held.extend(taken.iter().copied());
+                self.held().extend(taken.iter().copied());
                 Ok(taken.into_iter().map(|(key, _)| key).collect())
             }
             // Somebody else is taking the same rows at this very moment.
@@ -86,11 +89,20 @@ impl Leases {
 
     /// Gives leases back.
     pub(crate) fn release(&mut self, client: &mut Client, keys: &[i64]) -> Result<(), Error> {
-        let held: Vec<(i64, i64)> = keys
-            .iter()
-            .filter_map(|key| self.held.remove(key).map(|token| (*key, token)))
-            .collect();
-        self.update(client, &held, "'-infinity'").map(drop)
+        let held: Vec<(i64, i64)> = {
+            let tokens = self.held();
+            keys.iter()
+                .filter_map(|key| Some((*key, *tokens.get(key)?)))
+                .collect()
+        };
+        self.update(client, &held, "'-infinity'")?;
+        let mut tokens = self.held();
+        keys.iter().for_each(|key| drop(tokens.remove(key)));
+        Ok(())
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<i64, i64>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Renews what is held, if it is time, and forgets what was lost.
@@ -100,7 +112,7 @@ impl Leases {
         }
         self.renewal = Instant::now() + Self::RENEWAL;
         let held: Vec<(i64, i64)> = self
-            .held
+            .held()
             .iter()
             .map(|(key, token)| (*key, *token))
             .collect();
@@ -109,7 +121,7 @@ impl Leases {
             &held,
             &format!("clock_timestamp() + '{LEASE}'::interval"),
         )?;
-        self.held.retain(|key, _| renewed.contains(key));
+        self.held().retain(|key, _| renewed.contains(key));
         self.sweep(client)
     }
 

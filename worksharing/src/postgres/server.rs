@@ -7,6 +7,7 @@ use std::time::Duration;
 use ::postgres::config::{Host, SslMode};
 use ::postgres::{Client, Config};
 
+use super::lease::Tokens;
 use super::listener::{Listener, Spare};
 use super::session::Session;
 use crate::builder::PostgresLock;
@@ -45,6 +46,7 @@ impl Server {
             holdings: Arc::clone(&holdings),
             listener,
             spare,
+            leases: Tokens::default(),
             number: AtomicU64::new(0),
             said: Seldom::default(),
         };

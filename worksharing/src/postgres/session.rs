@@ -6,7 +6,7 @@ use ::postgres::Client;
 
 use super::advisory::Advisory;
 use super::batch::{Answer, Answers, Ask, Batch, SessionNumber};
-use super::lease::Leases;
+use super::lease::{Leases, Tokens};
 use super::listener::{Listener, Spare};
 use super::probe;
 use super::server::{Address, Table};
@@ -26,6 +26,7 @@ pub(crate) struct Session {
     pub(crate) holdings: Arc<Holdings>,
     pub(crate) listener: Link<Listener>,
     pub(crate) spare: Spare,
+    pub(crate) leases: Tokens,
     pub(crate) number: AtomicU64,
     pub(crate) said: Seldom,
 }
@@ -156,7 +157,10 @@ impl Session {
     fn exclusion(&self, client: &mut Client, pulse: &Pulse) -> Result<Exclusion, Error> {
         probe::not_in_recovery(client, &self.address)?;
         if self.lock == PostgresLock::Lease {
-            return Ok(Exclusion::Leases(Leases::new(&self.table), None));
+            return Ok(Exclusion::Leases(
+                Leases::new(&self.table, &self.leases),
+                None,
+            ));
         }
         match self.probe(client, pulse) {
             Ok(()) => {
@@ -169,7 +173,10 @@ impl Session {
             {
                 self.said
                     .say(|_| tracing::warn!(%error, "locking by lease rows instead"));
-                Ok(Exclusion::Leases(Leases::new(&self.table), Some(error)))
+                Ok(Exclusion::Leases(
+                    Leases::new(&self.table, &self.leases),
+                    Some(error),
+                ))
             }
             Err(error) => Err(error),
         }
