@@ -97,7 +97,7 @@ impl Leases {
         };
         self.update(client, &held, "'-infinity'")?;
         let mut tokens = self.held();
-        keys.iter().for_each(|key| drop(tokens.remove(key)));
+        tokens.retain(|key, _| !keys.contains(key));
         Ok(())
     }
 
