@@ -6,6 +6,7 @@
 //! what it is asked for, again and again until every variant of every enum was seen. What cannot be
 //! reached, because a type rejects every made-up value, is covered by the type's name.
 
+mod access;
 mod candidates;
 mod deserializer;
 mod error;

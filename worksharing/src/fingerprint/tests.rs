@@ -291,3 +291,42 @@ fn a_wide_type_is_traced_quickly() {
     assert!(text.contains("SocketAddr"), "{text}");
     eprintln!("{:?}", start.elapsed());
 }
+
+/// A change here makes every stored value of every deployed program a miss, once.
+#[test]
+fn golden_fingerprints_are_frozen() {
+    #[derive(Deserialize)]
+    #[allow(dead_code)]
+    struct Report {
+        year: u32,
+        region: Option<String>,
+        total: (f64, i128),
+        kind: Kind,
+        pages: BTreeMap<String, Vec<Kind>>,
+        server: IpAddr,
+    }
+    #[derive(Deserialize)]
+    #[allow(dead_code)]
+    enum Kind {
+        Plain,
+        New(NonZeroU8),
+        Tuple(u8, char),
+        Struct { within: Box<Option<Report>> },
+    }
+    assert_eq!(fingerprint::<Report>(0).hash, 0x4593_8790_8cbf_0c73);
+    assert_eq!(fingerprint::<Report>(7).hash, 0x1617_d382_f7b6_68e0);
+    assert_eq!(fingerprint::<Vec<u64>>(0).hash, 0x895c_b7a0_7df4_1976);
+    assert_eq!(fingerprint::<String>(0).hash, 0x431c_e90f_7f25_e055);
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn a_read_is_quick() {
+    for _ in 0..3 {
+        let begun = std::time::Instant::now();
+        for _ in 0..1_000_000 {
+            std::hint::black_box(fingerprint::<Vec<String>>(std::hint::black_box(1)));
+        }
+        eprintln!("{:?} for a million", begun.elapsed());
+    }
+}

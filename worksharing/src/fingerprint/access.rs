@@ -1,0 +1,317 @@
+//! The parts of structs, enums, sequences and maps, made one after another.
+
+use serde::de::value::{BorrowedStrDeserializer, U32Deserializer};
+use serde::de::{
+    DeserializeSeed, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
+};
+
+use super::candidates::{KNOWN_LENGTHS, NEW_LENGTHS, pick};
+use super::deserializer::Trace;
+use super::error::TraceError;
+use super::explore::Tracer;
+use super::node::Place;
+
+/// Makes the parts of one node.
+#[derive(Clone, Copy)]
+pub(super) struct Inside<'t> {
+    pub(super) tracer: &'t Tracer,
+    pub(super) node: usize,
+    pub(super) variant: u32,
+    pub(super) known: bool,
+    pub(super) attempt: usize,
+    pub(super) depth: usize,
+}
+
+impl<'t> Inside<'t> {
+    pub(super) fn place(self, part: u32) -> Place {
+        Place {
+            node: self.node,
+            variant: self.variant,
+            part,
+        }
+    }
+
+    pub(super) fn part(self, part: u32) -> Trace<'t> {
+        let Self {
+            tracer,
+            known,
+            attempt: salt,
+            depth,
+            ..
+        } = self;
+        Trace {
+            tracer,
+            place: self.place(part),
+            known,
+            salt,
+            depth,
+        }
+    }
+
+    fn feed<'de, S: DeserializeSeed<'de>>(
+        self,
+        part: u32,
+        seed: S,
+    ) -> Result<S::Value, TraceError> {
+        self.failing(part, seed.deserialize(self.part(part)))
+    }
+
+    pub(super) fn failing<V>(
+        self,
+        part: u32,
+        outcome: Result<V, TraceError>,
+    ) -> Result<V, TraceError> {
+        outcome.inspect_err(|&error| self.tracer.0.borrow_mut().fail(self.place(part), error))
+    }
+
+    pub(super) fn hopeless(self, part: u32) -> bool {
+        self.tracer.0.borrow().hopeless.contains(&self.place(part))
+    }
+
+    /// How many elements or entries to make, whose parts are numbered from 0 to `parts`.
+    pub(super) fn length(self, parts: u32) -> usize {
+        let lengths = if self.known {
+            KNOWN_LENGTHS
+        } else {
+            NEW_LENGTHS
+        };
+        if (0..parts).any(|part| self.hopeless(part)) {
+            0
+        } else {
+            pick(lengths, self.attempt)
+        }
+    }
+
+    /// Fields in their order. Where one is hopeless they come by name, it last: derived code takes
+    /// them in any order, so that those after it are seen all the same.
+    pub(super) fn fields<'de, V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, TraceError> {
+        let mut order: Vec<u32> = (0..).take(fields.len()).collect();
+        if !order.iter().any(|&part| self.hopeless(part)) {
+            return visitor.visit_seq(Parts {
+                inside: self,
+                order: order.into_iter(),
+            });
+        }
+        order.sort_by_key(|&part| self.hopeless(part));
+        let named: Vec<_> = order
+            .into_iter()
+            .map(|part| (part, fields[part as usize]))
+            .collect();
+        visitor.visit_map(Named {
+            inside: self,
+            keys: named.into_iter(),
+            part: 0,
+        })
+    }
+
+    pub(super) fn parts<'de, V: Visitor<'de>>(
+        self,
+        len: usize,
+        visitor: V,
+    ) -> Result<V::Value, TraceError> {
+        let order: Vec<u32> = (0..).take(len).collect();
+        visitor.visit_seq(Parts {
+            inside: self,
+            order: order.into_iter(),
+        })
+    }
+
+    fn form(self, form: &'static str, len: usize, fields: &'static [&'static str]) {
+        let mut state = self.tracer.0.borrow_mut();
+        state.nodes[self.node].variants[self.variant as usize].form = Some((form, len, fields));
+    }
+}
+
+/// Parts by their numbers.
+pub(super) struct Parts<'t> {
+    pub(super) inside: Inside<'t>,
+    pub(super) order: std::vec::IntoIter<u32>,
+}
+
+impl<'de> SeqAccess<'de> for Parts<'_> {
+    type Error = TraceError;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, TraceError> {
+        self.order
+            .next()
+            .map(|part| self.inside.feed(part, seed))
+            .transpose()
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.order.len())
+    }
+}
+
+/// Parts by their names.
+pub(super) struct Named<'t> {
+    pub(super) inside: Inside<'t>,
+    pub(super) keys: std::vec::IntoIter<(u32, &'static str)>,
+    pub(super) part: u32,
+}
+
+impl<'de> MapAccess<'de> for Named<'_> {
+    type Error = TraceError;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, TraceError> {
+        let Some((part, key)) = self.keys.next() else {
+            return Ok(None);
+        };
+        self.part = part;
+        seed.deserialize(BorrowedStrDeserializer::new(key))
+            .map(Some)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<S::Value, TraceError> {
+        self.inside.feed(self.part, seed)
+    }
+}
+
+/// Entries of a map: the key is part 0, the value part 1.
+pub(super) struct Entries<'t> {
+    pub(super) inside: Inside<'t>,
+    pub(super) left: usize,
+}
+
+impl<'de> MapAccess<'de> for Entries<'_> {
+    type Error = TraceError;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, TraceError> {
+        let Some(left) = self.left.checked_sub(1) else {
+            return Ok(None);
+        };
+        self.left = left;
+        self.inside.feed(0, seed).map(Some)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<S::Value, TraceError> {
+        self.inside.feed(1, seed)
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.left)
+    }
+}
+
+impl Inside<'_> {
+    /// Makes one variant of an enum, and keeps account of what its variants still have to show.
+    pub(super) fn variant<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TraceError> {
+        let turn = self.choose().ok_or(TraceError::Rejected)?;
+        let variant = turn.index as u32;
+        let outcome = visitor.visit_enum(Self { variant, ..self });
+        self.settle(&turn, outcome.is_err());
+        outcome
+    }
+
+    fn choose(self) -> Option<Turn> {
+        let mut state = self.tracer.0.borrow_mut();
+        let node = &mut state.nodes[self.node];
+        let index = node.choose(self.known)?;
+        node.nested += 1;
+        let mut others = (0..node.variants.len()).filter(|&other| other != index);
+        let more = !self.known && others.any(|other| node.variants[other].pending);
+        state.pending += usize::from(more);
+        let (steps, pending) = (state.steps, state.pending);
+        Some(Turn {
+            index,
+            steps,
+            pending,
+        })
+    }
+
+    fn settle(self, turn: &Turn, failed: bool) {
+        let mut state = self.tracer.0.borrow_mut();
+        let (cost, inside) = (state.steps - turn.steps, state.pending > turn.pending);
+        let node = &mut state.nodes[self.node];
+        node.nested -= 1;
+        let variant = &mut node.variants[turn.index];
+        if failed {
+            state.fail_variant(self.node, turn.index);
+        } else {
+            variant.cost = Some(variant.cost.map_or(cost, |known| known.min(cost)));
+        }
+        if !self.known {
+            let variant = &mut state.nodes[self.node].variants[turn.index];
+            let was_pending = variant.pending;
+            variant.pending_inside = inside;
+            variant.pending = inside || (failed && !variant.hopeless);
+            let settled = was_pending && !variant.pending;
+            state.progress |= settled;
+        }
+    }
+}
+
+/// The variant that is being made, and the counts when that began.
+struct Turn {
+    index: usize,
+    steps: usize,
+    pending: usize,
+}
+
+impl<'de> EnumAccess<'de> for Inside<'_> {
+    type Error = TraceError;
+    type Variant = Self;
+
+    fn variant_seed<S: DeserializeSeed<'de>>(
+        self,
+        seed: S,
+    ) -> Result<(S::Value, Self), TraceError> {
+        // As bincode does: a variant goes by its number.
+        let number: U32Deserializer<TraceError> = self.variant.into_deserializer();
+        Ok((seed.deserialize(number)?, self))
+    }
+}
+
+impl<'de> VariantAccess<'de> for Inside<'_> {
+    type Error = TraceError;
+
+    fn unit_variant(self) -> Result<(), TraceError> {
+        self.form("unit", 0, &[]);
+        Ok(())
+    }
+
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(
+        self,
+        seed: S,
+    ) -> Result<S::Value, TraceError> {
+        self.form("newtype", 1, &[]);
+        self.feed(0, seed)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(
+        self,
+        len: usize,
+        visitor: V,
+    ) -> Result<V::Value, TraceError> {
+        self.form("tuple", len, &[]);
+        self.parts(len, visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, TraceError> {
+        self.form("struct", fields.len(), fields);
+        self.fields(fields, visitor)
+    }
+}
