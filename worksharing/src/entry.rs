@@ -92,7 +92,7 @@ pub(crate) enum Unreadable {
 }
 
 impl<'a> Entry<'a> {
-    pub(crate) fn to_bytes(&self) -> Bytes {
+    pub(crate) fn to_bytes(self) -> Bytes {
         let (kind, codec, payload) = match self.body {
             Body::Value { codec, payload } => (VALUE, codec as u8, payload),
             Body::Tombstone => (TOMBSTONE, NO_CODEC, &[][..]),

@@ -1,4 +1,5 @@
 //! The directory's lock between two processes: this test program runs itself as the other one.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;

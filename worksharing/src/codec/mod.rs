@@ -19,7 +19,7 @@ use std::io;
 use bincode::enc::write::Writer;
 use bincode::error::EncodeError;
 use serde::Serialize;
-use serde::de::{Deserialize, DeserializeOwned};
+use serde::de::DeserializeOwned;
 
 use guard::Guard;
 pub(crate) use names::{Members, Names, Owner};

@@ -67,7 +67,7 @@ fn the_first_bytes_are_those_of_the_fence() {
     let seen = |entry: &Entry<'_>| Seen::of(Some(&entry.to_bytes()));
     assert_eq!(seen(&one), seen(&entry("a", Body::Tombstone)));
     assert_ne!(seen(&one), seen(&other));
-    assert_eq!(&seen(&one).as_bytes()[8..], b"0123456789abcdef");
+    assert_eq!(&one.to_bytes()[8..Seen::LEN], b"0123456789abcdef");
 }
 
 #[test]
