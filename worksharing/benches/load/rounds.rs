@@ -1,0 +1,120 @@
+//! Contenders in turns, so that what else the machine does befalls all of them alike.
+
+use anyhow::Result;
+
+/// One that is measured: its name, and what runs it once and returns a figure.
+pub(crate) struct Contender<'a> {
+    name: &'a str,
+    run: Box<dyn FnMut() -> Result<f64> + 'a>,
+}
+
+/// A contender.
+pub(crate) fn contender<'a>(name: &'a str, run: impl FnMut() -> Result<f64> + 'a) -> Contender<'a> {
+    Contender {
+        name,
+        run: Box::new(run),
+    }
+}
+
+/// What the first contender's figure divided by another's must be.
+#[derive(Clone, Copy)]
+pub(crate) enum Goal {
+    AtMost(f64),
+    AtLeast(f64),
+    /// Only for comparison.
+    None,
+}
+
+/// Runs the contenders in turns, once to warm up, and prints their figures, and how the first compares with
+/// each other one.
+pub(crate) fn compare(
+    rounds: usize,
+    unit: &str,
+    goal: Goal,
+    mut contenders: Vec<Contender<'_>>,
+) -> Result<()> {
+    let mut figures = vec![Vec::with_capacity(rounds); contenders.len()];
+    for round in 0..=rounds {
+        for at in order(round, contenders.len()) {
+            let figure = (contenders[at].run)()?;
+            if round > 0 {
+                figures[at].push(figure);
+            }
+        }
+    }
+    for (contender, figures) in contenders.iter().zip(&figures) {
+        println!("  {:<34} {} {unit}", contender.name, Spread::of(figures));
+    }
+    for (contender, others) in contenders.iter().zip(&figures).skip(1) {
+        let ratios: Vec<f64> = figures[0]
+            .iter()
+            .zip(others)
+            .map(|(first, other)| first / other)
+            .collect();
+        let ratio = Spread::of(&ratios);
+        println!(
+            "  {:<34} {ratio} ×{}",
+            format!("ratio to {}", contender.name),
+            goal.verdict(ratio.median)
+        );
+    }
+    Ok(())
+}
+
+/// Forth and back by turns: whoever comes second is not always the same.
+fn order(round: usize, contenders: usize) -> Box<dyn Iterator<Item = usize>> {
+    if round.is_multiple_of(2) {
+        Box::new(0..contenders)
+    } else {
+        Box::new((0..contenders).rev())
+    }
+}
+
+impl Goal {
+    fn verdict(self, ratio: f64) -> String {
+        let (sign, bound, reached) = match self {
+            Self::AtMost(bound) => ('≤', bound, ratio <= bound),
+            Self::AtLeast(bound) => ('≥', bound, ratio >= bound),
+            Self::None => return String::new(),
+        };
+        format!(
+            "   required {sign} {bound}: {}",
+            if reached { "reached" } else { "MISSED" }
+        )
+    }
+}
+
+/// The median of figures, and how far they lie apart.
+pub(crate) struct Spread {
+    lowest: f64,
+    pub(crate) median: f64,
+    highest: f64,
+}
+
+impl Spread {
+    /// Of figures, of which there must be one.
+    pub(crate) fn of(figures: &[f64]) -> Self {
+        let mut sorted = figures.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        Self {
+            lowest: sorted[0],
+            median: sorted[sorted.len() / 2],
+            highest: sorted[sorted.len() - 1],
+        }
+    }
+}
+
+impl std::fmt::Display for Spread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            lowest,
+            median,
+            highest,
+        } = self;
+        let digits = if *median < 100.0 { 2 } else { 0 };
+        write!(
+            f,
+            "{median:>9.digits$} ({lowest:.digits$} to {highest:.digits$})"
+        )
+    }
+}
