@@ -4,6 +4,8 @@
 //! cargo bench -p worksharing --bench latency
 //! ```
 
+#![allow(clippy::expect_used, reason = "a benchmark fails by panicking")]
+
 #[path = "../baseline/mod.rs"]
 mod baseline;
 #[path = "../bed/mod.rs"]

@@ -6,6 +6,8 @@
 //! cargo bench -p worksharing --bench load -- --rounds 21 --seconds 1
 //! ```
 
+#![allow(clippy::expect_used, reason = "a benchmark fails by panicking")]
+
 #[path = "../baseline/mod.rs"]
 mod baseline;
 #[path = "../bed/mod.rs"]
