@@ -296,26 +296,23 @@ impl Expansion<'_> {
             }
             _ => None,
         };
-        quote_spanned!(at(output.span())=> #returns.policy() #cache_if #ttl)
+        quote_spanned!(at(output.span())=> #returns.__policy() #cache_if #ttl)
     }
 
     /// A closure that names its parameter's type is matched by it; for another one the type is known.
     fn rule(&self, rule: &Rule, returns: &TokenStream, answer: &str) -> TokenStream {
-        let private = &self.private;
-        match rule {
-            Rule::Closure(closure) => {
-                let typed = matches!(closure.inputs.first(), Some(Pat::Type(_)));
-                let span = at(closure.span());
-                let closure = self.answering(closure, answer);
-                if typed {
-                    quote_spanned!(span=> #private::by_type(#closure))
-                } else {
-                    quote_spanned!(span=> #returns.value().by(#closure))
-                }
-            }
+        let (place, closure) = match rule {
+            Rule::Closure(closure) => (closure.span(), self.answering(closure, answer)),
             Rule::Function(function) => {
-                quote_spanned!(at(function.span())=> #private::by_type(#function))
+                let private = private(self.args, at(function.span()));
+                return quote_spanned!(at(function.span())=> #private::by_type(#function));
             }
+        };
+        if matches!(closure.inputs.first(), Some(Pat::Type(_))) {
+            let private = private(self.args, at(place));
+            quote_spanned!(at(place)=> #private::by_type(#closure))
+        } else {
+            quote_spanned!(at(place)=> #returns.__value().__by(#closure))
         }
     }
 
@@ -329,7 +326,7 @@ impl Expansion<'_> {
             let (private, answer) = (private(self.args, place), Ident::new(answer, place));
             let answer = Type::Verbatim(quote_spanned!(place=> #private::#answer));
             if !matches!(**body, Expr::Block(syn::ExprBlock { label: None, .. })) {
-                closure.body = Box::new(Expr::Verbatim(quote_spanned!(place=> { #body })));
+                closure.body = Box::new(Expr::Verbatim(quote_spanned!(at(place)=> { #body })));
             }
             closure.output = ReturnType::Type(syn::Token![->](place), Box::new(answer));
         }
@@ -387,9 +384,7 @@ fn plain(ident: Ident) -> Pat {
 fn forwarded((index, input): (usize, &mut FnArg)) -> Ident {
     match input {
         FnArg::Receiver(receiver) => {
-            if matches!(receiver.kind, syn::ReceiverKind::Value) {
-                receiver.mutability = None;
-            }
+            receiver.mutability = None;
             Ident::new("self", receiver.self_token.span)
         }
         FnArg::Typed(arg) => {

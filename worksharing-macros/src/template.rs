@@ -262,11 +262,6 @@ impl<'a> Parts<'a> {
 
 /// What is wrong with a format spec: `[[fill]align][sign]['#']['0'][width]['.' precision][type]`.
 fn spec_problem(spec: &str) -> Option<String> {
-    if spec.contains(['$', '*']) {
-        return Some(
-            "widths and precisions from arguments are not possible in a key: write numbers".into(),
-        );
-    }
     let mut rest = spec.trim_end();
     let is_align = |c: char| "<^>".contains(c);
     let mut chars = rest.chars();
@@ -274,6 +269,11 @@ fn spec_problem(spec: &str) -> Option<String> {
         (Some(_), Some(align)) if is_align(align) => rest = chars.as_str(),
         (Some(align), _) if is_align(align) => rest = &rest[1..],
         _ => {}
+    }
+    if rest.contains(['$', '*']) {
+        return Some(
+            "widths and precisions from arguments are not possible in a key: write numbers".into(),
+        );
     }
     let rest = rest.trim_start_matches(['+', '-']).trim_start_matches('#');
     let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');

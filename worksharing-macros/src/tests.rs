@@ -33,7 +33,7 @@ fn a_plain_function() {
                     .ttl(::worksharing::__private::Duration::from_millis(60000));
                 ::worksharing::__private::run_blocking(
                     __plan,
-                    ::worksharing::__private::Returns::<Report>::new().policy(),
+                    ::worksharing::__private::Returns::<Report>::new().__policy(),
                     move || -> Report { build(year, region) },
                 )
             }
@@ -76,7 +76,8 @@ fn an_async_method_with_the_default_key() {
                 );
                 ::worksharing::__private::run(
                         __plan,
-                        ::worksharing::__private::Returns::<Result<Profile, Error>>::new().policy(),
+                        ::worksharing::__private::Returns::<Result<Profile, Error>>::new()
+                            .__policy(),
                         __body,
                     )
                     .await
@@ -111,7 +112,7 @@ fn closures_and_flags() {
                 shared::worksharing::__private::run_blocking(
                     __plan,
                     shared::worksharing::__private::Returns::<Option<User>>::new()
-                        .policy()
+                        .__policy()
                         .cache_if(
                             shared::worksharing::__private::by_type(|
                                 user: &User,
@@ -119,8 +120,8 @@ fn closures_and_flags() {
                         )
                         .ttl(
                             shared::worksharing::__private::Returns::<Option<User>>::new()
-                                .value()
-                                .by(|user| -> shared::worksharing::__private::Duration {
+                                .__value()
+                                .__by(|user| -> shared::worksharing::__private::Duration {
                                     { user.ttl }
                                 }),
                         ),
@@ -177,7 +178,7 @@ fn a_handle() {
                 );
                 ::worksharing::__private::AsyncCall::new(
                     __plan,
-                    ::worksharing::__private::Returns::<Report>::new().policy(),
+                    ::worksharing::__private::Returns::<Report>::new().__policy(),
                     async move {
                         if false {
                             return ::worksharing::__private::never::<Report>();
@@ -230,7 +231,7 @@ fn an_async_trait_method() {
                     );
                     ::worksharing::__private::run(
                             __plan,
-                            ::worksharing::__private::Returns::<Page>::new().policy(),
+                            ::worksharing::__private::Returns::<Page>::new().__policy(),
                             __body,
                         )
                         .await

@@ -52,7 +52,7 @@ impl WorkFn {
             let attrs = input.call(Attribute::parse_outer)?;
             let vis = input.parse()?;
             let sig: Signature = input.parse()?;
-            Ok((attrs, vis, sig, input.parse::<TokenTree>()?))
+            Ok((attrs, vis, sig, ungrouped(input.parse()?)))
         };
         match parse.parse2(item.clone()) {
             Ok((attrs, vis, sig, TokenTree::Group(body)))
@@ -288,6 +288,20 @@ fn first_argument<'a>(ty: &'a Type, name: &str) -> Option<&'a Type> {
         GenericArgument::Type(ty) => Some(ty),
         _ => None,
     })
+}
+
+/// A `$body:block` of a macro by example comes in an invisible group.
+fn ungrouped(token: TokenTree) -> TokenTree {
+    match token {
+        TokenTree::Group(group) if group.delimiter() == Delimiter::None => {
+            let mut inside = group.stream().into_iter();
+            match (inside.next(), inside.next()) {
+                (Some(token), None) => ungrouped(token),
+                _ => TokenTree::Group(group),
+            }
+        }
+        token => token,
+    }
 }
 
 /// If the item is something else than a function: what to do about it.

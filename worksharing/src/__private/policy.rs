@@ -35,7 +35,8 @@ pub trait Policy<R> {
 }
 
 /// The dispatch by return type: a method found for `Result<T, E>` wins over the same method found
-/// through `Deref`. The type itself decides, whatever alias it is written by.
+/// through `Deref`. The type itself decides, whatever alias it is written by. The odd names keep a trait
+/// of the user's that is implemented for everything out of it.
 #[derive(Debug)]
 pub struct Returns<R>(ReturnsPlain<R>);
 
@@ -70,7 +71,7 @@ impl<R> Deref for Returns<R> {
 // The bounds stand on the methods: on the impl blocks they would be part of the dispatch.
 impl<T, E> Returns<Result<T, E>> {
     /// The policy of a `Result`.
-    pub fn policy(&self) -> Rules<OkOnly, T>
+    pub fn __policy(&self) -> Rules<OkOnly, T>
     where
         T: Shareable,
     {
@@ -78,14 +79,14 @@ impl<T, E> Returns<Result<T, E>> {
     }
 
     /// For closures over the value of a `Result`.
-    pub fn value(&self) -> Value<T> {
+    pub fn __value(&self) -> Value<T> {
         Value::new()
     }
 }
 
 impl<R> ReturnsPlain<R> {
     /// The policy of a return value that is shared whole.
-    pub fn policy(&self) -> Rules<Whole, R>
+    pub fn __policy(&self) -> Rules<Whole, R>
     where
         R: Shareable,
     {
@@ -93,7 +94,7 @@ impl<R> ReturnsPlain<R> {
     }
 
     /// For closures over the return value.
-    pub fn value(&self) -> Value<R> {
+    pub fn __value(&self) -> Value<R> {
         Value::new()
     }
 }
@@ -122,14 +123,14 @@ impl<S> Deref for Value<S> {
 
 impl<T> Value<Option<T>> {
     /// A closure whose parameter has no type of its own.
-    pub fn by<Out, F: Fn(&T) -> Out>(&self, closure: F) -> By<F, Inner> {
+    pub fn __by<Out, F: Fn(&T) -> Out>(&self, closure: F) -> By<F, Inner> {
         By(closure, PhantomData)
     }
 }
 
 impl<S> ValuePlain<S> {
     /// A closure whose parameter has no type of its own.
-    pub fn by<Out, F: Fn(&S) -> Out>(&self, closure: F) -> By<F, Entire> {
+    pub fn __by<Out, F: Fn(&S) -> Out>(&self, closure: F) -> By<F, Entire> {
         By(closure, PhantomData)
     }
 }
