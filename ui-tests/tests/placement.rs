@@ -34,7 +34,7 @@ mod inner {
 #[work_shared]
 #[must_use = "it was expensive"]
 #[inline(never)]
-#[cfg(all())]
+#[cfg(test)]
 fn attributes(#[allow(unused)] n: u32) -> u64 {
     tick()
 }

@@ -101,7 +101,7 @@ fn results_of_other_crates() {
     }
     #[work_shared]
     fn of_io(good: bool) -> io::Result<u64> {
-        Ok(outcome(good).map_err(io::Error::other)?)
+        outcome(good).map_err(io::Error::other)
     }
     #[work_shared]
     fn boxed(good: bool) -> Result<u64, Box<dyn Error>> {
@@ -225,7 +225,7 @@ mod closures {
     const LONG: Duration = Duration::from_secs(60);
 
     fn even(number: &u64) -> bool {
-        number % 2 == 0
+        number.is_multiple_of(2)
     }
 
     /// Whether `call` is executed again the second time.
