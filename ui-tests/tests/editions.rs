@@ -36,6 +36,9 @@ async fn an_older_edition_async() {
         spawned.await.unwrap(),
         later("text").await.map_err(str::to_owned)
     );
+    let text = String::from("text");
+    let spawned = tokio::spawn(async move { later(&text).await.map_err(str::to_owned) });
+    assert!(spawned.await.unwrap().is_ok());
 }
 
 #[test]

@@ -6,7 +6,6 @@ use quote::ToTokens;
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
 use syn::punctuated::Punctuated;
-use syn::spanned::Spanned as _;
 use syn::{Expr, ExprClosure, Ident, Lit, LitStr, Path, Token};
 
 use crate::duration;
@@ -269,13 +268,13 @@ fn version(expr: Expr) -> syn::Result<Expr> {
     if fits {
         Ok(expr)
     } else {
-        Err(syn::Error::new(expr.span(), message))
+        Err(syn::Error::new_spanned(expr, message))
     }
 }
 
 fn handle(expr: Expr) -> syn::Result<Handle> {
-    let wrong = syn::Error::new(
-        expr.span(),
+    let wrong = syn::Error::new_spanned(
+        &expr,
         "write a name for the new function, like `handle = report_call`; \
          `handle = Self::report_call` for an associated function without `self`",
     );
@@ -307,8 +306,8 @@ fn label(expr: Expr) -> syn::Result<LitStr> {
             lit: Lit::Str(label),
             ..
         }) if !label.value().is_empty() => Ok(label),
-        other => Err(syn::Error::new(
-            other.span(),
+        other => Err(syn::Error::new_spanned(
+            other,
             "write a string literal, like `name = \"reports\"`",
         )),
     }
@@ -319,7 +318,7 @@ fn krate(expr: Expr) -> syn::Result<Path> {
         Expr::Path(path) if path.qself.is_none() => Ok(path.path),
         other => {
             let message = "write a path without quotes, like `crate = other::worksharing`";
-            Err(syn::Error::new(other.span(), message))
+            Err(syn::Error::new_spanned(other, message))
         }
     }
 }

@@ -68,18 +68,19 @@ impl Expansion<'_> {
         quote!(#(#attrs)* #vis #sig #block)
     }
 
+    /// The last call has the place of the policy, so that the compiler takes what goes wrong in both
+    /// for one mistake.
     fn shared(&self) -> TokenStream {
-        let (private, policy) = (&self.private, self.policy());
-        let plan = self.plan();
-        let body = self.body();
+        let (plan, policy, body) = (self.plan(), self.policy(), self.body());
+        let place = at(self.output.span());
+        let at_output = private(self.args, place);
         if self.function.is_async() {
-            quote_spanned! {here()=>
-                #plan
-                let __body = #private::pin!(#body);
-                #private::run(__plan, #policy, __body).await
-            }
+            let private = &self.private;
+            let run = quote_spanned!(place=> #at_output::run(__plan, #policy, __body).await);
+            quote_spanned!(here()=> #plan let __body = #private::pin!(#body); #run)
         } else {
-            quote_spanned!(here()=> #plan #private::run_blocking(__plan, #policy, #body))
+            let run = quote_spanned!(place=> #at_output::run_blocking(__plan, #policy, #body));
+            quote_spanned!(here()=> #plan #run)
         }
     }
 
@@ -99,7 +100,7 @@ impl Expansion<'_> {
     /// becomes
     /// ```text
     /// fn f(a: A) -> R { f_call(a).get() }
-    /// fn f_call(a: A) -> Call<R, impl Policy<R>, impl FnOnce() -> R> {
+    /// fn f_call(a: A) -> Call<R, impl Policy<Returned = R>, impl FnOnce() -> R> {
     ///     let plan = …;
     ///     Call::new(plan, policy, move || -> R { body })
     /// }
@@ -120,7 +121,7 @@ impl Expansion<'_> {
             )
         };
         let call = Ident::new(call, here());
-        let returned = quote_spanned!(here()=> #private::#call<#output, impl #private::Policy<#output>, impl #runs>);
+        let returned = quote_spanned!(here()=> #private::#call<#output, impl #private::Policy<Returned = #output>, impl #runs>);
         let mut sig = self.sig();
         sig.asyncness = None;
         sig.ident = handle.ident.clone();
@@ -222,8 +223,9 @@ impl Expansion<'_> {
         match self.key {
             Key::Template(template) => template.expand(private),
             Key::Expr(expr) => {
-                let reference = reference(expr);
-                quote_spanned!(at(expr.span())=> #private::ToString::to_string(#reference))
+                let (place, key) = (at(expr.span()), reference(expr));
+                let private = self::private(self.args, place);
+                quote_spanned!(place=> #private::text(#key))
             }
             Key::Default(parts) => {
                 let parts = parts.iter().map(|&at| self.key_part(at));

@@ -105,7 +105,7 @@ fn closures_and_flags() {
         },
         expect![[r#"
             fn user(id: u64) -> Option<User> {
-                let __key = shared::worksharing::__private::ToString::to_string(&key_of(id));
+                let __key = shared::worksharing::__private::text(&key_of(id));
                 let __plan = shared::worksharing::__private::Plan::installed(__key, "users")
                     .version(2)
                     .cache_none();
@@ -162,7 +162,7 @@ fn a_handle() {
                 __argument2: T,
             ) -> ::worksharing::__private::AsyncCall<
                 Report,
-                impl ::worksharing::__private::Policy<Report>,
+                impl ::worksharing::__private::Policy<Returned = Report>,
                 impl ::worksharing::__private::Future<Output = Report>,
             > {
                 let __key = ::worksharing::__private::DefaultKey::new(|| {})

@@ -194,7 +194,7 @@ fn check_closures(args: &Args, mistakes: &mut Mistakes) {
                 let message = format!(
                     "the closure takes the computed value, and nothing else: write `{example}`"
                 );
-                mistakes.at(closure.inputs.span(), message);
+                mistakes.at(closure.span(), message);
             }
             Rule::Closure(closure) if closure.asyncness.is_some() => {
                 mistakes.on(

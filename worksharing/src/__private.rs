@@ -14,38 +14,41 @@ use std::pin::Pin;
 pub use std::future::Future;
 pub use std::pin::pin;
 pub use std::primitive::bool;
-pub use std::string::{String, ToString};
 pub use std::time::Duration;
 pub use std::{concat, format, module_path};
 
 pub use call::{AsyncCall, Call, PlainAsyncCall, PlainCall};
-pub use default_key::{DefaultKey, KeyPart};
+pub use default_key::{DefaultKey, KeyPart, KeyText, text};
 pub use plan::Plan;
 pub use policy::{By, Policy, Returns, Rule, Rules, Shareable, by_type};
 
 use policy::Held;
 
 /// Runs a plain function's body as shared work.
-pub fn run_blocking<R, P: Policy<R>>(plan: Plan, policy: P, body: impl FnOnce() -> R) -> R {
+pub fn run_blocking<P: Policy>(
+    plan: Plan,
+    policy: P,
+    body: impl FnOnce() -> P::Returned,
+) -> P::Returned {
     plan.work::<P::Shared>()
         .__run_blocking(
             |value: &P::Shared, default| policy.lifetime(value, default),
-            || Held::<R, P>::new(body()),
+            || Held::<P>::new(body()),
         )
         .into_inner()
 }
 
 /// Runs an async function's body as shared work. The body stays pinned in the caller's own frame, so
 /// that the layers below only carry a pointer to it.
-pub async fn run<R, P, F>(plan: Plan, policy: P, body: Pin<&mut F>) -> R
+pub async fn run<P, F>(plan: Plan, policy: P, body: Pin<&mut F>) -> P::Returned
 where
-    P: Policy<R>,
-    F: Future<Output = R>,
+    P: Policy,
+    F: Future<Output = P::Returned>,
 {
     plan.work::<P::Shared>()
         .__run(
             |value: &P::Shared, default| policy.lifetime(value, default),
-            async move || Held::<R, P>::new(body.await),
+            async move || Held::<P>::new(body.await),
         )
         .await
         .into_inner()

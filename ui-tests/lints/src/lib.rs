@@ -67,11 +67,7 @@
     clippy::let_underscore_must_use,
     clippy::pattern_type_mismatch
 )]
-#![deny(
-    clippy::absolute_paths,
-    clippy::min_ident_chars,
-    clippy::single_call_fn
-)]
+#![deny(clippy::absolute_paths, clippy::min_ident_chars)]
 #![deny(clippy::missing_docs_in_private_items, clippy::semicolon_inside_block)]
 #![expect(
     clippy::cargo_common_metadata,
@@ -79,6 +75,8 @@
     reason = "not published"
 )]
 
+use std::fmt::Debug;
+use std::future::ready;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -139,20 +137,15 @@ pub fn closures(name: String) -> Option<String> {
     Some(name)
 }
 
-/// A function of the computed value.
-fn is_even(number: &u32) -> bool {
-    number.is_multiple_of(2)
-}
-
 /// An async function with a handle.
 ///
 /// # Errors
 /// If there is nothing.
-#[work_shared(handle = later_call, cache_if = is_even, key = number)]
+#[work_shared(handle = later_call, cache_if = |value| *value > 0, key = number)]
 pub async fn later(number: u32, text: &str) -> Result<u32, Wrong> {
     /// An item among the statements.
     const ONE: u32 = 1;
-    std::future::ready(()).await;
+    ready(()).await;
     if text.is_empty() {
         Err(Wrong)
     } else {
@@ -163,7 +156,7 @@ pub async fn later(number: u32, text: &str) -> Result<u32, Wrong> {
 /// An async function of one expression.
 #[work_shared]
 pub async fn short(number: u32) -> u32 {
-    std::future::ready(number).await
+    ready(number).await
 }
 
 /// A generic function with a handle.
@@ -171,7 +164,7 @@ pub async fn short(number: u32) -> u32 {
 #[must_use]
 pub fn generic<T, const N: usize>(list: &[T; N]) -> usize
 where
-    T: std::fmt::Debug,
+    T: Debug,
 {
     list.len()
 }
@@ -197,7 +190,7 @@ impl Shop {
     #[work_shared(via = &self.sharing, skip(self))]
     pub async fn sell(&mut self, number: u32) -> u32 {
         self.id += number;
-        std::future::ready(self.id).await
+        ready(self.id).await
     }
 
     /// An associated function.

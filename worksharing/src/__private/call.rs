@@ -20,7 +20,7 @@ pub struct PlainCall<R> {
     returned: PhantomData<fn() -> R>,
 }
 
-impl<R, P: Policy<R>, F: FnOnce() -> R> Call<R, P, F> {
+impl<R, P: Policy<Returned = R>, F: FnOnce() -> R> Call<R, P, F> {
     /// For the macro.
     #[doc(hidden)]
     pub fn new(plan: Plan, policy: P, body: F) -> Self {
@@ -111,7 +111,7 @@ pub struct PlainAsyncCall<R> {
     returned: PhantomData<fn() -> R>,
 }
 
-impl<R, P: Policy<R>, F: Future<Output = R>> AsyncCall<R, P, F> {
+impl<R, P: Policy<Returned = R>, F: Future<Output = R>> AsyncCall<R, P, F> {
     /// For the macro.
     #[doc(hidden)]
     pub fn new(plan: Plan, policy: P, body: F) -> Self {

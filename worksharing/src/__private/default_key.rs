@@ -1,5 +1,5 @@
 use std::any::type_name;
-use std::fmt::{Debug, Write as _};
+use std::fmt::{Debug, Display, Write as _};
 
 /// What can be part of the default key.
 #[diagnostic::on_unimplemented(
@@ -11,6 +11,22 @@ pub trait KeyPart: Debug {}
 
 #[diagnostic::do_not_recommend]
 impl<T: Debug + ?Sized> KeyPart for T {}
+
+/// What the option `key` can be, where it is no template.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no `Display`, so it cannot be the key of a `#[work_shared]` function",
+    label = "this has no `Display`",
+    note = "write a template, like `key = \"{{argument.id}}\"` or `key = \"{{argument:?}}\"`"
+)]
+pub trait KeyText: Display {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Display + ?Sized> KeyText for T {}
+
+/// The characteristic string of the option `key`, where it is no template.
+pub fn text<T: KeyText + ?Sized>(key: &T) -> String {
+    key.to_string()
+}
 
 /// The key of a function without the option `key`: where the function stands, then the `Debug` of
 /// every argument.

@@ -19,16 +19,22 @@ pub trait Shareable: Serialize + DeserializeOwned {}
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned> Shareable for T {}
 
-/// How a function that returns `R` is shared: what of `R` is stored, and for how long.
-pub trait Policy<R> {
+/// How a function is shared: what of its return value is stored, and for how long.
+///
+/// What the function returns is no parameter of the trait: it may borrow, in an error, and the compiler
+/// would lose sight of the lifetime where it checks that a future is `Send`.
+pub trait Policy {
+    /// What the function returns.
+    type Returned;
+
     /// What is stored and shared.
     type Shared: Shareable;
 
     /// The value to share, unless the computation failed.
-    fn shared(returned: &R) -> Option<&Self::Shared>;
+    fn shared(returned: &Self::Returned) -> Option<&Self::Shared>;
 
     /// What a caller returns that was given the value.
-    fn from_shared(value: Self::Shared) -> R;
+    fn from_shared(value: Self::Shared) -> Self::Returned;
 
     /// How long the value is kept; `None`: not at all.
     fn lifetime(&self, value: &Self::Shared, default: Duration) -> Option<Duration>;
@@ -48,9 +54,9 @@ pub struct ReturnsPlain<R>(PhantomData<fn() -> R>);
 #[derive(Debug)]
 pub struct Whole;
 
-/// A return value of which `Ok` is shared.
+/// A return value of which `Ok` is shared, with errors of the type `E`.
 #[derive(Debug)]
-pub struct OkOnly;
+pub struct OkOnly<E>(PhantomData<fn() -> E>);
 
 impl<R> Returns<R> {
     /// Where the dispatch begins.
@@ -71,7 +77,7 @@ impl<R> Deref for Returns<R> {
 // The bounds stand on the methods: on the impl blocks they would be part of the dispatch.
 impl<T, E> Returns<Result<T, E>> {
     /// The policy of a `Result`.
-    pub fn __policy(&self) -> Rules<OkOnly, T>
+    pub fn __policy(&self) -> Rules<OkOnly<E>, T>
     where
         T: Shareable,
     {
@@ -237,7 +243,8 @@ impl<K, S, C, L> Rules<K, S, C, L> {
     }
 }
 
-impl<R: Shareable, C: Rule<R, bool>, L: Rule<R, Duration>> Policy<R> for Rules<Whole, R, C, L> {
+impl<R: Shareable, C: Rule<R, bool>, L: Rule<R, Duration>> Policy for Rules<Whole, R, C, L> {
+    type Returned = R;
     type Shared = R;
 
     fn shared(returned: &R) -> Option<&R> {
@@ -253,12 +260,13 @@ impl<R: Shareable, C: Rule<R, bool>, L: Rule<R, Duration>> Policy<R> for Rules<W
     }
 }
 
-impl<T, E, C, L> Policy<Result<T, E>> for Rules<OkOnly, T, C, L>
+impl<T, E, C, L> Policy for Rules<OkOnly<E>, T, C, L>
 where
     T: Shareable,
     C: Rule<T, bool>,
     L: Rule<T, Duration>,
 {
+    type Returned = Result<T, E>;
     type Shared = T;
 
     fn shared(returned: &Result<T, E>) -> Option<&T> {
@@ -275,20 +283,19 @@ where
 }
 
 /// A return value on its way through the flow.
-#[derive(Debug)]
-pub(super) struct Held<R, P>(R, PhantomData<fn() -> P>);
+pub(super) struct Held<P: Policy>(P::Returned);
 
-impl<R, P: Policy<R>> Held<R, P> {
-    pub(super) fn new(returned: R) -> Self {
-        Self(returned, PhantomData)
+impl<P: Policy> Held<P> {
+    pub(super) fn new(returned: P::Returned) -> Self {
+        Self(returned)
     }
 
-    pub(super) fn into_inner(self) -> R {
+    pub(super) fn into_inner(self) -> P::Returned {
         self.0
     }
 }
 
-impl<R, P: Policy<R>> Outcome for Held<R, P> {
+impl<P: Policy> Outcome for Held<P> {
     type Shared = P::Shared;
 
     fn shared(&self) -> Option<&P::Shared> {
