@@ -5,6 +5,8 @@
 //! everything and answers nothing would hold a blocking client for ever; so one watching thread lets go of
 //! a link's thread that has made no progress until its deadline, and starts another.
 
+#[cfg(test)]
+mod tests;
 mod thread;
 mod watch;
 

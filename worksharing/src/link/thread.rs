@@ -175,3 +175,21 @@ impl Backoff {
         pause
     }
 }
+
+impl<W: Wire> Drop for Thread<W> {
+    /// A defect of ours must not leave callers without an answer: the next ask starts another thread.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let mut state = self.shared.state();
+        if state.generation == self.generation {
+            state.generation += 1;
+            state.running = false;
+            self.shared.pulse.rest();
+            let error = Error::unavailable("the connection's thread has panicked");
+            self.shared.refuse(state, &error);
+            self.shared.wire.lost(&error);
+        }
+    }
+}

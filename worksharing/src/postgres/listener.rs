@@ -38,6 +38,11 @@ impl Spare {
         *self.beside() = Beside::Probed(Box::new(client));
     }
 
+    /// The lock's session is there, and the listener may connect by itself.
+    pub(crate) fn leave(&self) {
+        *self.beside() = Beside::Session;
+    }
+
     /// The lock's session is gone.
     pub(crate) fn clear(&self) {
         *self.beside() = Beside::Nothing;

@@ -25,20 +25,34 @@ const SETTINGS: &[(&str, &str)] = &[
     ("synchronous_commit", "off"),
 ];
 
-const SET: &str = "SELECT set_config(name, $2, false) FROM pg_settings WHERE name = $1";
+const SET: &str = "\
+SELECT set_config(name, wanted, false) FROM unnest($1::text[], $2::text[]) AS t(name, wanted)
+  JOIN pg_settings USING (name)";
 
 /// Sets a session up. Never before the probe: behind a pooler the settings would be other people's.
 pub(crate) fn set_up(client: &mut Client, address: &Address) -> Result<(), Error> {
-    for (name, value) in SETTINGS {
-        let parameters = [(name as _, Type::TEXT), (value as _, Type::TEXT)];
+    if set(client, SETTINGS).is_ok() {
+        return Ok(());
+    }
+    for setting in SETTINGS {
         // A platform may not have what the setting stands for.
-        if let Err(error) = client.query_typed(SET, &parameters)
+        if let Err(error) = set(client, &[*setting])
             && error.as_db_error().is_none()
         {
             return Err(address.error(error));
         }
     }
     Ok(())
+}
+
+fn set(client: &mut Client, settings: &[(&str, &str)]) -> Result<(), ::postgres::Error> {
+    let (names, values): (Vec<&str>, Vec<&str>) = settings.iter().copied().unzip();
+    client
+        .query_typed(
+            SET,
+            &[(&names, Type::TEXT_ARRAY), (&values, Type::TEXT_ARRAY)],
+        )
+        .map(drop)
 }
 
 /// The session is on a primary, where locks exclude and values can be written.
@@ -81,7 +95,7 @@ pub(crate) fn session_locks_work(
 }
 
 /// A busy pooler may look like a session for a moment.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 4;
 
 /// Returns what was found instead of working locks.
 fn try_them(a: &mut Client, b: &mut Client) -> Result<Option<&'static str>, ::postgres::Error> {

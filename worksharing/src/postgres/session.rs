@@ -188,7 +188,11 @@ impl Session {
         if self.listener.wire().is_listening() {
             return Ok(());
         }
-        let mut other = self.address.connect(pulse)?;
+        let Ok(mut other) = self.address.connect(pulse) else {
+            // The server may have room for no more. Then the lock is worth more than the probe.
+            self.spare.leave();
+            return Ok(());
+        };
         probe::session_locks_work(client, &mut other, &self.address)?;
         self.spare.give(other);
         Ok(())
