@@ -253,7 +253,10 @@ mod tests {
     #[test]
     fn callers_exclude_each_other_and_leave_nothing() {
         let directory = tempfile::tempdir().unwrap();
-        excludes(&Directory::new(directory.path()).unwrap(), 8, 500);
+        excludes(&[&Directory::new(directory.path()).unwrap()], 8, 500);
+        // As in several processes, which know nothing of each other.
+        let [one, two, three] = [(); 3].map(|()| Directory::new(directory.path()).unwrap());
+        excludes(&[&one, &two, &three], 2, 50);
         assert_eq!(
             fs::read_dir(directory.path().join("locks"))
                 .unwrap()

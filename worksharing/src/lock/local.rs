@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn callers_exclude_each_other() {
-        excludes(&Local::new(), 8, 2_000);
+        excludes(&[&Local::new()], 8, 2_000);
     }
 
     #[test]

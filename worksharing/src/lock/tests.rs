@@ -8,11 +8,11 @@ use super::Lock;
 use crate::Key;
 use crate::block_on::block_on;
 
-/// Many callers, one key: never two at once, and all of them come through.
-pub(super) fn excludes(lock: &dyn Lock, callers: usize, rounds: usize) {
+/// Callers of each lock, one key: never two at once, and all of them come through.
+pub(super) fn excludes(locks: &[&dyn Lock], callers: usize, rounds: usize) {
     let (held, turns) = (AtomicBool::new(false), AtomicUsize::new(0));
     let key = Key::new("contended");
-    let turn = || {
+    let turn = |lock: &dyn Lock| {
         let mut waiter = None;
         let guard = loop {
             if let Some(guard) = block_on(lock.try_lock(&key)).unwrap() {
@@ -30,11 +30,11 @@ pub(super) fn excludes(lock: &dyn Lock, callers: usize, rounds: usize) {
         drop(guard);
     };
     thread::scope(|scope| {
-        for _ in 0..callers {
-            scope.spawn(|| (0..rounds).for_each(|_| turn()));
+        for &lock in locks.iter().cycle().take(locks.len() * callers) {
+            scope.spawn(|| (0..rounds).for_each(|_| turn(lock)));
         }
     });
-    assert_eq!(turns.into_inner(), callers * rounds);
+    assert_eq!(turns.into_inner(), locks.len() * callers * rounds);
 }
 
 /// One release wakes all, those included who did not sleep yet.
