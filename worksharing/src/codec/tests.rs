@@ -221,6 +221,24 @@ fn one_sided_types_come_back_by_names() {
     });
 
     #[derive(Serialize, Deserialize, PartialEq, Debug)]
+    struct SecretLast {
+        count: u8,
+        #[serde(skip_serializing, default)]
+        password: u8,
+    }
+    let last = SecretLast {
+        count: 5,
+        password: 0,
+    };
+    by_names(&[
+        last,
+        SecretLast {
+            count: 6,
+            password: 0,
+        },
+    ]);
+
+    #[derive(Serialize, Deserialize, PartialEq, Debug)]
     #[allow(dead_code)]
     enum Skipping {
         A,

@@ -210,6 +210,12 @@ impl<'de> Deserialize<'de> for Panics {
     }
 }
 
+/// A tuple cannot be looked at from its end: its name stands for it.
+#[test]
+fn what_cannot_be_reached_counts_by_its_name() {
+    all_different!((Picky, u8), (Picky, u16), Vec<(Picky, u8)>, Vec<(Picky, u16)>);
+}
+
 #[test]
 fn odd_types_still_have_one() {
     all_different!(Endless, Picky, Panics);

@@ -1,23 +1,18 @@
+mod poller;
+
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::future::ready;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
+use self::poller::{Poller, poll};
 use super::bell::Bell;
 use super::{Lock, LockGuard, Waiter};
 use crate::sync::{Mutex, lock};
 use crate::{BoxFuture, Error, ErrorKind, Key};
 
-/// How often another process's release is looked for: at first, and at the longest. The latter is
-/// also how long a takeover takes when the holder is killed.
-const SHORTEST: Duration = Duration::from_millis(2);
-const LONGEST: Duration = Duration::from_millis(25);
-/// How long the looking thread stays when nobody waits.
-const LINGER: Duration = Duration::from_secs(1);
 /// How often a file may vanish between its opening and its locking before that is called an error.
 const VANISHED: usize = 1_000;
 
@@ -35,13 +30,6 @@ struct Files {
     held: Mutex<HashSet<[u8; 16]>>,
     bell: Bell,
     poller: Mutex<Poller>,
-}
-
-#[derive(Debug, Default)]
-struct Poller {
-    running: bool,
-    /// When somebody last began to wait.
-    fresh: Option<Instant>,
 }
 
 impl Directory {
@@ -150,16 +138,29 @@ impl Files {
 /// Opens and locks the file. `None`: somebody else has it.
 fn take(path: &Path) -> io::Result<Option<File>> {
     for _ in 0..VANISHED {
-        let file = open(path)?;
-        match file.try_lock() {
-            Ok(()) if is_at(&file, path) => return Ok(Some(file)),
-            // Its holder removed it after we opened it: the lock on it is worth nothing.
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(error)) => return Err(error),
+        match lock_opened(open(path)?, path)? {
+            Taken::Held(file) => return Ok(Some(file)),
+            Taken::Busy => return Ok(None),
+            Taken::Vanished => {}
         }
     }
     Err(io::Error::other("the lock file vanishes again and again"))
+}
+
+enum Taken {
+    Held(File),
+    Busy,
+    /// Its holder removed it after we opened it: the lock on it is worth nothing.
+    Vanished,
+}
+
+fn lock_opened(file: File, path: &Path) -> io::Result<Taken> {
+    match file.try_lock() {
+        Ok(()) if is_at(&file, path) => Ok(Taken::Held(file)),
+        Ok(()) => Ok(Taken::Vanished),
+        Err(TryLockError::WouldBlock) => Ok(Taken::Busy),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
 }
 
 fn open(path: &Path) -> io::Result<File> {
@@ -205,115 +206,5 @@ fn release(path: &Path, file: File) {
     drop(file);
 }
 
-/// Makes sure that a thread looks for the releases of other processes.
-fn poll(files: &Arc<Files>) -> Result<(), Error> {
-    let mut poller = lock(&files.poller);
-    poller.fresh = Some(Instant::now());
-    if poller.running {
-        return Ok(());
-    }
-    let weak = Arc::downgrade(files);
-    let thread = thread::Builder::new().name("worksharing-dir".to_owned());
-    thread.spawn(move || look(&weak)).map_err(|error| {
-        Error::unavailable("cannot start the thread that waits for file locks").caused_by(error)
-    })?;
-    poller.running = true;
-    Ok(())
-}
-
-fn look(files: &Weak<Files>) {
-    let mut pause = SHORTEST;
-    let mut begun = Instant::now();
-    loop {
-        thread::sleep(pause);
-        let Some(files) = files.upgrade() else { return };
-        let keys = files.bell.keys();
-        for key in keys.iter().filter(|key| files.is_free(key)) {
-            files.bell.ring(key);
-        }
-        pause = (pause * 3 / 2).min(LONGEST);
-        let mut poller = lock(&files.poller);
-        if let Some(fresh) = poller.fresh.take() {
-            (pause, begun) = (SHORTEST, fresh);
-        } else if !keys.is_empty() {
-            begun = Instant::now();
-        } else if begun.elapsed() > LINGER {
-            poller.running = false;
-            return;
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::block_on::block_on;
-    use crate::lock::tests::{excludes, only_its_key, wakes_all};
-
-    #[test]
-    fn callers_exclude_each_other_and_leave_nothing() {
-        let directory = tempfile::tempdir().unwrap();
-        excludes(&[&Directory::new(directory.path()).unwrap()], 8, 500);
-        // As in several processes, which know nothing of each other.
-        let [one, two, three] = [(); 3].map(|()| Directory::new(directory.path()).unwrap());
-        excludes(&[&one, &two, &three], 2, 50);
-        assert_eq!(
-            fs::read_dir(directory.path().join("locks"))
-                .unwrap()
-                .count(),
-            0
-        );
-    }
-
-    #[test]
-    fn a_release_wakes_every_waiter_of_its_key() {
-        let directory = tempfile::tempdir().unwrap();
-        wakes_all(&Directory::new(directory.path()).unwrap());
-        only_its_key(&Directory::new(directory.path()).unwrap());
-    }
-
-    /// Two instances know nothing of each other, as two processes do.
-    #[test]
-    fn another_instance_is_kept_out_and_woken() {
-        let directory = tempfile::tempdir().unwrap();
-        let [one, other] = [(); 2].map(|()| Directory::new(directory.path()).unwrap());
-        let key = Key::new("key");
-        let guard = block_on(one.try_lock(&key)).unwrap().unwrap();
-        assert!(block_on(other.try_lock(&key)).unwrap().is_none());
-        let mut waiter = block_on(other.interest(&key)).unwrap();
-        thread::scope(|scope| {
-            let waiting = scope.spawn(|| block_on(waiter.woken()).unwrap());
-            drop(guard);
-            assert!(waiting.join().unwrap().is_none());
-        });
-        assert!(block_on(other.try_lock(&key)).unwrap().is_some());
-    }
-
-    #[test]
-    fn an_unusable_path_says_what_to_do() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let error = Directory::new(file.path()).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Setting);
-        assert!(
-            error
-                .to_string()
-                .contains("name a directory that this user may write to"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn check_finds_that_it_works() {
-        let directory = tempfile::tempdir().unwrap();
-        let locks = Directory::new(directory.path()).unwrap();
-        block_on(locks.check()).unwrap();
-        // A directory that was cleaned away comes back by itself.
-        fs::remove_dir_all(directory.path()).unwrap();
-        block_on(locks.check()).unwrap();
-        assert!(
-            block_on(locks.try_lock(&Key::new("key")))
-                .unwrap()
-                .is_some()
-        );
-    }
-}
+mod tests;
