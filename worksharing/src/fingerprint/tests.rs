@@ -44,17 +44,17 @@ macro_rules! all_different {
 
 mod structs {
     versions! {
-        base { #[derive(Deserialize)] pub struct Report { year: u32, region: String } }
-        same { #[derive(Deserialize)] pub struct Report { year: u32, region: String } }
-        added { #[derive(Deserialize)] pub struct Report { year: u32, region: String, total: u8 } }
-        removed { #[derive(Deserialize)] pub struct Report { year: u32 } }
-        renamed { #[derive(Deserialize)] pub struct Report { year: u32, place: String } }
-        reordered { #[derive(Deserialize)] pub struct Report { region: String, year: u32 } }
-        retyped { #[derive(Deserialize)] pub struct Report { year: u64, region: String } }
-        optional { #[derive(Deserialize)] pub struct Report { year: u32, region: Option<String> } }
-        listed { #[derive(Deserialize)] pub struct Report { year: u32, region: Vec<String> } }
-        bytes { #[derive(Deserialize)] pub struct Report { year: u32, region: Vec<u8> } }
-        tuple { #[derive(Deserialize)] pub struct Report(u32, String); }
+        base { #[derive(Deserialize)] pub(crate) struct Report { year: u32, region: String } }
+        same { #[derive(Deserialize)] pub(crate) struct Report { year: u32, region: String } }
+        added { #[derive(Deserialize)] pub(crate) struct Report { year: u32, region: String, total: u8 } }
+        removed { #[derive(Deserialize)] pub(crate) struct Report { year: u32 } }
+        renamed { #[derive(Deserialize)] pub(crate) struct Report { year: u32, place: String } }
+        reordered { #[derive(Deserialize)] pub(crate) struct Report { region: String, year: u32 } }
+        retyped { #[derive(Deserialize)] pub(crate) struct Report { year: u64, region: String } }
+        optional { #[derive(Deserialize)] pub(crate) struct Report { year: u32, region: Option<String> } }
+        listed { #[derive(Deserialize)] pub(crate) struct Report { year: u32, region: Vec<String> } }
+        bytes { #[derive(Deserialize)] pub(crate) struct Report { year: u32, region: Vec<u8> } }
+        tuple { #[derive(Deserialize)] pub(crate) struct Report(u32, String); }
     }
 
     #[test]
@@ -77,23 +77,23 @@ mod structs {
 
 mod enums {
     versions! {
-        base { #[derive(Deserialize)] pub enum Choice { A, B(u8), C { x: u8, y: Inner } }
-               #[derive(Deserialize)] pub enum Inner { P, Q(u16) } }
-        same { #[derive(Deserialize)] pub enum Choice { A, B(u8), C { x: u8, y: Inner } }
-               #[derive(Deserialize)] pub enum Inner { P, Q(u16) } }
-        added { #[derive(Deserialize)] pub enum Choice { A, B(u8), C { x: u8, y: Inner }, D }
-                #[derive(Deserialize)] pub enum Inner { P, Q(u16) } }
-        removed { #[derive(Deserialize)] pub enum Choice { A, B(u8) } }
-        reordered { #[derive(Deserialize)] pub enum Choice { B(u8), A, C { x: u8, y: Inner } }
-                    #[derive(Deserialize)] pub enum Inner { P, Q(u16) } }
-        retyped { #[derive(Deserialize)] pub enum Choice { A, B(u16), C { x: u8, y: Inner } }
-                  #[derive(Deserialize)] pub enum Inner { P, Q(u16) } }
-        field { #[derive(Deserialize)] pub enum Choice { A, B(u8), C { x: u8, z: Inner } }
-                #[derive(Deserialize)] pub enum Inner { P, Q(u16) } }
-        inner { #[derive(Deserialize)] pub enum Choice { A, B(u8), C { x: u8, y: Inner } }
-                #[derive(Deserialize)] pub enum Inner { P, Q(u32) } }
-        form { #[derive(Deserialize)] pub enum Choice { A, B(u8, u8), C { x: u8, y: Inner } }
-               #[derive(Deserialize)] pub enum Inner { P, Q(u16) } }
+        base { #[derive(Deserialize)] pub(crate) enum Choice { A, B(u8), C { x: u8, y: Inner } }
+               #[derive(Deserialize)] pub(crate) enum Inner { P, Q(u16) } }
+        same { #[derive(Deserialize)] pub(crate) enum Choice { A, B(u8), C { x: u8, y: Inner } }
+               #[derive(Deserialize)] pub(crate) enum Inner { P, Q(u16) } }
+        added { #[derive(Deserialize)] pub(crate) enum Choice { A, B(u8), C { x: u8, y: Inner }, D }
+                #[derive(Deserialize)] pub(crate) enum Inner { P, Q(u16) } }
+        removed { #[derive(Deserialize)] pub(crate) enum Choice { A, B(u8) } }
+        reordered { #[derive(Deserialize)] pub(crate) enum Choice { B(u8), A, C { x: u8, y: Inner } }
+                    #[derive(Deserialize)] pub(crate) enum Inner { P, Q(u16) } }
+        retyped { #[derive(Deserialize)] pub(crate) enum Choice { A, B(u16), C { x: u8, y: Inner } }
+                  #[derive(Deserialize)] pub(crate) enum Inner { P, Q(u16) } }
+        field { #[derive(Deserialize)] pub(crate) enum Choice { A, B(u8), C { x: u8, z: Inner } }
+                #[derive(Deserialize)] pub(crate) enum Inner { P, Q(u16) } }
+        inner { #[derive(Deserialize)] pub(crate) enum Choice { A, B(u8), C { x: u8, y: Inner } }
+                #[derive(Deserialize)] pub(crate) enum Inner { P, Q(u32) } }
+        form { #[derive(Deserialize)] pub(crate) enum Choice { A, B(u8, u8), C { x: u8, y: Inner } }
+               #[derive(Deserialize)] pub(crate) enum Inner { P, Q(u16) } }
     }
 
     #[test]
@@ -114,7 +114,7 @@ mod enums {
 
 /// Accepts nothing that could be guessed.
 #[allow(dead_code)]
-pub struct Picky;
+pub(crate) struct Picky;
 
 impl<'de> Deserialize<'de> for Picky {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -129,7 +129,7 @@ impl<'de> Deserialize<'de> for Picky {
 
 /// Accepts a date only.
 #[allow(dead_code)]
-pub struct Date(String);
+pub(crate) struct Date(String);
 
 impl<'de> Deserialize<'de> for Date {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -148,18 +148,18 @@ impl<'de> Deserialize<'de> for Date {
 
 mod after_picky {
     versions! {
-        base { #[derive(Deserialize)] pub struct Outer { picky: Picky, day: Date, inner: Inner, last: u8 }
-               #[derive(Deserialize)] pub struct Inner { port: NonZeroU8, picky: Picky, kind: Kind }
-               #[derive(Deserialize)] pub enum Kind { A(Picky), B { picky: Picky, x: u8 }, C } }
-        same { #[derive(Deserialize)] pub struct Outer { picky: Picky, day: Date, inner: Inner, last: u8 }
-               #[derive(Deserialize)] pub struct Inner { port: NonZeroU8, picky: Picky, kind: Kind }
-               #[derive(Deserialize)] pub enum Kind { A(Picky), B { picky: Picky, x: u8 }, C } }
-        later { #[derive(Deserialize)] pub struct Outer { picky: Picky, day: Date, inner: Inner, last: u16 }
-               #[derive(Deserialize)] pub struct Inner { port: NonZeroU8, picky: Picky, kind: Kind }
-               #[derive(Deserialize)] pub enum Kind { A(Picky), B { picky: Picky, x: u8 }, C } }
-        nested { #[derive(Deserialize)] pub struct Outer { picky: Picky, day: Date, inner: Inner, last: u8 }
-               #[derive(Deserialize)] pub struct Inner { port: NonZeroU8, picky: Picky, kind: Kind }
-               #[derive(Deserialize)] pub enum Kind { A(Picky), B { picky: Picky, x: u16 }, C } }
+        base { #[derive(Deserialize)] pub(crate) struct Outer { picky: Picky, day: Date, inner: Inner, last: u8 }
+               #[derive(Deserialize)] pub(crate) struct Inner { port: NonZeroU8, picky: Picky, kind: Kind }
+               #[derive(Deserialize)] pub(crate) enum Kind { A(Picky), B { picky: Picky, x: u8 }, C } }
+        same { #[derive(Deserialize)] pub(crate) struct Outer { picky: Picky, day: Date, inner: Inner, last: u8 }
+               #[derive(Deserialize)] pub(crate) struct Inner { port: NonZeroU8, picky: Picky, kind: Kind }
+               #[derive(Deserialize)] pub(crate) enum Kind { A(Picky), B { picky: Picky, x: u8 }, C } }
+        later { #[derive(Deserialize)] pub(crate) struct Outer { picky: Picky, day: Date, inner: Inner, last: u16 }
+               #[derive(Deserialize)] pub(crate) struct Inner { port: NonZeroU8, picky: Picky, kind: Kind }
+               #[derive(Deserialize)] pub(crate) enum Kind { A(Picky), B { picky: Picky, x: u8 }, C } }
+        nested { #[derive(Deserialize)] pub(crate) struct Outer { picky: Picky, day: Date, inner: Inner, last: u8 }
+               #[derive(Deserialize)] pub(crate) struct Inner { port: NonZeroU8, picky: Picky, kind: Kind }
+               #[derive(Deserialize)] pub(crate) enum Kind { A(Picky), B { picky: Picky, x: u16 }, C } }
     }
 
     #[test]
@@ -180,12 +180,12 @@ mod after_picky {
 
 mod recursive {
     versions! {
-        base { #[derive(Deserialize)] pub struct Tree { children: Vec<Tree>, next: Option<Box<Tree>>, other: Node }
-               #[derive(Deserialize)] pub enum Node { Two(Box<Node>, Box<Node>), Back(Box<Tree>), Leaf(u8) } }
-        same { #[derive(Deserialize)] pub struct Tree { children: Vec<Tree>, next: Option<Box<Tree>>, other: Node }
-               #[derive(Deserialize)] pub enum Node { Two(Box<Node>, Box<Node>), Back(Box<Tree>), Leaf(u8) } }
-        leaf { #[derive(Deserialize)] pub struct Tree { children: Vec<Tree>, next: Option<Box<Tree>>, other: Node }
-               #[derive(Deserialize)] pub enum Node { Two(Box<Node>, Box<Node>), Back(Box<Tree>), Leaf(u16) } }
+        base { #[derive(Deserialize)] pub(crate) struct Tree { children: Vec<Tree>, next: Option<Box<Tree>>, other: Node }
+               #[derive(Deserialize)] pub(crate) enum Node { Two(Box<Node>, Box<Node>), Back(Box<Tree>), Leaf(u8) } }
+        same { #[derive(Deserialize)] pub(crate) struct Tree { children: Vec<Tree>, next: Option<Box<Tree>>, other: Node }
+               #[derive(Deserialize)] pub(crate) enum Node { Two(Box<Node>, Box<Node>), Back(Box<Tree>), Leaf(u8) } }
+        leaf { #[derive(Deserialize)] pub(crate) struct Tree { children: Vec<Tree>, next: Option<Box<Tree>>, other: Node }
+               #[derive(Deserialize)] pub(crate) enum Node { Two(Box<Node>, Box<Node>), Back(Box<Tree>), Leaf(u16) } }
     }
 
     #[test]
@@ -213,7 +213,12 @@ impl<'de> Deserialize<'de> for Panics {
 /// A tuple cannot be looked at from its end: its name stands for it.
 #[test]
 fn what_cannot_be_reached_counts_by_its_name() {
-    all_different!((Picky, u8), (Picky, u16), Vec<(Picky, u8)>, Vec<(Picky, u16)>);
+    all_different!(
+        (Picky, u8),
+        (Picky, u16),
+        Vec<(Picky, u8)>,
+        Vec<(Picky, u16)>
+    );
 }
 
 #[test]
