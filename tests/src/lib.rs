@@ -11,6 +11,7 @@ mod mesh;
 mod pgbouncer;
 mod plan;
 mod port;
+mod postgres_programs;
 mod postgres_server;
 mod proxy;
 mod redis_server;

@@ -30,6 +30,14 @@ impl Servers {
             ..Setup::default()
         }
     }
+
+    /// A runtime on both that locks by lease rows.
+    pub fn leases(&self) -> Setup {
+        Setup {
+            lock: Some("lease".to_owned()),
+            ..self.setup()
+        }
+    }
 }
 
 impl Setup {

@@ -34,6 +34,16 @@ pub fn assert_computed_once(timeline: &Timeline, callers: usize) {
     assert_eq!(timeline.values().len(), 1, "values");
 }
 
+/// Everybody was served with a value, whoever computed it.
+///
+/// # Panics
+/// If not.
+#[track_caller]
+pub fn assert_all_served(timeline: &Timeline, callers: usize) {
+    assert_eq!(timeline.answers().len(), callers, "answers");
+    assert!(timeline.errors().is_empty(), "{:?}", timeline.errors());
+}
+
 /// The body fails in every one of so many processes: one after the other, each with an error of its own,
 /// and no time lost between one and the next but `handover`.
 pub fn failures(program: &str, setup: &Setup, processes: usize, end: End, handover: Duration) {

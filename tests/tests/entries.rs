@@ -1,91 +1,10 @@
-//! What stands in a store may be old, foreign or broken: always a miss, never garbage. Cases 21, 22.
+//! What stands in a store may be foreign or broken: always a miss, never garbage. Case 22.
 
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tests::{Build, Servers, on_each_backend};
+use tests::{Servers, on_each_backend};
 use worksharing::{Key, WorkSharing};
-
-// ---- Case 21: a value stored by an older version of its type.
-
-/// Makes two versions of a type, of the same name, and a test that one is a miss for the other.
-macro_rules! changed {
-    ($(#[$why:meta])* $test:ident: $old:item => $old_value:expr, $new:item => $new_value:expr) => {
-        $(#[$why])*
-        #[test]
-        fn $test() {
-            mod old {
-                #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-                $old
-            }
-            mod new {
-                #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-                $new
-            }
-            on_each_backend(|_, build| {
-                use old::*;
-                let old = $old_value;
-                misses(build, &old, &{ use new::*; $new_value });
-            });
-        }
-    };
-}
-
-fn misses<Old, New>(build: Build<'_>, old: &Old, new: &New)
-where
-    Old: Clone + Serialize + DeserializeOwned + PartialEq + std::fmt::Debug,
-    New: Clone + Serialize + DeserializeOwned + PartialEq + std::fmt::Debug,
-{
-    let (older, newer) = (build(), build());
-    let _ = older.work::<Old>("changed").invalidate_blocking();
-    older.work("changed").run_blocking(|| old.clone());
-    assert_eq!(older.work("changed").peek_blocking().as_ref(), Some(old));
-    assert_eq!(newer.work::<New>("changed").peek_blocking(), None);
-    assert_eq!(newer.work("changed").run_blocking(|| new.clone()), *new);
-    assert!(newer.stats().unreadable > 0);
-    // And the other way round: two versions deployed side by side.
-    assert_eq!(older.work::<Old>("changed").peek_blocking(), None);
-    assert_eq!(older.work("changed").run_blocking(|| old.clone()), *old);
-}
-
-changed!(field_added:
-    pub(super) struct User { pub(super) id: u32 } => User { id: 1 },
-    pub(super) struct User { pub(super) id: u32, pub(super) age: Option<u8> } => User { id: 1, age: None });
-changed!(field_removed:
-    pub(super) struct User { pub(super) id: u32, pub(super) age: u8 } => User { id: 1, age: 2 },
-    pub(super) struct User { pub(super) id: u32 } => User { id: 1 });
-changed!(field_renamed:
-    pub(super) struct User { pub(super) first: u32, pub(super) last: u32 } => User { first: 1, last: 2 },
-    pub(super) struct User { pub(super) first: u32, pub(super) family: u32 } => User { first: 1, family: 2 });
-changed!(fields_reordered:
-    pub(super) struct User { pub(super) first: u32, pub(super) last: u32 } => User { first: 1, last: 2 },
-    pub(super) struct User { pub(super) last: u32, pub(super) first: u32 } => User { first: 1, last: 2 });
-changed!(type_of_a_field_changed:
-    pub(super) struct User { pub(super) id: u32 } => User { id: 1 },
-    pub(super) struct User { pub(super) id: i32 } => User { id: 1 });
-changed!(variant_inserted:
-    pub(super) enum Color { Red, Green } => Color::Green,
-    pub(super) enum Color { Red, Blue, Green } => Color::Blue);
-changed!(variants_reordered:
-    pub(super) enum Color { Red, Green } => Color::Green,
-    pub(super) enum Color { Green, Red } => Color::Green);
-changed!(type_deep_inside_changed:
-    pub(super) struct Page { pub(super) rows: Vec<(u8, Option<u64>)> } => Page { rows: vec![(1, Some(2))] },
-    pub(super) struct Page { pub(super) rows: Vec<(u8, Option<i64>)> } => Page { rows: vec![(1, Some(2))] });
-
-#[test]
-fn version_is_part_of_the_type() {
-    on_each_backend(|backend, build| {
-        let sharing = build();
-        sharing.work("versioned").version(1).run_blocking(|| 1);
-        let newer = || sharing.work::<i32>("versioned").version(2);
-        assert_eq!(newer().peek_blocking(), None, "{backend}");
-        assert_eq!(newer().run_blocking(|| 2), 2, "{backend}");
-    });
-}
-
-// ---- Case 22: broken bytes.
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Report {
