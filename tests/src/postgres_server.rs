@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use postgres::{Client, Config, NoTls};
 use rustix::process::Signal;
@@ -9,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::port::free_port;
 use crate::postgres_programs::{program, run, template};
-use crate::server::{ServerProcess, server_dir};
+use crate::server::{PATIENCE, ServerProcess, server_dir};
 use crate::user::{User, command_as};
 
 /// A PostgreSQL server of this test's own.
@@ -94,13 +95,18 @@ impl PostgresServer {
         panic!("PostgreSQL does not start; its log:\n{}", server.log());
     }
 
-    /// Starts it again after a stop, on the same port.
+    /// Starts it again after a stop, on the same port. Tries again for a while: a session that ends slowly
+    /// after an immediate stop still holds the shared memory.
     pub fn start_again(&mut self) {
-        assert!(
-            self.try_start_again(),
-            "PostgreSQL does not start again; its log:\n{}",
-            self.log()
-        );
+        let began = Instant::now();
+        while !self.try_start_again() {
+            assert!(
+                began.elapsed() < PATIENCE,
+                "it does not start again; its log:\n{}",
+                self.log()
+            );
+            thread::sleep(Duration::from_millis(100));
+        }
     }
 
     fn try_start_again(&mut self) -> bool {

@@ -1,12 +1,14 @@
 use std::fs;
 use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use redis::{Client, Connection};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::port::free_port;
-use crate::server::{ServerProcess, find_program, server_dir};
+use crate::server::{PATIENCE, ServerProcess, find_program, server_dir};
 use crate::user::{User, command_as};
 
 /// A Redis server of this test's own, which keeps nothing on the disk: a restart empties it.
@@ -40,11 +42,15 @@ impl RedisServer {
 
     /// Starts it again after a stop, on the same port.
     pub fn start_again(&mut self) {
-        assert!(
-            self.try_start_again(),
-            "Redis does not start again; its log:\n{}",
-            self.log()
-        );
+        let began = Instant::now();
+        while !self.try_start_again() {
+            assert!(
+                began.elapsed() < PATIENCE,
+                "it does not start again; its log:\n{}",
+                self.log()
+            );
+            thread::sleep(Duration::from_millis(100));
+        }
     }
 
     fn try_start_again(&mut self) -> bool {

@@ -12,7 +12,7 @@ use crate::user::{User, give};
 use crate::{Guardian, wait_until};
 
 /// How long a server may take to start or to stop on a loaded machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A directory of a server's own, which the server's user may write.
 pub(crate) fn server_dir(name: &str, user: Option<User>) -> TempDir {
