@@ -117,5 +117,5 @@ fn a_killed_holder_is_succeeded_soon() {
     });
     child.wait().unwrap();
     eprintln!("taken over {took:?} after the kill");
-    assert!(took < Duration::from_millis(500), "{took:?}");
+    assert!(took < Duration::from_millis(1_500), "{took:?}");
 }
