@@ -10,19 +10,23 @@ use std::pin::pin;
 /// A runtime's number, and a key's digest.
 pub(crate) type Id = (usize, [u8; 16]);
 
+// Shuttle's threads share one of the system's.
+#[cfg(feature = "__shuttle")]
+use shuttle::thread_local;
+
 thread_local! {
-    static STACK: RefCell<Vec<Id>> = const { RefCell::new(Vec::new()) };
+    static STACK: RefCell<Vec<Id>> = RefCell::default();
 }
 
 /// Whether the running code is inside the computation of this key.
 pub(crate) fn contains(id: &Id) -> bool {
-    STACK.with_borrow(|stack| stack.contains(id))
+    STACK.with(|stack| stack.borrow().contains(id))
 }
 
 /// Whether the running code is inside any computation.
 #[cfg(feature = "postgres")]
 pub(crate) fn is_nested() -> bool {
-    STACK.with_borrow(|stack| !stack.is_empty())
+    STACK.with(|stack| !stack.borrow().is_empty())
 }
 
 /// Runs a body inside its key's frame.
@@ -39,13 +43,13 @@ struct Frame;
 
 impl Frame {
     fn enter(id: Id) -> Self {
-        STACK.with_borrow_mut(|stack| stack.push(id));
+        STACK.with(|stack| stack.borrow_mut().push(id));
         Self
     }
 }
 
 impl Drop for Frame {
     fn drop(&mut self) {
-        STACK.with_borrow_mut(Vec::pop);
+        STACK.with(|stack| stack.borrow_mut().pop());
     }
 }

@@ -1,10 +1,12 @@
 use std::hash::{BuildHasher as _, RandomState};
 
 use ::postgres::Client;
+use ::postgres::error::SqlState;
 use ::postgres::types::Type;
 
 use super::server::Address;
 use crate::Error;
+use crate::link::Pulse;
 
 /// A session that is frozen, cut off or forgotten loses its keys within seconds; no statement waits long;
 /// and the defaults of the role or database do not get in our way. What the server does not know is left out.
@@ -77,53 +79,88 @@ pub(crate) fn session_locks_work(
     a: &mut Client,
     b: &mut Client,
     address: &Address,
+    pulse: &Pulse,
 ) -> Result<(), Error> {
-    match try_them(a, b) {
+    // What is found counts if it is found again: a session that ends in between looks like a bad server.
+    let found = match try_them(a, b, pulse) {
+        Ok(Some(_)) => try_them(a, b, pulse),
+        found => found,
+    };
+    match found {
         Ok(None) => Ok(()),
         Ok(Some(found)) => Err(address.unsuitable(&format!(
             "does not keep advisory locks by session ({found}): is there a PgBouncer in transaction mode \
              before it? Connect to PostgreSQL itself or to a pool in session mode, or choose lease rows with \
              `.postgres_lock(PostgresLock::Lease)`"
         ))),
-        Err(error) if error.as_db_error().is_some() => Err(address
+        Err(error) if error.code().is_some_and(|code| MISSING.contains(code)) => Err(address
             .unsuitable(
-                "refuses advisory locks: choose lease rows with `.postgres_lock(PostgresLock::Lease)`",
+                "has no advisory locks: choose lease rows with `.postgres_lock(PostgresLock::Lease)`",
             )
             .caused_by(error)),
         Err(error) => Err(address.error(error)),
     }
 }
 
+/// How a server says that it does not have something, rather than that it cannot do it now.
+const MISSING: [SqlState; 3] = [
+    SqlState::UNDEFINED_FUNCTION,
+    SqlState::FEATURE_NOT_SUPPORTED,
+    SqlState::INSUFFICIENT_PRIVILEGE,
+];
+
 /// A busy pooler may look like a session for a moment.
 const ROUNDS: usize = 4;
 
+type Found = Option<&'static str>;
+
 /// Returns what was found instead of working locks.
-fn try_them(a: &mut Client, b: &mut Client) -> Result<Option<&'static str>, ::postgres::Error> {
-    let pid = backend(a)?;
-    for _ in 0..ROUNDS {
-        // Keeps one server session busy, so that a pooler has to give the first client another one.
-        b.batch_execute("BEGIN")?;
-        let shared = pid == backend(b)?;
-        let moved = pid != backend(a)?;
-        b.batch_execute("ROLLBACK")?;
-        if shared {
-            return Ok(Some("two clients were given the same server session"));
-        }
-        if moved {
-            return Ok(Some("one client was given two server sessions"));
-        }
+fn try_them(a: &mut Client, b: &mut Client, pulse: &Pulse) -> Result<Found, ::postgres::Error> {
+    pulse.beat();
+    if let Some(found) = compare_sessions(a, b, pulse)? {
+        return Ok(Some(found));
     }
     // A key of its own for each probe, so that processes do not take each other for a bad server.
     let key = probe_key();
+    pulse.beat();
     if !answer(a, "SELECT pg_try_advisory_lock($1)", key)? {
         return Ok(Some("a free key could not be locked"));
     }
-    if answer(b, "SELECT pg_try_advisory_lock($1)", key)? {
-        return Ok(Some("two sessions locked the same key"));
+    pulse.beat();
+    let twice = answer(b, "SELECT pg_try_advisory_lock($1)", key)?;
+    if twice {
+        answer(b, "SELECT pg_advisory_unlock($1)", key)?;
     }
-    if !answer(a, "SELECT pg_advisory_unlock($1)", key)? {
-        return Ok(Some("a lock was gone before it was unlocked"));
+    pulse.beat();
+    let held = answer(a, "SELECT pg_advisory_unlock($1)", key)?;
+    Ok(if twice {
+        Some("two sessions locked the same key")
+    } else if !held {
+        Some("a lock was gone before it was unlocked")
+    } else {
+        None
+    })
+}
+
+fn compare_sessions(
+    a: &mut Client,
+    b: &mut Client,
+    pulse: &Pulse,
+) -> Result<Found, ::postgres::Error> {
+    let pid = backend(a)?;
+    // Keeps one server session busy, so that a pooler has to give the first client another one.
+    b.batch_execute("BEGIN")?;
+    pulse.beat();
+    if pid == backend(b)? {
+        return Ok(Some("two clients were given the same server session"));
     }
+    for _ in 0..ROUNDS {
+        pulse.beat();
+        if pid != backend(a)? {
+            return Ok(Some("one client was given two server sessions"));
+        }
+    }
+    b.batch_execute("ROLLBACK")?;
     Ok(None)
 }
 

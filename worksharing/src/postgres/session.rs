@@ -155,6 +155,7 @@ impl Wire for Session {
 impl Session {
     /// Decides how to lock, by looking at what the server can do.
     fn exclusion(&self, client: &mut Client, pulse: &Pulse) -> Result<Exclusion, Error> {
+        pulse.beat();
         probe::not_in_recovery(client, &self.address)?;
         if self.lock == PostgresLock::Lease {
             return Ok(Exclusion::Leases(
@@ -193,7 +194,8 @@ impl Session {
             self.spare.leave();
             return Ok(());
         };
-        probe::session_locks_work(client, &mut other, &self.address)?;
+        probe::session_locks_work(client, &mut other, &self.address, pulse)?;
+        pulse.beat();
         self.spare.give(other);
         Ok(())
     }

@@ -10,6 +10,9 @@
 //! Source: the gist "cache work-sharing using PostgreSQL advisory locks": get, lock, get, compute, store,
 //! release.
 
+#[cfg(all(test, feature = "__shuttle"))]
+mod explore;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
