@@ -30,6 +30,18 @@ pub fn run_blocking<P: Policy>(
     policy: P,
     body: impl FnOnce() -> P::Returned,
 ) -> P::Returned {
+    let mut body = Some(body);
+    run_any_blocking(plan, policy, &mut || {
+        body.take().map_or_else(never, |body| body())
+    })
+}
+
+/// For bodies of any type: the flow is compiled once for every return type, not for every function.
+fn run_any_blocking<P: Policy>(
+    plan: Plan,
+    policy: P,
+    body: &mut dyn FnMut() -> P::Returned,
+) -> P::Returned {
     plan.work::<P::Shared>()
         .__run_blocking(
             |value: &P::Shared, default| policy.lifetime(value, default),
@@ -54,8 +66,9 @@ where
         .into_inner()
 }
 
-/// A value of any type, for the dead `return` that tells an async block its type. Never called.
+/// A value of any type, for what is never reached: the dead `return` that tells an async block its type,
+/// and the second run of a body.
 #[cold]
 pub fn never<R>() -> R {
-    unreachable!("the dead return of an annotated function is never reached")
+    unreachable!("a body runs once")
 }

@@ -35,6 +35,7 @@ pub use events::Stats;
 pub use key::Key;
 pub use sharing::WorkSharing;
 pub use work::Work;
+#[doc = include_str!("../docs/work_shared.md")]
 pub use worksharing_macros::work_shared;
 
 /// A boxed future, as [`Store`](store::Store) and [`Lock`](lock::Lock) return it: what
