@@ -1,7 +1,10 @@
 //! Starts the processes and listens to them.
 
+use std::collections::BTreeSet;
 use std::env;
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -17,6 +20,16 @@ use crate::record::{Record, now_us};
 /// A line that a process told, or `None` at its end.
 type Told = (usize, Option<String>);
 
+/// What the environment may say and this program has read already, or does not want to know.
+const NOT_OURS: [&str; 6] = [
+    "DATABASE_URL",
+    "REDIS_URL",
+    "WORKSHARING_POSTGRES_URL",
+    "WORKSHARING_REDIS_URL",
+    "WORKSHARING_DIRECTORY",
+    "WORKSHARING_NAMESPACE",
+];
+
 /// Runs the herd. Returns what happened, and the most PostgreSQL connections there were.
 pub(crate) fn run(
     options: &Options,
@@ -24,58 +37,69 @@ pub(crate) fn run(
 ) -> Result<(Record, Option<Connections>), Trouble> {
     let scratch = tempfile::tempdir()?;
     let postgres = options.postgres.as_deref().map(connections::name);
-    let report = format!("{}-{}", std::process::id(), now_us(SystemTime::now()));
-    let (tell, told) = channel();
-    let mut children = Vec::new();
-    for number in 0..options.processes {
-        let mut command = command(options, number, &report)?;
-        if let Some((url, _)) = &postgres {
-            command.env("WORKSHARING_POSTGRES_URL", url);
-        } else if !options.memory {
-            command.env(
-                "WORKSHARING_DIRECTORY",
-                options.directory.as_deref().unwrap_or(scratch.path()),
-            );
-        }
-        children.push(start(command, number, &tell)?);
-    }
-    drop(tell);
+    let url = postgres.as_ref().map(|(url, _)| url.as_str());
+    let backend = backend(options, url, scratch.path());
+    let (mut children, told) = start_all(options, &backend)?;
     await_ready(&mut children, &told)?;
     let count = postgres.map(|(url, name)| connections::watch(url, name));
     let start = now_us(SystemTime::now()) + 50_000;
     for child in &mut children {
-        let mut stdin = child.stdin.take().ok_or("a process has no input")?;
+        let stdin = child.stdin.as_mut().ok_or("a process has no input")?;
         writeln!(stdin, "{start}")?;
     }
     let record = listen(options, &told, paint);
-    for mut child in children {
-        child.wait()?;
-    }
+    end(&mut children)?;
     Ok((record, count.and_then(connections::Watch::finish)))
 }
 
-/// This program again. Where values and locks are, it reads from the environment, as services do.
-fn command(options: &Options, number: usize, report: &str) -> Result<Command, Trouble> {
-    let mut command = Command::new(env::current_exe()?);
-    command
-        .args(["--member", &number.to_string(), report])
-        .args(["--callers", &options.callers.to_string()])
-        .args(["--body", &format!("{}s", options.body.as_secs_f64())])
-        .args(["--spread", &format!("{}s", options.spread().as_secs_f64())])
-        .env_remove("DATABASE_URL")
-        .env_remove("REDIS_URL");
-    for name in ["POSTGRES_URL", "REDIS_URL", "DIRECTORY", "NAMESPACE"] {
-        command.env_remove(format!("WORKSHARING_{name}"));
+/// Where values and locks are. The processes read it from the environment, as services do.
+fn backend<'a>(
+    options: &'a Options,
+    postgres: Option<&'a str>,
+    scratch: &'a Path,
+) -> Vec<(&'static str, &'a OsStr)> {
+    let mut backend = Vec::new();
+    if let Some(url) = postgres {
+        backend.push(("WORKSHARING_POSTGRES_URL", OsStr::new(url)));
+    } else if !options.memory {
+        let directory = options.directory.as_deref().unwrap_or(scratch);
+        backend.push(("WORKSHARING_DIRECTORY", directory.as_os_str()));
     }
     if let Some(url) = &options.redis {
-        command.env("WORKSHARING_REDIS_URL", url);
+        backend.push(("WORKSHARING_REDIS_URL", OsStr::new(url)));
     }
-    command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    Ok(command)
+    backend
+}
+
+/// This program again, for each process.
+fn start_all(
+    options: &Options,
+    backend: &[(&str, &OsStr)],
+) -> Result<(Vec<Child>, Receiver<Told>), Trouble> {
+    let report = format!("{}-{}", std::process::id(), now_us(SystemTime::now()));
+    let (tell, told) = channel();
+    let mut children = Vec::new();
+    for number in 0..options.processes {
+        let mut command = Command::new(env::current_exe()?);
+        command
+            .args(["--member", &number.to_string(), &report])
+            .args(["--callers", &options.callers.to_string()])
+            .args(["--body", &format!("{}s", options.body.as_secs_f64())])
+            .args(["--spread", &format!("{}s", options.spread().as_secs_f64())]);
+        for name in NOT_OURS {
+            command.env_remove(name);
+        }
+        command.envs(backend.iter().copied());
+        children.push(start(command, number, &tell)?);
+    }
+    Ok((children, told))
 }
 
 fn start(mut command: Command, number: usize, tell: &Sender<Told>) -> Result<Child, Trouble> {
-    let mut child = command.spawn()?;
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
     let stdout = child.stdout.take().ok_or("a process has no output")?;
     let tell = tell.clone();
     thread::spawn(move || {
@@ -96,7 +120,7 @@ fn await_ready(children: &mut [Child], told: &Receiver<Told>) -> Result<(), Trou
         if line.starts_with("ready") {
             ready += 1;
         } else if let Some(trouble) = line.strip_prefix("trouble") {
-            call_off(children)?;
+            end(children)?;
             return Err(format!("a process could not start:{trouble}").into());
         }
     }
@@ -104,7 +128,7 @@ fn await_ready(children: &mut [Child], told: &Receiver<Told>) -> Result<(), Trou
 }
 
 /// They end when their input does.
-fn call_off(children: &mut [Child]) -> Result<(), Trouble> {
+fn end(children: &mut [Child]) -> Result<(), Trouble> {
     for child in &mut *children {
         drop(child.stdin.take());
     }
@@ -114,13 +138,19 @@ fn call_off(children: &mut [Child]) -> Result<(), Trouble> {
     Ok(())
 }
 
+/// Until the callers of all processes are served, or their processes gone.
 fn listen(options: &Options, told: &Receiver<Told>, paint: &Paint) -> Record {
     let mut record = Record::new(options.processes, options.callers);
-    let mut running = options.processes;
-    while running > 0 {
+    let mut running: BTreeSet<_> = (0..options.processes).collect();
+    while !running.is_empty() {
         match told.recv_timeout(Duration::from_millis(50)) {
-            Ok((process, Some(line))) => record.take(process, &line),
-            Ok((_, None)) => running -= 1,
+            Ok((process, Some(line))) => {
+                record.take(process, &line);
+                if line.starts_with("done") {
+                    running.remove(&process);
+                }
+            }
+            Ok((process, None)) => drop(running.remove(&process)),
             Err(RecvTimeoutError::Timeout) => drawing::progress(&record, paint),
             Err(RecvTimeoutError::Disconnected) => break,
         }

@@ -11,6 +11,7 @@
 //! and each thread calls one annotated function (in `process.rs`). They tell this one what happened and when,
 //! and it draws the picture. The exit code is 0 if the function's body ran once.
 
+mod chart;
 mod connections;
 mod drawing;
 mod herd;
@@ -51,6 +52,6 @@ fn watch(options: Options) -> Result<bool, Trouble> {
     let paint = paint::Paint::for_stdout();
     drawing::opening(&options, &paint);
     let (record, connections) = herd::run(&options, &paint)?;
-    drawing::timeline(&record, &options, &paint);
+    chart::timeline(&record, &options, &paint);
     Ok(drawing::verdict(&record, &options, connections, &paint))
 }

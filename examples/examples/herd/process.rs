@@ -33,7 +33,8 @@ pub(crate) fn run(member: &Member, options: &Options) -> Result<(), Trouble> {
         }
     };
     tell("ready", 0, "");
-    let Some(start) = io::stdin().lock().lines().next() else {
+    let mut told = io::stdin().lock().lines();
+    let Some(start) = told.next() else {
         return Ok(()); // the herd was called off
     };
     let start: u64 = start?.trim().parse()?;
@@ -42,7 +43,9 @@ pub(crate) fn run(member: &Member, options: &Options) -> Result<(), Trouble> {
             scope.spawn(move || call(&member.report, options.body, caller, start + delay));
         }
     });
-    tell("degraded", 0, &sharing.stats().degraded.to_string());
+    tell("done", 0, &sharing.stats().degraded.to_string());
+    // Like a service it lives on: until the whole herd is served.
+    told.for_each(drop);
     Ok(())
 }
 

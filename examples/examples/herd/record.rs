@@ -55,7 +55,7 @@ impl Record {
             "begins" => caller.begun = Some(at),
             "ends" => caller.ended = Some(at),
             "served" => caller.served = Some((at, more.to_owned())),
-            "degraded" => self.degraded += more.parse().unwrap_or(0),
+            "done" => self.degraded += more.parse().unwrap_or(0),
             _ => {}
         }
     }
@@ -128,8 +128,8 @@ impl Record {
     pub(crate) fn late(&self) -> (usize, Duration) {
         let ended = self.last_end().unwrap_or(u64::MAX);
         let late = self.callers().filter_map(|caller| {
-            let called = caller.called.filter(|called| *called >= ended)?;
-            Some(caller.took()?.min(Duration::from_micros(u64::MAX - called)))
+            caller.called.filter(|called| *called >= ended)?;
+            caller.took()
         });
         let late: Vec<_> = late.collect();
         let average = late
