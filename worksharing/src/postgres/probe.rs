@@ -110,29 +110,70 @@ const MISSING: [SqlState; 3] = [
 ];
 
 /// A busy pooler may look like a session for a moment.
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 3;
 
 type Found = Option<&'static str>;
 
 /// Returns what was found instead of working locks.
 fn try_them(a: &mut Client, b: &mut Client, pulse: &Pulse) -> Result<Found, ::postgres::Error> {
-    pulse.beat();
     if let Some(found) = compare_sessions(a, b, pulse)? {
         return Ok(Some(found));
     }
-    // A key of its own for each probe, so that processes do not take each other for a bad server.
-    let key = probe_key();
+    // In transactions, so that behind a pooler, too, whatever is locked here is unlocked here.
     pulse.beat();
-    if !answer(a, "SELECT pg_try_advisory_lock($1)", key)? {
+    a.batch_execute("BEGIN")?;
+    b.batch_execute("BEGIN")?;
+    pulse.beat();
+    let found = compare_locks(a, b)?;
+    pulse.beat();
+    a.batch_execute("ROLLBACK")?;
+    b.batch_execute("ROLLBACK")?;
+    Ok(found)
+}
+
+/// Each client stays with a server session of its own: while the other one is busy, and in turns.
+fn compare_sessions(
+    a: &mut Client,
+    b: &mut Client,
+    pulse: &Pulse,
+) -> Result<Found, ::postgres::Error> {
+    const SHARED: &str = "two clients were given the same server session";
+    const MOVED: &str = "one client was given two server sessions";
+    pulse.beat();
+    let of_a = backend(a)?;
+    b.batch_execute("BEGIN")?;
+    let of_b = backend(b)?;
+    let moved = of_a != backend(a)?;
+    pulse.beat();
+    b.batch_execute("ROLLBACK")?;
+    if of_a == of_b {
+        return Ok(Some(SHARED));
+    }
+    if moved {
+        return Ok(Some(MOVED));
+    }
+    for _ in 0..ROUNDS {
+        pulse.beat();
+        if of_a != backend(a)? || of_b != backend(b)? {
+            return Ok(Some(MOVED));
+        }
+    }
+    Ok(None)
+}
+
+fn compare_locks(a: &mut Client, b: &mut Client) -> Result<Found, ::postgres::Error> {
+    const TRY: &str = "SELECT pg_try_advisory_lock($1)";
+    const UNLOCK: &str = "SELECT pg_advisory_unlock($1)";
+    // Of each probe its own, so that processes do not take each other for a bad server.
+    let key = probe_key();
+    if !answer(a, TRY, key)? {
         return Ok(Some("a free key could not be locked"));
     }
-    pulse.beat();
-    let twice = answer(b, "SELECT pg_try_advisory_lock($1)", key)?;
+    let twice = answer(b, TRY, key)?;
     if twice {
-        answer(b, "SELECT pg_advisory_unlock($1)", key)?;
+        answer(b, UNLOCK, key)?;
     }
-    pulse.beat();
-    let held = answer(a, "SELECT pg_advisory_unlock($1)", key)?;
+    let held = answer(a, UNLOCK, key)?;
     Ok(if twice {
         Some("two sessions locked the same key")
     } else if !held {
@@ -140,28 +181,6 @@ fn try_them(a: &mut Client, b: &mut Client, pulse: &Pulse) -> Result<Found, ::po
     } else {
         None
     })
-}
-
-fn compare_sessions(
-    a: &mut Client,
-    b: &mut Client,
-    pulse: &Pulse,
-) -> Result<Found, ::postgres::Error> {
-    let pid = backend(a)?;
-    // Keeps one server session busy, so that a pooler has to give the first client another one.
-    b.batch_execute("BEGIN")?;
-    pulse.beat();
-    if pid == backend(b)? {
-        return Ok(Some("two clients were given the same server session"));
-    }
-    for _ in 0..ROUNDS {
-        pulse.beat();
-        if pid != backend(a)? {
-            return Ok(Some("one client was given two server sessions"));
-        }
-    }
-    b.batch_execute("ROLLBACK")?;
-    Ok(None)
 }
 
 /// The heartbeat: still on a primary, and still the same server process.
