@@ -2,17 +2,21 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use ::postgres::error::SqlState;
-use ::postgres::types::Type;
+use ::postgres::types::{ToSql, Type};
 use ::postgres::{Client, Error};
 
 use super::listener::CHANNEL;
+use super::prepared::Prepared;
 
 /// Session-level advisory locks: held until they are unlocked, or the session ends.
 ///
 /// They are re-entrant, so a key must not be asked for while this process holds it or asks for it; and they
 /// are not transactional, so those that a failed statement took must be given back.
-#[derive(Debug, Default)]
 pub(crate) struct Advisory {
+    try_lock: Prepared,
+    unlock: Prepared,
+    mark: Prepared,
+    unmark: Prepared,
     /// How many waiters have shown interest in a key. On the server it is shown once.
     marked: HashMap<i64, usize>,
     /// The lock table was full: until then nothing more is asked of it.
@@ -53,6 +57,20 @@ const FULL: Duration = Duration::from_millis(250);
 /// While a releaser asks for interest its exclusive lock makes a mark fail: for microseconds.
 const ROUNDS: usize = 5;
 
+impl Default for Advisory {
+    fn default() -> Self {
+        let of_keys = |sql: &str| Prepared::new(sql, &[Type::INT8_ARRAY]);
+        Self {
+            try_lock: of_keys(TRY),
+            unlock: Prepared::new(UNLOCK, &[Type::INT8_ARRAY, Type::INT8_ARRAY, Type::TEXT]),
+            mark: of_keys(MARK),
+            unmark: of_keys(UNMARK),
+            marked: HashMap::new(),
+            full_until: None,
+        }
+    }
+}
+
 impl Advisory {
     /// Takes those of the keys that are free, and returns them. No key may occur twice.
     pub(crate) fn try_lock(
@@ -62,13 +80,13 @@ impl Advisory {
     ) -> Result<HashSet<i64>, Error> {
         let mut granted = HashSet::with_capacity(keys.len());
         for chunk in keys.chunks(CHUNK) {
-            match of_keys(client, TRY, chunk) {
+            match of_keys(client, &mut self.try_lock, chunk) {
                 Ok(taken) => granted.extend(taken),
                 Err(error) => {
                     if error.code() == Some(&SqlState::OUT_OF_MEMORY) {
                         self.full_until = Some(Instant::now() + FULL);
                     }
-                    of_keys_done(client, GIVE_BACK, keys)?;
+                    drop(client.query_typed(GIVE_BACK, &[(&keys, Type::INT8_ARRAY)])?);
                     return Err(error);
                 }
             }
@@ -78,17 +96,20 @@ impl Advisory {
 
     /// Releases keys, given with their interest keys, and wakes the processes that wait for them. Returns
     /// whether all were held, as they must be.
-    pub(crate) fn unlock(client: &mut Client, held: &[(i64, i64)]) -> Result<bool, Error> {
+    pub(crate) fn unlock(
+        &mut self,
+        client: &mut Client,
+        held: &[(i64, i64)],
+    ) -> Result<bool, Error> {
         let mut all_held = true;
         for chunk in held.chunks(CHUNK) {
             let (keys, interests): (Vec<i64>, Vec<i64>) = chunk.iter().copied().unzip();
-            let channel = (&CHANNEL as _, Type::TEXT);
-            let array = |keys| (keys, Type::INT8_ARRAY);
-            let parameters = [array(&keys as _), array(&interests as _), channel.clone()];
-            match client.query_typed(UNLOCK, &parameters) {
+            match self.unlock.query(client, &[&keys, &interests, &CHANNEL]) {
                 Ok(rows) => all_held &= rows.iter().all(|row| row.get(0)),
                 Err(_) => {
-                    drop(client.query_typed(UNLOCK_AND_NOTIFY, &[array(&keys as _), channel])?)
+                    let parameters: [(&(dyn ToSql + Sync), Type); 2] =
+                        [(&keys, Type::INT8_ARRAY), (&CHANNEL, Type::TEXT)];
+                    drop(client.query_typed(UNLOCK_AND_NOTIFY, &parameters)?)
                 }
             }
         }
@@ -105,10 +126,10 @@ impl Advisory {
         let missing: HashSet<i64> = interests.iter().copied().filter(is_new).collect();
         let room = MOST_MARKS.saturating_sub(self.marked.len());
         let missing: Vec<i64> = missing.into_iter().take(room).collect();
-        let marked = match Self::mark_new(client, &missing) {
+        let marked = match self.mark_new(client, &missing) {
             Ok(marked) => marked,
             Err(error) => {
-                of_keys_done(client, UNMARK, &missing)?;
+                of_keys_done(client, &mut self.unmark, &missing)?;
                 return Err(error);
             }
         };
@@ -123,12 +144,12 @@ impl Advisory {
         Ok(interests.iter().copied().filter(is_marked).collect())
     }
 
-    fn mark_new(client: &mut Client, interests: &[i64]) -> Result<HashSet<i64>, Error> {
+    fn mark_new(&mut self, client: &mut Client, interests: &[i64]) -> Result<HashSet<i64>, Error> {
         let mut marked = HashSet::with_capacity(interests.len());
         let mut missing = interests.to_vec();
         for _ in 0..ROUNDS {
             for chunk in missing.chunks(CHUNK) {
-                marked.extend(of_keys(client, MARK, chunk)?);
+                marked.extend(of_keys(client, &mut self.mark, chunk)?);
             }
             missing.retain(|interest| !marked.contains(interest));
             if missing.is_empty() {
@@ -150,7 +171,7 @@ impl Advisory {
                 }
             }
         }
-        of_keys_done(client, UNMARK, &last)
+        of_keys_done(client, &mut self.unmark, &last)
     }
 
     /// Whether the lock table was full a moment ago.
@@ -159,8 +180,8 @@ impl Advisory {
     }
 }
 
-fn of_keys(client: &mut Client, sql: &str, keys: &[i64]) -> Result<Vec<i64>, Error> {
-    let rows = client.query_typed(sql, &[(&keys, Type::INT8_ARRAY)])?;
+fn of_keys(client: &mut Client, statement: &mut Prepared, keys: &[i64]) -> Result<Vec<i64>, Error> {
+    let rows = statement.query(client, &[&keys])?;
     Ok(rows
         .iter()
         .filter(|row| row.get(1))
@@ -168,9 +189,9 @@ fn of_keys(client: &mut Client, sql: &str, keys: &[i64]) -> Result<Vec<i64>, Err
         .collect())
 }
 
-fn of_keys_done(client: &mut Client, sql: &str, keys: &[i64]) -> Result<(), Error> {
+fn of_keys_done(client: &mut Client, statement: &mut Prepared, keys: &[i64]) -> Result<(), Error> {
     for chunk in keys.chunks(CHUNK) {
-        client.query_typed(sql, &[(&chunk, Type::INT8_ARRAY)])?;
+        statement.query(client, &[&chunk])?;
     }
     Ok(())
 }

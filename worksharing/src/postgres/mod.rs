@@ -4,6 +4,7 @@ mod advisory;
 mod batch;
 mod lease;
 mod listener;
+mod prepared;
 mod probe;
 mod serve;
 mod server;

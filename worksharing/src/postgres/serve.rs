@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use ::postgres::error::SqlState;
 
-use super::advisory::Advisory;
 use super::batch::{Answer, Answers, Batch};
 use super::session::{Connection, Exclusion, Session};
 use super::values::Values;
@@ -33,7 +32,8 @@ impl Session {
                 let held: Vec<_> = held.map(|held| (held.key, held.interest)).collect();
                 let marks = batch.unmark.iter().filter(|mark| mark.1 == *number);
                 let marks: Vec<_> = marks.map(|mark| mark.0).collect();
-                Advisory::unlock(client, &held)
+                advisory
+                    .unlock(client, &held)
                     .and_then(|all_held| advisory.unmark(client, &marks).map(|()| all_held))
             }
             Exclusion::Leases(leases, _) => {
