@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use redis::{Client, Cmd, Connection, ConnectionLike as _, Pipeline, Value};
+use redis::{Client, Cmd, Connection, ConnectionLike as _, Value};
 
 use super::{Fence, Store};
 use crate::link::{Link, Pulse, Wire};
@@ -160,12 +160,15 @@ impl Ask {
                 entry,
                 ttl,
                 fence,
-            } => redis::cmd("EVAL")
-                .arg(FENCED_PUT)
-                .arg(1)
+            } if !fence.as_bytes().is_empty() => fenced_put(key, entry, *ttl, fence),
+            // Nothing was seen, so nothing may stand there: no script is needed to say so.
+            Self::Put {
+                key, entry, ttl, ..
+            } => redis::cmd("SET")
                 .arg(key)
-                .arg(fence.as_bytes())
                 .arg(&entry[..])
+                .arg("NX")
+                .arg("PX")
                 .arg(milliseconds(*ttl))
                 .take(),
             Self::Replace { key, entry, ttl } => redis::cmd("SET")
@@ -178,12 +181,39 @@ impl Ask {
         }
     }
 
+    /// What is to be asked after this answer. Where something stands, it may be this very entry.
+    fn next(&self, answer: &Value) -> Option<Cmd> {
+        match (self, answer) {
+            (
+                Self::Put {
+                    key,
+                    entry,
+                    ttl,
+                    fence,
+                },
+                Value::Nil,
+            ) => Some(fenced_put(key, entry, *ttl, fence)),
+            _ => None,
+        }
+    }
+
     fn len(&self) -> usize {
         match self {
             Self::Put { entry, .. } | Self::Replace { entry, .. } => entry.len(),
             Self::Get { .. } | Self::Ping => 0,
         }
     }
+}
+
+fn fenced_put(key: &str, entry: &Bytes, ttl: Duration, fence: &Fence) -> Cmd {
+    redis::cmd("EVAL")
+        .arg(FENCED_PUT)
+        .arg(1)
+        .arg(key)
+        .arg(fence.as_bytes())
+        .arg(&entry[..])
+        .arg(milliseconds(ttl))
+        .take()
 }
 
 /// Redis knows whole milliseconds, and no zero.
@@ -237,16 +267,16 @@ impl Wire for RedisWire {
         let bytes: usize = asks.iter().map(Ask::len).sum();
         // The socket's own time limits come first; a long pipeline of large values is no reason to give up.
         pulse.beat_for(SILENCE * 4 + Duration::from_secs((bytes / BYTES_PER_SECOND) as u64));
-        let mut pipeline = Pipeline::with_capacity(asks.len());
-        let number = asks.len();
-        for ask in asks {
-            pipeline.add_command(ask.command());
+        let mut answers = self.send(connection, asks.iter().map(Ask::command))?;
+        let next = |(at, ask): (usize, &Ask)| Some((at, ask.next(&answers[at])?));
+        let (places, next): (Vec<_>, Vec<_>) = asks.iter().enumerate().filter_map(next).unzip();
+        if !next.is_empty() {
+            let next = self.send(connection, next.into_iter())?;
+            places
+                .into_iter()
+                .zip(next)
+                .for_each(|(at, answer)| answers[at] = answer);
         }
-        let answers = connection
-            .req_packed_commands(&pipeline.get_packed_pipeline(), 0, number)
-            .map_err(|error| {
-                Error::unavailable(format!("{} was lost", self.name)).caused_by(error)
-            })?;
         Ok(answers
             .into_iter()
             .map(|answer| self.accepted(answer))
@@ -267,6 +297,20 @@ impl Wire for RedisWire {
 }
 
 impl RedisWire {
+    /// Sends commands as one pipeline, and returns the answer to each.
+    fn send(
+        &self,
+        connection: &mut Connection,
+        commands: impl ExactSizeIterator<Item = Cmd>,
+    ) -> Result<Vec<Value>, Error> {
+        let number = commands.len();
+        let mut packed = Vec::new();
+        commands.for_each(|command| command.write_packed_command(&mut packed));
+        connection
+            .req_packed_commands(&packed, 0, number)
+            .map_err(|error| Error::unavailable(format!("{} was lost", self.name)).caused_by(error))
+    }
+
     fn accepted(&self, answer: Value) -> Result<Value, Error> {
         answer
             .extract_error()
