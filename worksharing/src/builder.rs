@@ -86,13 +86,19 @@ impl Builder {
 
     /// The PostgreSQL server of the advisory locks, as `postgres://user:password@host:port/database` or in
     /// libpq's `key=value` form. It stores values too where there is no [`redis`](Self::redis).
+    ///
+    /// With the feature `tls`, `sslmode=require` wants TLS and a certificate that is for this host and by an
+    /// authority that the machine trusts (libpq's `verify-full`); `SSL_CERT_FILE` in the environment names a
+    /// file of other authorities to trust. `sslmode=prefer`, which is meant where nothing is written, takes TLS
+    /// with any certificate, and no TLS where that fails, as libpq does: it protects from nobody who can alter
+    /// what is sent.
     pub fn postgres(mut self, url: impl Into<String>) -> Self {
         self.postgres = Some(url.into());
         self
     }
 
     /// The Redis server of the values, as `redis://host:port/database`, or `rediss://` with the feature
-    /// `tls`.
+    /// `tls`: its certificate is verified as by `sslmode=require` of [`postgres`](Self::postgres).
     pub fn redis(mut self, url: impl Into<String>) -> Self {
         self.redis = Some(url.into());
         self

@@ -21,7 +21,7 @@ mod postgres;
 mod sharing;
 pub mod store;
 mod sync;
-#[cfg(all(feature = "tls", any(feature = "postgres", feature = "redis")))]
+#[cfg(any(feature = "postgres", feature = "redis"))]
 mod tls;
 mod work;
 

@@ -1,7 +1,6 @@
 //! Single-flight: of all callers of one key in this process one leads, the others follow.
 
-#[cfg(test)]
-#[cfg(feature = "__shuttle")]
+#[cfg(all(test, feature = "__shuttle"))]
 mod explore;
 
 use std::collections::{BTreeMap, HashMap, hash_map};

@@ -10,8 +10,7 @@
 //! Source: the gist "cache work-sharing using PostgreSQL advisory locks": get, lock, get, compute, store,
 //! release.
 
-#[cfg(test)]
-#[cfg(feature = "__shuttle")]
+#[cfg(all(test, feature = "__shuttle"))]
 mod explore;
 
 use std::sync::Arc;

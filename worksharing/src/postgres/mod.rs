@@ -7,7 +7,7 @@ mod listener;
 mod prepared;
 mod probe;
 mod serve;
-mod server;
+pub(crate) mod server;
 mod session;
 mod values;
 

@@ -14,7 +14,7 @@ use crate::builder::PostgresLock;
 use crate::events::Seldom;
 use crate::link::{Link, Pulse};
 use crate::lock::postgres::Holdings;
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, tls};
 
 /// What a [`Server`] is told by the builder.
 pub(crate) struct Settings<'a> {
@@ -34,7 +34,7 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn new(settings: Settings<'_>) -> Result<Arc<Self>, Error> {
-        let address = Arc::new(Address::parse(settings.url)?);
+        let address = Arc::new(Address::parse(settings.url, tls::BUILT_IN)?);
         let table = Table::parse(settings.table)?;
         let holdings = Arc::new(Holdings::new(settings.max_held_keys));
         let spare = Spare::default();
@@ -67,6 +67,9 @@ impl fmt::Debug for Server {
     }
 }
 
+/// How long it may take to open a session.
+const CONNECT: Duration = Duration::from_secs(5);
+
 /// Where the server is.
 pub(crate) struct Address {
     config: Config,
@@ -77,7 +80,7 @@ pub(crate) struct Address {
 const FORMS: &str = "write postgres://user:password@host:5432/database, or host=… user=… dbname=…";
 
 impl Address {
-    fn parse(url: &str) -> Result<Self, Error> {
+    pub(crate) fn parse(url: &str, with_tls: bool) -> Result<Self, Error> {
         if let Some((scheme, _)) = url.split_once("://")
             && !["postgres", "postgresql"].contains(&scheme)
         {
@@ -86,18 +89,28 @@ impl Address {
             )));
         }
         let mut config = Config::from_str(url).map_err(|error| {
-            Error::setting(format!("the PostgreSQL URL cannot be read: {FORMS}")).caused_by(error)
+            Error::setting(format!(
+                "the PostgreSQL URL cannot be read: {FORMS}; sslmode is disable, prefer, or require, which \
+                 verifies the certificate, too"
+            ))
+            .caused_by(error)
         })?;
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             return Err(Error::setting(format!(
                 "the PostgreSQL URL names no host: {FORMS}"
             )));
         }
-        if config.get_ssl_mode() == SslMode::Require && cfg!(not(feature = "tls")) {
-            return Err(Error::setting(
-                "the PostgreSQL URL asks for TLS (sslmode=require), but worksharing was built without the \
-                 feature `tls`: add `features = [\"tls\"]` to it in Cargo.toml, or leave sslmode out",
+        if config.get_ssl_mode() == SslMode::Require && !with_tls {
+            return Err(tls::missing(
+                "PostgreSQL URL asks for TLS (sslmode=require)",
+                "leave sslmode out",
             ));
+        }
+        // An address alone is also the name that the certificate is to be for.
+        if config.get_hosts().is_empty() {
+            for address in config.get_hostaddrs().to_vec() {
+                config.host(&address.to_string());
+            }
         }
         if config.get_application_name().is_none() {
             config.application_name("worksharing");
@@ -117,18 +130,12 @@ impl Address {
 
     /// Opens a session.
     pub(crate) fn connect(&self, pulse: &Pulse) -> Result<Client, Error> {
-        pulse.beat_for(Duration::from_secs(5));
+        pulse.beat_for(CONNECT);
         #[cfg(feature = "tls")]
-        let client = self.config.connect(crate::tls::postgres()?);
+        let client = tls::postgres::connect(&self.config, || pulse.beat_for(CONNECT))?;
         #[cfg(not(feature = "tls"))]
         let client = self.config.connect(::postgres::NoTls);
-        client.map_err(|error| {
-            Error::unavailable(format!(
-                "{} cannot be reached: check the URL, and that the server runs and lets this machine in",
-                self.name
-            ))
-            .caused_by(error)
-        })
+        client.map_err(|error| tls::unreachable(&self.name, error))
     }
 
     /// An error of a session with this server.
@@ -146,11 +153,7 @@ fn describe(config: &Config) -> String {
         Some(Host::Tcp(host)) => host.clone(),
         #[cfg(unix)]
         Some(Host::Unix(path)) => path.display().to_string(),
-        None => config
-            .get_hostaddrs()
-            .first()
-            .map(ToString::to_string)
-            .unwrap_or_default(),
+        None => String::new(),
     };
     let port = config.get_ports().first().copied().unwrap_or(5432);
     format!("postgres at {host}:{port}")

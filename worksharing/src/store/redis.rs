@@ -1,11 +1,13 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+#[cfg(feature = "tls")]
+use redis::ConnectionAddr;
 use redis::{Client, Cmd, Connection, ConnectionLike as _, Value};
 
 use super::{Fence, Store};
 use crate::link::{Link, Pulse, Wire};
-use crate::{BoxFuture, Error, Key};
+use crate::{BoxFuture, Error, Key, tls};
 
 /// Values in Redis, over one connection: whatever is asked at the same time goes as one pipeline.
 #[derive(Debug)]
@@ -21,7 +23,7 @@ impl Redis {
     /// # Errors
     /// The URL is not one of a Redis server.
     pub fn new(url: &str, prefix: &str) -> Result<Self, Error> {
-        let client = open(url)?;
+        let client = open(url, tls::BUILT_IN)?;
         let name = format!("redis at {}", client.get_connection_info().addr());
         Ok(Self {
             link: Link::new(RedisWire { client, name }),
@@ -43,7 +45,7 @@ impl Redis {
     }
 }
 
-fn open(url: &str) -> Result<Client, Error> {
+pub(crate) fn open(url: &str, with_tls: bool) -> Result<Client, Error> {
     let scheme = url.split("://").next().unwrap_or_default();
     if !["redis", "rediss", "redis+unix", "unix"].contains(&scheme) || !url.contains("://") {
         return Err(Error::setting(format!(
@@ -52,14 +54,12 @@ fn open(url: &str) -> Result<Client, Error> {
             scheme = scheme.chars().take(20).collect::<String>(),
         )));
     }
-    if scheme == "rediss" && cfg!(not(feature = "tls")) {
-        return Err(Error::setting(
-            "the Redis URL asks for TLS (rediss://), but worksharing was built without the feature `tls`: \
-             add `features = [\"tls\"]` to it in Cargo.toml, or write redis:// for a connection without TLS",
+    if scheme == "rediss" && !with_tls {
+        return Err(tls::missing(
+            "Redis URL asks for TLS (rediss://)",
+            "write redis:// for a connection without TLS",
         ));
     }
-    #[cfg(feature = "tls")]
-    crate::tls::install_provider();
     Client::open(url).map_err(|error| {
         Error::setting("the Redis URL cannot be read: write redis://user:password@host:6379/0")
             .caused_by(error)
@@ -238,27 +238,22 @@ impl Wire for RedisWire {
     type Ask = Ask;
     type Answer = Value;
 
-    /// By the time limits of its socket.
-    const ENDS: bool = true;
-
     fn name(&self) -> &str {
         &self.name
     }
 
     fn connect(&self, _pulse: &Pulse) -> Result<Connection, Error> {
+        #[cfg(feature = "tls")]
+        if let ConnectionAddr::TcpTls { .. } = self.client.get_connection_info().addr() {
+            tls::choose_provider();
+        }
         let connect = || {
             let connection = self.client.get_connection_with_timeout(SILENCE)?;
             connection.set_read_timeout(Some(SILENCE))?;
             connection.set_write_timeout(Some(SILENCE))?;
             Ok(connection)
         };
-        connect().map_err(|error: redis::RedisError| {
-            Error::unavailable(format!(
-                "{} cannot be reached: check the URL, and that the server runs and lets this machine in",
-                self.name
-            ))
-            .caused_by(error)
-        })
+        connect().map_err(|error: redis::RedisError| tls::unreachable(&self.name, error))
     }
 
     fn serve(

@@ -1,0 +1,199 @@
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use ::postgres::config::{SslMode, SslNegotiation};
+use ::postgres::error::SqlState;
+use ::postgres::tls::MakeTlsConnect;
+use ::postgres::{Client, Config, NoTls, Socket};
+use rustls::client::WantsClientCert;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{
+    ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    WantsVerifier,
+};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::Error;
+
+/// Connects as the URL's `sslmode` says. `again` is called before a second attempt.
+///
+/// # Errors
+/// There is nothing to verify certificates with; or, within, there is no connection.
+pub(crate) fn connect(
+    config: &Config,
+    again: impl FnOnce(),
+) -> Result<Result<Client, ::postgres::Error>, Error> {
+    Ok(match config.get_ssl_mode() {
+        SslMode::Require => config.connect(trusted()?),
+        SslMode::Prefer => prefer(config, Preferred::new()?, again),
+        _ => config.connect(NoTls),
+    })
+}
+
+/// As libpq does: with TLS, if the server has it, and without it where that fails.
+fn prefer(
+    config: &Config,
+    tls: Preferred,
+    again: impl FnOnce(),
+) -> Result<Client, ::postgres::Error> {
+    let with_tls = match config.connect(tls.clone()) {
+        Err(error) if tls.met() && may_do_without(config, &error) => error,
+        done => return done,
+    };
+    tracing::debug!(error = %with_tls, "no PostgreSQL with TLS: trying without");
+    again();
+    let mut plain = config.clone();
+    match plain.ssl_mode(SslMode::Disable).connect(NoTls) {
+        Err(error) if lets_nobody_in(&error) => Err(with_tls),
+        done => done,
+    }
+}
+
+/// The server has not spoken, or lets nobody in with TLS. Who asks for TLS from the first byte means it.
+fn may_do_without(config: &Config, error: &::postgres::Error) -> bool {
+    (error.as_db_error().is_none() || lets_nobody_in(error))
+        && config.get_ssl_negotiation() != SslNegotiation::Direct
+}
+
+/// By the rules of `pg_hba.conf`, which may tell connections with TLS from others.
+fn lets_nobody_in(error: &::postgres::Error) -> bool {
+    error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION)
+}
+
+/// For `sslmode=require`: the certificate must be for the host, and by an authority that the machine trusts.
+/// Read once in a process.
+fn trusted() -> Result<MakeRustlsConnect, Error> {
+    static READ: OnceLock<MakeRustlsConnect> = OnceLock::new();
+    if let Some(read) = READ.get() {
+        return Ok(read.clone());
+    }
+    let roots = roots()?;
+    let made = connector(|builder| builder.with_root_certificates(roots))?;
+    Ok(READ.get_or_init(|| made).clone())
+}
+
+fn roots() -> Result<RootCertStore, Error> {
+    let mut found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(found.certs);
+    if !roots.is_empty() {
+        return Ok(roots);
+    }
+    let error = Error::unavailable(
+        "no trusted certificates are found on this machine: install them (package ca-certificates), or name a \
+         file with them (PEM) in the environment variable SSL_CERT_FILE",
+    );
+    Err(match found.errors.pop() {
+        Some(cause) => error.caused_by(cause),
+        None => error,
+    })
+}
+
+/// With the cryptography that the program has chosen, or else ring: the choice for the whole process is left
+/// to the program.
+fn connector(
+    verified: impl FnOnce(
+        ConfigBuilder<ClientConfig, WantsVerifier>,
+    ) -> ConfigBuilder<ClientConfig, WantsClientCert>,
+) -> Result<MakeRustlsConnect, Error> {
+    let provider = CryptoProvider::get_default()
+        .map_or_else(|| Arc::new(ring::default_provider()), Arc::clone);
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| {
+            Error::unavailable(
+                "the cryptography that this program has chosen for rustls knows neither TLS 1.2 nor 1.3",
+            )
+            .caused_by(error)
+        })?;
+    Ok(MakeRustlsConnect::new(
+        verified(builder).with_no_client_auth(),
+    ))
+}
+
+/// For `sslmode=prefer`, which is for whom TLS is welcome, but no condition: any certificate will do.
+#[derive(Clone)]
+pub(super) struct Preferred {
+    tls: MakeRustlsConnect,
+    met: Arc<AtomicBool>,
+}
+
+impl Preferred {
+    pub(super) fn new() -> Result<Self, Error> {
+        static MADE: OnceLock<MakeRustlsConnect> = OnceLock::new();
+        let tls = match MADE.get() {
+            Some(made) => made.clone(),
+            None => {
+                let made = connector(|builder| {
+                    builder
+                        .dangerous()
+                        .with_custom_certificate_verifier(Arc::new(Anybody))
+                })?;
+                MADE.get_or_init(|| made).clone()
+            }
+        };
+        let met = Arc::default();
+        Ok(Self { tls, met })
+    }
+
+    /// Whether a server was there to speak TLS with.
+    fn met(&self) -> bool {
+        self.met.load(Ordering::Relaxed)
+    }
+}
+
+impl MakeTlsConnect<Socket> for Preferred {
+    type Stream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
+    type TlsConnect = <MakeRustlsConnect as MakeTlsConnect<Socket>>::TlsConnect;
+    type Error = Infallible;
+
+    fn make_tls_connect(&mut self, host: &str) -> Result<Self::TlsConnect, Infallible> {
+        self.met.store(true, Ordering::Relaxed);
+        MakeTlsConnect::<Socket>::make_tls_connect(&mut self.tls, host)
+    }
+}
+
+/// Takes whoever answers for the server. A signature would prove nothing, so none is checked, and
+/// certificates too old for rustls do no harm.
+#[derive(Debug)]
+struct Anybody;
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        ring::default_provider()
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
