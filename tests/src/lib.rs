@@ -32,6 +32,7 @@ pub use plan::{Callers, Command, End, Event, Moment, Run, Setup};
 pub use postgres_server::{PostgresServer, Stop};
 pub use proxy::Proxy;
 pub use redis_server::RedisServer;
+pub use server::files_for_servers;
 pub use timeline::Timeline;
 pub use verdict::Verdict;
 pub use worker::{Worker, WorkerStats};

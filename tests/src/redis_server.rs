@@ -1,5 +1,6 @@
+use std::ffi::OsStr;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,18 +17,42 @@ use crate::user::{User, command_as};
 pub struct RedisServer {
     process: Option<ServerProcess>,
     port: u16,
+    tls: Option<Tls>,
     user: Option<User>,
     // Last, so that it goes after the process.
     dir: TempDir,
 }
 
+/// Where a server speaks TLS, and with what.
+#[derive(Debug)]
+struct Tls {
+    port: u16,
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
 impl RedisServer {
     /// Starts one.
     pub fn start() -> Self {
+        Self::start_on(None)
+    }
+
+    /// Starts one that speaks TLS on a second port. The files are those of
+    /// [`files_for_servers`](crate::files_for_servers).
+    pub fn start_with_tls(certificate: &Path, key: &Path) -> Self {
+        Self::start_on(Some(Tls {
+            port: free_port(),
+            certificate: certificate.to_owned(),
+            key: key.to_owned(),
+        }))
+    }
+
+    fn start_on(tls: Option<Tls>) -> Self {
         let user = User::for_servers();
         let mut server = Self {
             process: None,
             port: free_port(),
+            tls,
             user,
             dir: server_dir("redis", user),
         };
@@ -36,6 +61,9 @@ impl RedisServer {
                 return server;
             }
             server.port = free_port();
+            if let Some(tls) = &mut server.tls {
+                tls.port = free_port();
+            }
         }
         panic!("Redis does not start; its log:\n{}", server.log());
     }
@@ -59,6 +87,13 @@ impl RedisServer {
             .args(["--bind", "127.0.0.1", "--port", &self.port.to_string()])
             .args(["--save", "", "--appendonly", "no", "--dir"])
             .arg(self.dir.path());
+        if let Some(tls) = &self.tls {
+            command
+                .args(["--tls-port", &tls.port.to_string()])
+                .args(["--tls-auth-clients", "no", "--tls-cert-file"])
+                .arg(&tls.certificate)
+                .args([OsStr::new("--tls-key-file"), tls.key.as_os_str()]);
+        }
         let mut process = ServerProcess::start(command, &self.log_file(), "KILL");
         let ready = process.wait_ready(|| self.try_connect().is_ok());
         self.process = ready.then_some(process);
@@ -79,6 +114,12 @@ impl RedisServer {
     /// Its URL.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Its URL with TLS.
+    pub fn tls_url(&self) -> String {
+        let tls = self.tls.as_ref().expect("started with TLS");
+        format!("rediss://127.0.0.1:{}", tls.port)
     }
 
     /// The port, for a [`Proxy`](crate::Proxy) before it.

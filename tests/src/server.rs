@@ -1,4 +1,5 @@
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -22,6 +23,20 @@ pub(crate) fn server_dir(name: &str, user: Option<User>) -> TempDir {
         .expect("no temporary directory");
     give(dir.path(), user);
     Guardian::of_this_process().remove(dir.path());
+    dir
+}
+
+/// A directory with these files, which only the servers and this process can read: names and contents.
+pub fn files_for_servers(files: &[(&str, &str)]) -> TempDir {
+    let user = User::for_servers();
+    let dir = server_dir("files", user);
+    for (name, contents) in files {
+        let path = dir.path().join(name);
+        fs::write(&path, contents).expect("cannot write");
+        // PostgreSQL takes no key that others can read.
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("cannot chmod");
+        give(&path, user);
+    }
     dir
 }
 
