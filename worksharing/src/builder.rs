@@ -66,7 +66,7 @@ impl Builder {
             table: "worksharing".to_owned(),
             default_ttl: Duration::from_secs(300),
             tombstone_ttl: Duration::from_secs(3600),
-            max_held_keys: 1_000,
+            max_held_keys: 1_024,
             max_value_bytes: 64 << 20,
             postgres_lock: PostgresLock::Auto,
         }
@@ -156,7 +156,7 @@ impl Builder {
     }
 
     /// How many keys this process holds in PostgreSQL at a time; further callers queue in the process.
-    /// Left out: 1,000. With PostgreSQL's defaults about 12,000 fit into the lock table of the whole server.
+    /// Left out: 1,024. With PostgreSQL's defaults about 12,000 fit into the lock table of the whole server.
     pub fn max_held_keys(mut self, keys: usize) -> Self {
         self.max_held_keys = keys;
         self
