@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -10,11 +11,40 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let mut context = Context::from_waker(&waker);
     let mut future = pin!(future);
     loop {
-        match future.as_mut().poll(&mut context) {
+        let polled = {
+            let _blocking = Blocking::set(true);
+            future.as_mut().poll(&mut context)
+        };
+        match polled {
             Poll::Ready(output) => return output,
             // A stray unpark only polls once more.
             Poll::Pending => thread::park(),
         }
+    }
+}
+
+thread_local! {
+    static BLOCKING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the running code is a future of ours on a thread that waits for it anyway, and may as well do the
+/// waiting inside of the poll.
+pub(crate) fn may_block() -> bool {
+    BLOCKING.get()
+}
+
+/// Says so for as long as it lives, or that it is not so: in a body, which may poll other futures.
+pub(crate) struct Blocking(bool);
+
+impl Blocking {
+    pub(crate) fn set(may_block: bool) -> Self {
+        Self(BLOCKING.replace(may_block))
+    }
+}
+
+impl Drop for Blocking {
+    fn drop(&mut self) {
+        BLOCKING.set(self.0);
     }
 }
 

@@ -7,6 +7,8 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::pin;
 
+use crate::block_on::Blocking;
+
 /// A runtime's number, and a key's digest.
 pub(crate) type Id = (usize, [u8; 16]);
 
@@ -34,6 +36,7 @@ pub(crate) async fn within<F: Future>(id: Id, body: F) -> F::Output {
     let mut body = pin!(body);
     poll_fn(move |context| {
         let _frame = Frame::enter(id);
+        let _not_ours = Blocking::set(false);
         body.as_mut().poll(context)
     })
     .await

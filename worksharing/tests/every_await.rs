@@ -4,6 +4,8 @@
 //! The store and the lock are gates: each operation stops before it takes effect, and again after. So the
 //! futures are driven step by step, and step `n` is the same in every run.
 
+#![expect(clippy::unwrap_used, reason = "a test")]
+
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

@@ -1,6 +1,7 @@
 //! Single-flight: of all callers of one key in this process one leads, the others follow.
 
-#[cfg(all(test, feature = "__shuttle"))]
+#[cfg(test)]
+#[cfg(feature = "__shuttle")]
 mod explore;
 
 use std::collections::{BTreeMap, HashMap, hash_map};

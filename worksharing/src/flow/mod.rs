@@ -10,7 +10,8 @@
 //! Source: the gist "cache work-sharing using PostgreSQL advisory locks": get, lock, get, compute, store,
 //! release.
 
-#[cfg(all(test, feature = "__shuttle"))]
+#[cfg(test)]
+#[cfg(feature = "__shuttle")]
 mod explore;
 
 use std::sync::Arc;

@@ -5,6 +5,7 @@
 //! everything and answers nothing would hold a blocking client for ever; so one watching thread lets go of
 //! a link's thread that has made no progress until its deadline, and starts another.
 
+mod lent;
 #[cfg(test)]
 mod tests;
 mod thread;
@@ -22,9 +23,14 @@ use crate::Error;
 
 /// What a link speaks: how to connect, and how to serve a batch.
 pub(crate) trait Wire: Send + Sync + 'static {
-    type Connection;
+    type Connection: Send;
     type Ask: Send + 'static;
     type Answer: Send + 'static;
+
+    /// Whether [`serve`](Self::serve) itself sees to it that it ends soon, whatever the server does: then a thread
+    /// that waits for an answer anyway may serve its own ask. Not for a wire that has something to do between
+    /// batches.
+    const ENDS: bool = false;
 
     /// For the thread's name and for errors: what is connected to, without secrets.
     fn name(&self) -> &str;
@@ -77,6 +83,12 @@ struct Shared<W: Wire> {
 }
 
 struct State<W: Wire> {
+    /// The connection, while the thread waits with nothing to do.
+    idle: Option<W::Connection>,
+    /// Several asked at the same time of late: the thread, which batches, serves them better.
+    crowded: bool,
+    /// Why the connection was lost while it was lent.
+    lost: Option<Error>,
     queue: Vec<(W::Ask, Reply<W::Answer>)>,
     /// The replies of the batch being served. They are here so that the watch can answer for a stuck thread.
     in_flight: Vec<Reply<W::Answer>>,
@@ -92,6 +104,9 @@ impl<W: Wire> Link<W> {
     /// A link that connects when it is first asked something.
     pub(crate) fn new(wire: W) -> Self {
         let state = State {
+            idle: None,
+            crowded: false,
+            lost: None,
             queue: Vec::new(),
             in_flight: Vec::new(),
             generation: 0,
@@ -127,6 +142,10 @@ impl<W: Wire> Link<W> {
 
     /// [`ask`](Self::ask), as a future. Dropping it forgets the answer, not the ask.
     pub(crate) async fn answer(&self, ask: W::Ask, patiently: bool) -> Result<W::Answer, Error> {
+        let ask = match self.0.serve_here(ask) {
+            Ok(answer) => return answer,
+            Err(ask) => ask,
+        };
         let (sender, receiver) = oneshot::channel();
         // Nobody may want the answer any more.
         self.queue(
@@ -148,8 +167,9 @@ impl<W: Wire> Link<W> {
             return reply(Err(error));
         }
         state.queue.push((ask, reply));
-        // The thread is waiting only if it has seen an empty queue.
-        if state.queue.len() == 1 {
+        // The thread is waiting only if it has seen an empty queue; and while a caller has the connection, that
+        // caller will wake it.
+        if state.queue.len() == 1 && (state.idle.is_some() || state.down.is_some()) {
             self.0.queued.notify_one();
         }
         if !state.running {

@@ -25,9 +25,12 @@ struct Server {
     is_down: std::sync::atomic::AtomicBool,
 }
 
-struct Fake(Arc<Server>);
+/// `ENDS` lets callers serve their own asks.
+struct Fake<const ENDS: bool>(Arc<Server>);
 
-impl Wire for Fake {
+impl<const ENDS: bool> Wire for Fake<ENDS> {
+    const ENDS: bool = ENDS;
+
     type Connection = ();
     type Ask = Ask;
     type Answer = usize;
@@ -89,18 +92,24 @@ impl Wire for Fake {
     }
 }
 
-fn link() -> (Link<Fake>, Arc<Server>) {
+fn link<const ENDS: bool>() -> (Link<Fake<ENDS>>, Arc<Server>) {
     let server = Arc::new(Server::default());
     (Link::new(Fake(Arc::clone(&server))), server)
 }
 
-fn ask(link: &Link<Fake>, ask: Ask) -> Result<usize, Error> {
+fn ask<const ENDS: bool>(link: &Link<Fake<ENDS>>, ask: Ask) -> Result<usize, Error> {
     block_on(link.answer(ask, false))
 }
 
 #[test]
 fn many_threads_get_their_own_answers() {
-    let (link, server) = link();
+    many_threads_get_their_own_answers_by(link::<false>());
+    many_threads_get_their_own_answers_by(link::<true>());
+}
+
+fn many_threads_get_their_own_answers_by<const ENDS: bool>(
+    (link, server): (Link<Fake<ENDS>>, Arc<Server>),
+) {
     thread::scope(|scope| {
         for number in 0..32 {
             let link = &link;
@@ -117,17 +126,31 @@ fn many_threads_get_their_own_answers() {
 
 #[test]
 fn a_lost_batch_is_sent_once_more() {
-    let (link, server) = link();
+    a_lost_batch_is_sent_once_more_by(link::<false>());
+    a_lost_batch_is_sent_once_more_by(link::<true>());
+}
+
+fn a_lost_batch_is_sent_once_more_by<const ENDS: bool>(
+    (link, server): (Link<Fake<ENDS>>, Arc<Server>),
+) {
     assert_eq!(ask(&link, Ask::LoseOnce).unwrap(), 0);
     assert_eq!(server.connections.load(Ordering::SeqCst), 2);
     assert!(ask(&link, Ask::Lose).is_err(), "twice is enough");
-    assert_eq!(server.batches.load(Ordering::SeqCst), 4);
+    if !ENDS {
+        assert_eq!(server.batches.load(Ordering::SeqCst), 4);
+    }
     assert_eq!(ask(&link, Ask::Echo(7)).unwrap(), 7);
 }
 
 #[test]
 fn while_the_server_is_down_asks_are_refused_at_once() {
-    let (link, server) = link();
+    while_the_server_is_down_asks_are_refused_at_once_by(link::<false>());
+    while_the_server_is_down_asks_are_refused_at_once_by(link::<true>());
+}
+
+fn while_the_server_is_down_asks_are_refused_at_once_by<const ENDS: bool>(
+    (link, server): (Link<Fake<ENDS>>, Arc<Server>),
+) {
     server.is_down.store(true, Ordering::SeqCst);
     assert!(ask(&link, Ask::Echo(1)).is_err());
     for _ in 0..1_000 {
@@ -144,7 +167,7 @@ fn while_the_server_is_down_asks_are_refused_at_once() {
 
 #[test]
 fn a_server_that_hangs_is_let_go_of() {
-    let (link, server) = link();
+    let (link, server) = link::<false>();
     assert!(ask(&link, Ask::Hang).is_err());
     assert_eq!(block_on(link.answer(Ask::Echo(1), true)).unwrap(), 1);
     assert_eq!(server.connections.load(Ordering::SeqCst), 2);
@@ -152,18 +175,38 @@ fn a_server_that_hangs_is_let_go_of() {
 
 #[test]
 fn a_panic_of_the_thread_is_answered_and_survived() {
-    let (link, _server) = link();
+    let (link, _server) = link::<false>();
     assert!(ask(&link, Ask::Panic).is_err());
     assert_eq!(ask(&link, Ask::Echo(1)).unwrap(), 1);
 }
 
 #[test]
 fn dropping_a_link_ends_its_thread() {
-    let (link, server) = link();
+    dropping_a_link_ends_its_thread_by(link::<false>());
+    dropping_a_link_ends_its_thread_by(link::<true>());
+}
+
+fn dropping_a_link_ends_its_thread_by<const ENDS: bool>(
+    (link, server): (Link<Fake<ENDS>>, Arc<Server>),
+) {
     assert_eq!(ask(&link, Ask::Echo(1)).unwrap(), 1);
     drop(link);
     // The thread holds the other one.
     while Arc::strong_count(&server) > 1 {
         thread::yield_now();
     }
+}
+
+#[test]
+fn a_panic_of_a_caller_that_serves_itself_costs_the_connection_only() {
+    let (link, server) = link::<true>();
+    assert_eq!(ask(&link, Ask::Echo(1)).unwrap(), 1);
+    // Once the thread has nothing to do, the caller has the connection.
+    let panicked = (0..1_000).any(|_| {
+        thread::sleep(Duration::from_millis(1));
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| ask(&link, Ask::Panic))).is_err()
+    });
+    assert!(panicked, "the caller never served itself");
+    assert_eq!(ask(&link, Ask::Echo(2)).unwrap(), 2);
+    assert!(server.connections.load(Ordering::SeqCst) >= 2);
 }

@@ -15,8 +15,9 @@ pub(super) struct Thread<W: Wire> {
 enum Next<A> {
     Serve(Vec<A>),
     Tick,
-    End,
 }
+
+type ToDo<W> = (<W as Wire>::Connection, Next<<W as Wire>::Ask>);
 
 impl<W: Wire> Thread<W> {
     pub(super) fn run(self) {
@@ -66,8 +67,12 @@ impl<W: Wire> Thread<W> {
             self.serve(&mut connection, &std::mem::take(again))?;
         }
         loop {
-            match self.next(wire.due(&connection)) {
-                Next::End => return Ok(()),
+            let next;
+            (connection, next) = match self.next(connection)? {
+                Some(next) => next,
+                None => return Ok(()),
+            };
+            match next {
                 Next::Tick => wire.tick(&mut connection, pulse)?,
                 Next::Serve(asks) => {
                     if let Err(error) = self.serve(&mut connection, &asks) {
@@ -90,34 +95,53 @@ impl<W: Wire> Thread<W> {
         Ok(())
     }
 
-    fn next(&self, due: Instant) -> Next<W::Ask> {
+    /// Waits until there is something to do, or `None` if this thread is to end. Meanwhile callers may borrow the
+    /// connection.
+    fn next(&self, connection: W::Connection) -> Result<Option<ToDo<W>>, Error> {
         self.shared.pulse.rest();
+        let due = self.shared.wire.due(&connection);
+        let mut connection = Some(connection);
         let mut state = self.shared.state();
         loop {
             if state.generation != self.generation {
-                return Next::End;
+                return Ok(None);
+            }
+            if let Some(error) = state.lost.take() {
+                return Err(error);
             }
             let now = Instant::now();
-            // A tick that is due comes first, or a busy link would never send its heartbeat.
-            if due <= now && !state.closed {
-                return Next::Tick;
-            }
-            if !state.queue.is_empty() {
-                let (asks, replies) = std::mem::take(&mut state.queue).into_iter().unzip();
-                state.in_flight = replies;
-                drop(state);
-                self.shared.pulse.beat();
-                return Next::Serve(asks);
-            }
-            if state.closed {
-                return Next::End;
+            if let Some(connection) = connection.take() {
+                if let Some(next) = self.at_once(&mut state, due <= now) {
+                    return Ok(Some((connection, next)));
+                }
+                if state.closed {
+                    return Ok(None);
+                }
+                state.idle = Some(connection);
             }
             let waited = self
                 .shared
                 .queued
                 .wait_timeout(state, due.saturating_duration_since(now));
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            // A caller may have it.
+            connection = state.idle.take();
         }
+    }
+
+    fn at_once(&self, state: &mut State<W>, is_due: bool) -> Option<Next<W::Ask>> {
+        // A tick that is due comes first, or a busy link would never send its heartbeat.
+        if is_due && !state.closed {
+            return Some(Next::Tick);
+        }
+        if state.queue.is_empty() {
+            return None;
+        }
+        state.crowded = state.queue.len() > 1;
+        let (asks, replies) = std::mem::take(&mut state.queue).into_iter().unzip();
+        state.in_flight = replies;
+        self.shared.pulse.beat();
+        Some(Next::Serve(asks))
     }
 
     /// The replies of the batch just served; none if the watch has answered them.

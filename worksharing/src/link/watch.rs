@@ -47,6 +47,8 @@ impl<W: Wire> Watched for Shared<W> {
         }
         let error = Error::unavailable(format!("{} does not answer", self.wire.name()));
         state.generation += 1;
+        // Should it be a caller who is stuck, the thread waits for the connection.
+        self.queued.notify_all();
         state.down = Some(error.clone());
         self.pulse.rest();
         if !state.closed {

@@ -46,7 +46,7 @@ pub(crate) struct Connection {
 
 /// How keys are locked here.
 pub(super) enum Exclusion {
-    Advisory(Advisory),
+    Advisory(Box<Advisory>),
     /// With the reason, where leases were not asked for.
     Leases(Leases, Option<Error>),
 }
@@ -167,7 +167,7 @@ impl Session {
             Ok(()) => {
                 self.listener.start();
                 probe::set_up(client, &self.address)?;
-                Ok(Exclusion::Advisory(Advisory::default()))
+                Ok(Exclusion::Advisory(Box::default()))
             }
             Err(error)
                 if error.kind() == ErrorKind::Unsuitable && self.lock == PostgresLock::Auto =>

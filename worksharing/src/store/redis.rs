@@ -238,6 +238,9 @@ impl Wire for RedisWire {
     type Ask = Ask;
     type Answer = Value;
 
+    /// By the time limits of its socket.
+    const ENDS: bool = true;
+
     fn name(&self) -> &str {
         &self.name
     }
