@@ -8,7 +8,7 @@ use crate::paint::Paint;
 use crate::record::{Record, now_us};
 
 pub(crate) fn opening(options: &Options, paint: &Paint) {
-    let title = format!("{} want the same report.", who(options));
+    let title = format!("{} ask for the same report.", who(options));
     println!(
         "\n {} The work takes {}.",
         paint.bold(&title),

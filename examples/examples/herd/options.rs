@@ -13,7 +13,8 @@ Several processes with several callers each ask for one key. See how often it is
   --callers N       how many callers in each of them                       [5]
   --body TIME       how long the work takes, like 1.5s or 250ms         [1.5s]
   --spread TIME     within which time the callers come    [1.25 times the body]
-  --postgres URL    locks in PostgreSQL, and values where there is no Redis
+  --postgres URL    locks in PostgreSQL, and values where there is no Redis, in
+                    a table `worksharing` that is made and stays
   --redis URL       values in Redis
   --directory PATH  locks and values in files          [a temporary directory]
   --memory          each process for itself, to see what it is without sharing
