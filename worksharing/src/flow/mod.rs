@@ -55,8 +55,8 @@ enum Found<T> {
 enum Turn<T> {
     /// Somebody stored a value meanwhile.
     Fresh(T, Bytes),
-    /// It is ours to compute, with the lock or, where the lock server fails, without.
-    Compute(Option<LockGuard>),
+    /// It is ours to compute, with the lock or, where the lock server fails, without; and what stands there now.
+    Compute(Option<Arc<LockGuard>>, Seen),
 }
 
 /// Runs the flow. `lifetime` tells how long a value is to live, or `None` if it is not to be stored.
@@ -77,23 +77,33 @@ where
             Joined::Shared(value) => return O::from_shared(value),
         };
     }
-    let guard = match turn(call).await {
+    match turn(call).await {
         Turn::Fresh(value, entry) => {
-            land(leader, entry);
-            return O::from_shared(value);
+            if let Some(leader) = &mut leader {
+                leader.land_on_drop(entry);
+            }
+            O::from_shared(value)
         }
-        Turn::Compute(guard) => guard.map(Arc::new),
-    };
-    let seen = match call.look().await {
-        Found::Fresh(value, entry) if !call.force_refresh => {
-            drop(guard);
-            count(&call.sharing.counts.shared);
-            land(leader, entry);
-            return O::from_shared(value);
-        }
-        Found::Fresh(_, entry) => Seen::of(Some(&entry)),
-        Found::Miss(seen) => seen,
-    };
+        Turn::Compute(held, seen) => lead(call, leader, held, seen, lifetime, compute).await,
+    }
+}
+
+/// Steps 6 to 9. However this ends, by a panic or a dropped future too, the lock is released, and without a value
+/// before the lead is passed on (arguments are dropped from the last to the first): the successor finds the key
+/// free.
+async fn lead<O, P, F>(
+    call: &Call,
+    mut leader: Option<Leader>,
+    held: Option<Arc<LockGuard>>,
+    seen: Seen,
+    lifetime: P,
+    compute: F,
+) -> O
+where
+    O: Outcome,
+    P: Fn(&O::Shared, Duration) -> Option<Duration>,
+    F: AsyncFnOnce() -> O,
+{
     let begun = Instant::now();
     count(&call.sharing.counts.computed);
     let outcome = computing::within(call.id(), compute()).await;
@@ -103,10 +113,11 @@ where
         if let Some(leader) = &mut leader {
             leader.land_on_drop(entry.clone());
         }
-        call.put(entry, ttl, Fence::new(seen, guard.clone())).await;
+        call.put(entry, ttl, Fence::new(seen, held.clone())).await;
+        leader = None;
     }
+    drop(held);
     drop(leader);
-    drop(guard);
     outcome
 }
 
@@ -135,24 +146,33 @@ async fn join<T: DeserializeOwned>(call: &Call) -> Joined<T> {
     }
 }
 
-fn land(leader: Option<Leader>, entry: Bytes) {
-    if let Some(mut leader) = leader {
-        leader.land_on_drop(entry);
-    }
-}
-
-/// Steps 3 and 4: until there is a fresh value, or it is our turn to compute.
+/// Steps 3 to 5: until there is a fresh value, or it is our turn to compute.
 async fn turn<T: DeserializeOwned>(call: &Call) -> Turn<T> {
-    match wait_for_turn(call).await {
-        Ok(turn) => turn,
+    let held = match wait(call).await {
+        Ok(Waited::Fresh(value, entry)) => return Turn::Fresh(value, entry),
+        Ok(Waited::Held(guard)) => Some(Arc::new(guard)),
         Err(error) => {
             call.sharing.without_lock(call, &error);
-            Turn::Compute(None)
+            None
         }
+    };
+    match call.look().await {
+        Found::Fresh(_, entry) if call.force_refresh => Turn::Compute(held, Seen::of(Some(&entry))),
+        Found::Fresh(value, entry) => {
+            count(&call.sharing.counts.shared);
+            Turn::Fresh(value, entry)
+        }
+        Found::Miss(seen) => Turn::Compute(held, seen),
     }
 }
 
-async fn wait_for_turn<T: DeserializeOwned>(call: &Call) -> Result<Turn<T>, Error> {
+enum Waited<T> {
+    Fresh(T, Bytes),
+    Held(LockGuard),
+}
+
+/// Steps 3 and 4.
+async fn wait<T: DeserializeOwned>(call: &Call) -> Result<Waited<T>, Error> {
     let lock = &call.sharing.lock;
     let mut waiter = None;
     loop {
@@ -165,10 +185,10 @@ async fn wait_for_turn<T: DeserializeOwned>(call: &Call) -> Result<Turn<T>, Erro
             } else {
                 &counts.shared
             });
-            return Ok(Turn::Fresh(value, entry));
+            return Ok(Waited::Fresh(value, entry));
         }
         if let Some(guard) = lock.try_lock(&call.key).await? {
-            return Ok(Turn::Compute(Some(guard)));
+            return Ok(Waited::Held(guard));
         }
         match &mut waiter {
             // Interest first, then look and try again: a release in between is not missed.
@@ -178,7 +198,7 @@ async fn wait_for_turn<T: DeserializeOwned>(call: &Call) -> Result<Turn<T>, Erro
             }
             Some(waiter) => {
                 if let Some(guard) = waiter.woken().await? {
-                    return Ok(Turn::Compute(Some(guard)));
+                    return Ok(Waited::Held(guard));
                 }
             }
         }
