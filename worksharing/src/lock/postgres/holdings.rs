@@ -157,13 +157,14 @@ impl Holdings {
         slot?.marked
     }
 
-    /// The waiter's interest is shown. Returns whether it is still there.
+    /// The waiter's interest is shown. Returns whether it was not yet, and the waiter is still there: else it is
+    /// shown once too often. (A mark that a lost connection took with it is asked for by the next one, too.)
     pub(crate) fn marked(&self, ticket: Ticket, session: SessionNumber) -> bool {
         let mut keys = self.keys();
         let slot = keys
             .get_mut(&ticket.key.lock)
             .and_then(|state| state.waiters.get_mut(&ticket.number));
-        slot.map(|slot| slot.marked = Some(session)).is_some()
+        slot.is_some_and(|slot| slot.marked.replace(session) != Some(session))
     }
 
     /// Forgets what an ended session showed, and lists the waiters who are to show it again.
