@@ -81,6 +81,19 @@ async fn need_no_send() {
     assert_eq!(first, local(&sharing, Rc::new(2)).await);
 }
 
+#[work_shared]
+async fn fibonacci(n: u64) -> u64 {
+    if n < 2 {
+        return n;
+    }
+    Box::pin(fibonacci(n - 1)).await + Box::pin(fibonacci(n - 2)).await
+}
+
+#[tokio::test]
+async fn can_be_recursive() {
+    assert_eq!(fibonacci(60).await, 1_548_008_755_920);
+}
+
 #[work_shared(key = "small:{n}")]
 async fn small(n: u64) -> u64 {
     tokio::task::yield_now().await;

@@ -261,3 +261,22 @@ async fn a_runtime_of_their_own() {
     assert_eq!(one.made(), one.made());
     assert_ne!(one.made(), two.made());
 }
+
+trait Native {
+    async fn native(&self, year: u32) -> Result<u64, String>;
+}
+
+impl Native for Shop {
+    #[work_shared]
+    async fn native(&self, year: u32) -> Result<u64, String> {
+        tokio::task::yield_now().await;
+        Ok(tick() + u64::from(year))
+    }
+}
+
+#[tokio::test]
+async fn async_methods_of_a_trait() {
+    let (one, two) = (Shop::new(1), Shop::new(2));
+    assert_eq!(one.native(1).await, one.native(1).await);
+    assert_ne!(one.native(1).await, two.native(1).await);
+}

@@ -289,12 +289,12 @@ impl Expansion<'_> {
         let returns = quote_spanned!(at(output.span())=> #private::Returns::<#output>::new());
         let cache_if = self.args.cache_if.as_ref().map(|rule| {
             let rule = self.rule(rule, &returns, "bool");
-            quote_spanned!(here()=> .cache_if(#rule))
+            quote_spanned!(at(output.span())=> .cache_if(#rule))
         });
         let ttl = match &self.args.ttl {
             Some(Ttl::Closure(rule)) => {
                 let rule = self.rule(rule, &returns, "Duration");
-                Some(quote_spanned!(here()=> .ttl(#rule)))
+                Some(quote_spanned!(at(output.span())=> .ttl(#rule)))
             }
             _ => None,
         };
@@ -302,19 +302,21 @@ impl Expansion<'_> {
     }
 
     /// A closure that names its parameter's type is matched by it; for another one the type is known.
+    /// A type that does not match is a matter between the closure and the return type: spanned there.
     fn rule(&self, rule: &Rule, returns: &TokenStream, answer: &str) -> TokenStream {
-        let (place, closure) = match rule {
-            Rule::Closure(closure) => (closure.span(), self.answering(closure, answer)),
-            Rule::Function(function) => {
-                let private = private(self.args, at(function.span()));
-                return quote_spanned!(at(function.span())=> #private::by_type(#function));
+        let place = at(self.output.span());
+        let private = private(self.args, place);
+        match rule {
+            Rule::Function(function) => quote_spanned!(place=> #private::by_type(#function)),
+            Rule::Closure(closure) => {
+                let typed = matches!(closure.inputs.first(), Some(Pat::Type(_)));
+                let closure = self.answering(closure, answer);
+                if typed {
+                    quote_spanned!(place=> #private::by_type(#closure))
+                } else {
+                    quote_spanned!(place=> #returns.__value().__by(#closure))
+                }
             }
-        };
-        if matches!(closure.inputs.first(), Some(Pat::Type(_))) {
-            let private = private(self.args, at(place));
-            quote_spanned!(at(place)=> #private::by_type(#closure))
-        } else {
-            quote_spanned!(at(place)=> #returns.__value().__by(#closure))
         }
     }
 

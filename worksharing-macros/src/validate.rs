@@ -3,7 +3,7 @@ use quote::ToTokens;
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 use syn::visit::Visit;
-use syn::{Expr, GenericArgument, Path, PathArguments, Signature, Type};
+use syn::{Attribute, Expr, FnArg, GenericArgument, Path, PathArguments, Signature, Type};
 
 use crate::args::{Args, KeyForm, Rule, Ttl};
 use crate::hints;
@@ -251,6 +251,12 @@ fn check_handle(args: &Args, function: &WorkFn, mistakes: &mut Mistakes) {
         );
         mistakes.at(span, message);
     }
+    if let Some(cfg) = function.sig.inputs.iter().find_map(cfg_of) {
+        mistakes.on(
+            cfg,
+            "a function with a handle has the same arguments always: remove this `#[cfg]`",
+        );
+    }
     if function.boxed.is_some() {
         mistakes.at(
             span,
@@ -282,10 +288,23 @@ fn key_parts(args: &Args, function: &WorkFn, mistakes: &mut Mistakes) -> Vec<usi
                 .map_or(param.span, |expr| expr.span());
             mistakes.at(this, message);
         } else if !is_forced(param) {
+            if let Some(cfg) = cfg_of(&function.sig.inputs[at]) {
+                let message = "an argument that may be missing cannot be part of the default key: \
+                               leave it out with `skip(…)`, or write `key = \"…\"`";
+                mistakes.on(cfg, message);
+            }
             parts.push(at);
         }
     }
     parts
+}
+
+fn cfg_of(input: &FnArg) -> Option<&Attribute> {
+    let attrs = match input {
+        FnArg::Receiver(receiver) => &receiver.attrs,
+        FnArg::Typed(arg) => &arg.attrs,
+    };
+    attrs.iter().find(|attr| attr.path().is_ident("cfg"))
 }
 
 /// The variables that an expression names. What a macro in it names is seen, too.
