@@ -68,6 +68,13 @@ macro_rules! define {
             Some(tick())
         }
     };
+    (argument $name:ident $argument:ident) => {
+        // The argument's name comes from the caller, the template's from here.
+        #[work_shared(key = "argument:{year}:{year:?}")]
+        fn $name($argument: u32) -> u64 {
+            tick()
+        }
+    };
     ($name:ident: $returned:ty = $body:block) => {
         #[work_shared]
         fn $name() -> $returned $body
@@ -80,6 +87,8 @@ define! {
 }
 
 define!(with_block: Result<u64, String> = { if tick() == u64::MAX { return Err("?".into()) } Ok(tick()) });
+
+define!(argument from_another_place year);
 
 #[derive(Debug)]
 struct Hygienic(u32);
@@ -138,6 +147,8 @@ async fn macros_by_example() {
     assert_ne!(by_example(1), by_example(2));
     assert_ne!(by_another("a"), by_another("b"));
     assert_eq!(with_block(), with_block());
+    assert_eq!(from_another_place(1), from_another_place(1));
+    assert_ne!(from_another_place(1), from_another_place(2));
     let one = Hygienic(1);
     assert_eq!(one.template(1), one.template(1));
     assert_ne!(one.template(1), Hygienic(2).template(1));

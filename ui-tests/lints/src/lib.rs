@@ -153,11 +153,10 @@ pub async fn later(number: u32, text: &str) -> Result<u32, Wrong> {
     }
 }
 
-/// An async function of one expression.
+/// An async function of one line: its braces must not be found needless.
 #[work_shared]
-pub async fn short(number: u32) -> u32 {
-    ready(number).await
-}
+#[rustfmt::skip]
+pub async fn short(number: u32) -> u32 { ready(number).await }
 
 /// A generic function with a handle.
 #[work_shared(handle = generic_call)]
