@@ -1,4 +1,5 @@
 use std::collections::HashSet;
+use std::fmt;
 use std::future::ready;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use crate::sync::{Mutex, lock};
 use crate::{BoxFuture, Error, Key};
 
 /// Locks among the callers of this process.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Local {
     held: Arc<Mutex<HashSet<[u8; 16]>>>,
     bell: Bell,
@@ -18,6 +19,14 @@ impl Local {
     /// Nothing is locked yet.
     pub fn new() -> Self {
         Self::default()
+    }
+}
+
+impl fmt::Debug for Local {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Local")
+            .field("held", &lock(&self.held).len())
+            .finish()
     }
 }
 

@@ -1,4 +1,5 @@
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 use std::future::ready;
 use std::time::{Duration, Instant};
 
@@ -17,10 +18,10 @@ const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 ///
 /// There is no bound but the time to live: an expired entry is given to nobody, and is removed by
 /// later operations on the store.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Memory(Mutex<Entries>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Entries {
     by_key: HashMap<[u8; 16], (Bytes, Instant)>,
     by_expiry: BTreeSet<(Instant, [u8; 16])>,
@@ -30,6 +31,14 @@ impl Memory {
     /// An empty store.
     pub fn new() -> Self {
         Self::default()
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory")
+            .field("entries", &lock(&self.0).by_key.len())
+            .finish()
     }
 }
 
