@@ -77,15 +77,18 @@ where
             Joined::Shared(value) => return O::from_shared(value),
         };
     }
-    match turn(call).await {
+    // The match ends before the computation: no value is kept across it, so that the future is `Send` where it
+    // is not known whether the value is.
+    let (held, seen) = match turn(call).await {
         Turn::Fresh(value, entry) => {
             if let Some(leader) = &mut leader {
                 leader.land_on_drop(entry);
             }
-            O::from_shared(value)
+            return O::from_shared(value);
         }
-        Turn::Compute(held, seen) => lead(call, leader, held, seen, lifetime, compute).await,
-    }
+        Turn::Compute(held, seen) => (held, seen),
+    };
+    lead(call, leader, held, seen, lifetime, compute).await
 }
 
 /// Steps 6 to 9. However this ends, by a panic or a dropped future too, the lock is released, and without a value
