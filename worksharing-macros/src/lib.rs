@@ -5,11 +5,15 @@
 //! that one mistake is one error.
 
 mod args;
+mod boxed;
 mod duration;
 mod expand;
 mod fallback;
 mod hints;
+mod key_parts;
 mod mistakes;
+mod output;
+mod placeholder;
 mod template;
 #[cfg(test)]
 mod tests;

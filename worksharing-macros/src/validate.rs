@@ -1,15 +1,14 @@
-use proc_macro2::{Ident, TokenStream, TokenTree};
-use quote::ToTokens;
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
-use syn::visit::Visit;
-use syn::{Attribute, Expr, FnArg, GenericArgument, Path, PathArguments, Signature, Type};
+use syn::{Expr, Signature};
 
 use crate::args::{Args, KeyForm, Rule, Ttl};
 use crate::hints;
+use crate::key_parts::{cfg_of, key_parts};
 use crate::mistakes::Mistakes;
+use crate::output::check_output;
 use crate::template::Template;
-use crate::work_fn::{Param, WorkFn, boxed_output, future_output};
+use crate::work_fn::{Param, WorkFn};
 
 /// Where the characteristic string comes from, checked.
 pub(crate) enum Key<'a> {
@@ -59,105 +58,6 @@ fn check_modifiers(sig: &Signature, mistakes: &mut Mistakes) {
             "a variadic function cannot be shared: write its arguments one by one",
         );
     }
-}
-
-fn check_output(function: &WorkFn, mistakes: &mut Mistakes) {
-    let Some(output) = function.output() else {
-        let name = &function.sig.ident;
-        let message =
-            format!("`{name}` returns nothing to share: write `-> T`, or remove `#[work_shared]`");
-        return mistakes.at(name.span(), message);
-    };
-    if boxed_output(output).is_some() {
-        let message = "a boxed future cannot be shared, only what it gives: write `async fn`";
-        return mistakes.on(output, message);
-    }
-    check_shared(output, mistakes);
-}
-
-/// Refuses what can be seen not to be storable. The rest is left to the bounds of the value.
-fn check_shared(ty: &Type, mistakes: &mut Mistakes) {
-    match ty {
-        Type::Group(group) => check_shared(&group.elem, mistakes),
-        Type::Paren(paren) => check_shared(&paren.elem, mistakes),
-        Type::Tuple(tuple) if tuple.elems.is_empty() => {
-            mistakes.on(
-                ty,
-                "`()` is nothing to share: return a value, or remove `#[work_shared]`",
-            );
-        }
-        Type::Never(_) => mistakes.on(ty, "this function never returns: remove `#[work_shared]`"),
-        Type::ImplTrait(opaque) => {
-            let message = match future_output(opaque.bounds.iter()) {
-                Some(_) => "a future cannot be shared, only what it gives: write `async fn`",
-                None => {
-                    "an `impl Trait` cannot be shared: write the type that is returned, \
-                         like `Vec<u32>` for `impl Iterator<Item = u32>`"
-                }
-            };
-            mistakes.on(ty, message);
-        }
-        _ => check_owned(ty, mistakes),
-    }
-}
-
-/// Refuses borrowed values, wherever they stand in the type.
-fn check_owned(ty: &Type, mistakes: &mut Mistakes) {
-    match ty {
-        Type::Group(group) => check_owned(&group.elem, mistakes),
-        Type::Paren(paren) => check_owned(&paren.elem, mistakes),
-        Type::Array(array) => check_owned(&array.elem, mistakes),
-        Type::Tuple(tuple) => tuple
-            .elems
-            .iter()
-            .for_each(|elem| check_owned(elem, mistakes)),
-        Type::Reference(reference) => mistakes.on(ty, borrowed(&reference.elem)),
-        Type::Path(path) => check_path(&path.path, mistakes),
-        _ => {}
-    }
-}
-
-fn check_path(path: &Path, mistakes: &mut Mistakes) {
-    let Some(last) = path.segments.last() else {
-        return;
-    };
-    let PathArguments::AngleBracketed(arguments) = &last.arguments else {
-        return;
-    };
-    let types = arguments.args.iter().filter_map(|argument| match argument {
-        GenericArgument::Type(ty) => Some(ty),
-        _ => None,
-    });
-    // An error is not shared, so it may borrow.
-    let is_result = last.ident == "Result" || arguments.args.len() > 1;
-    let shared = types.clone().take(if is_result { 1 } else { usize::MAX });
-    let borrows = arguments.args.iter().any(
-        |argument| matches!(argument, GenericArgument::Lifetime(lifetime) if lifetime.ident != "static"),
-    );
-    if borrows && (last.ident == "Cow" || types.count() == 0) {
-        let owned = if last.ident == "Cow" {
-            "`String`"
-        } else {
-            "an owned type"
-        };
-        return mistakes.on(
-            path,
-            format!("a borrowed value cannot be shared: return {owned}"),
-        );
-    }
-    shared.for_each(|ty| check_owned(ty, mistakes));
-}
-
-fn borrowed(referenced: &Type) -> String {
-    let owned = match referenced {
-        Type::Path(path) if path.path.is_ident("str") => "String".to_owned(),
-        Type::Slice(slice) => format!("Vec<{}>", slice.elem.to_token_stream()),
-        Type::TraitObject(_) => {
-            return "a borrowed value cannot be shared: return an owned type".into();
-        }
-        other => other.to_token_stream().to_string().replace(' ', ""),
-    };
-    format!("a borrowed value cannot be shared: return `{owned}`")
 }
 
 fn check_clashes(args: &Args, mistakes: &mut Mistakes) {
@@ -262,74 +162,5 @@ fn check_handle(args: &Args, function: &WorkFn, mistakes: &mut Mistakes) {
             span,
             "a method of a trait has no handle: write it on a free function or an inherent method",
         );
-    }
-}
-
-/// The arguments of the default key.
-fn key_parts(args: &Args, function: &WorkFn, mistakes: &mut Mistakes) -> Vec<usize> {
-    if args.skip_all.is_some() {
-        return Vec::new();
-    }
-    let forced = args.force_refresh.as_ref().map(named).unwrap_or_default();
-    let is_forced = |param: &Param| forced.iter().any(|name| param.binds(name));
-    let is_skipped = |param: &Param| args.skip.iter().any(|name| param.binds(name));
-    let mut parts = Vec::new();
-    for (at, param) in function.params.iter().enumerate() {
-        if is_skipped(param) {
-            continue;
-        }
-        // Left out silently, two receivers would share; kept, the refresh would have a key of its own.
-        if param.is_receiver() && is_forced(param) {
-            let message = "`force_refresh` names `self`, and the default key holds all of it: \
-                           write `key = \"…\"` with the parts that tell two receivers apart";
-            let this = args
-                .force_refresh
-                .as_ref()
-                .map_or(param.span, |expr| expr.span());
-            mistakes.at(this, message);
-        } else if !is_forced(param) {
-            if let Some(cfg) = cfg_of(&function.sig.inputs[at]) {
-                let message = "an argument that may be missing cannot be part of the default key: \
-                               leave it out with `skip(…)`, or write `key = \"…\"`";
-                mistakes.on(cfg, message);
-            }
-            parts.push(at);
-        }
-    }
-    parts
-}
-
-fn cfg_of(input: &FnArg) -> Option<&Attribute> {
-    let attrs = match input {
-        FnArg::Receiver(receiver) => &receiver.attrs,
-        FnArg::Typed(arg) => &arg.attrs,
-    };
-    attrs.iter().find(|attr| attr.path().is_ident("cfg"))
-}
-
-/// The variables that an expression names. What a macro in it names is seen, too.
-fn named(expr: &Expr) -> Vec<Ident> {
-    struct Variables(Vec<Ident>);
-    impl<'ast> Visit<'ast> for Variables {
-        fn visit_path(&mut self, path: &'ast Path) {
-            self.0.extend(path.get_ident().cloned());
-            syn::visit::visit_path(self, path);
-        }
-        fn visit_macro(&mut self, call: &'ast syn::Macro) {
-            identifiers(call.tokens.clone(), &mut self.0);
-        }
-    }
-    let mut variables = Variables(Vec::new());
-    variables.visit_expr(expr);
-    variables.0
-}
-
-fn identifiers(tokens: TokenStream, found: &mut Vec<Ident>) {
-    for token in tokens {
-        match token {
-            TokenTree::Ident(ident) => found.push(ident),
-            TokenTree::Group(group) => identifiers(group.stream(), found),
-            _ => {}
-        }
     }
 }
