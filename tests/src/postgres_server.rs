@@ -195,6 +195,16 @@ impl PostgresServer {
         )
     }
 
+    /// Whose and which the advisory locks are, for whoever has to find out why they are there.
+    pub fn describe_advisory_locks(&self) -> Vec<String> {
+        let sql = "SELECT format('%s of key %s%s by %s (%s, %s since %s): %s', mode, to_hex(classid::bigint),
+                                 lpad(to_hex(objid::bigint), 8, '0'), pid, application_name, state,
+                                 now() - state_change, query)
+                   FROM pg_locks LEFT JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory'";
+        let rows = self.connect().query(sql, &[]).expect(sql);
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
     /// Ends the sessions that hold an advisory lock. Returns how many there were.
     pub fn terminate_lock_sessions(&self) -> usize {
         let sql = "SELECT count(pg_terminate_backend(pid)) FROM

