@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tests::{Callers, Servers, ends_within, on_each_backend, wait_until};
 use tokio::runtime::Runtime;
-use worksharing::WorkSharing;
+use worksharing::lock::{Local, Lock, LockGuard, Waiter};
+use worksharing::{BoxFuture, Key, WorkSharing};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -290,4 +291,44 @@ fn blocking_call_works_on_an_async_runtimes_thread() {
         });
     });
     assert_eq!(executions.load(SeqCst), 1);
+}
+
+// ---- The second look, once the lock is held: somebody may have stored a value since the first one.
+
+/// A lock that is granted only after something else has happened.
+#[derive(Debug)]
+struct Meanwhile {
+    lock: Local,
+    other: WorkSharing,
+}
+
+impl Lock for Meanwhile {
+    fn try_lock<'a>(
+        &'a self,
+        key: &'a Key,
+    ) -> BoxFuture<'a, Result<Option<LockGuard>, worksharing::Error>> {
+        self.other
+            .work(key.characteristic())
+            .run_blocking(|| "theirs".to_owned());
+        self.lock.try_lock(key)
+    }
+
+    fn interest<'a>(
+        &'a self,
+        key: &'a Key,
+    ) -> BoxFuture<'a, Result<Box<dyn Waiter>, worksharing::Error>> {
+        self.lock.interest(key)
+    }
+}
+
+#[test]
+fn value_stored_between_the_look_and_the_lock_is_found() {
+    let servers = Servers::start();
+    let lock = Meanwhile {
+        lock: Local::new(),
+        other: servers.sharing(),
+    };
+    let ours = servers.builder().lock(lock).build().unwrap();
+    let value = ours.work("between").run_blocking(|| "ours".to_owned());
+    assert_eq!((value.as_str(), ours.stats().computed), ("theirs", 0));
 }

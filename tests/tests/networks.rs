@@ -153,3 +153,32 @@ fn connections_cut_again_and_again_lose_no_call() {
         net.servers.postgres.advisory_locks() == 0
     });
 }
+
+// A waiter's interest is on its way when the connection breaks: it is shown again in the next session, and
+// taken back there as often as it was shown.
+#[test]
+fn interest_lost_on_its_way_is_taken_back_whole() {
+    let net = Behind::start();
+    let mut mesh = net.mesh(1);
+    for round in 0..6 {
+        let key = format!("interest {round}");
+        mesh.workers[1].run(&Run::of(&key, seconds(2)));
+        assert_eq!(mesh.workers[0].check(), None);
+        wait_until(LIMIT, "a body begins", || {
+            mesh.timeline().key(&key).executions() == 1
+        });
+        // A round trip takes 200 ms: first the lock is tried, then interest is shown.
+        net.postgres.delay(Duration::from_millis(100));
+        mesh.workers[0].run(&Run::of(&key, Duration::ZERO));
+        thread::sleep(Duration::from_millis(170 + 50 * round));
+        net.postgres.cut();
+        net.postgres.delay(Duration::ZERO);
+        wait_until(LIMIT, "both are served", || {
+            mesh.timeline().key(&key).served() == 2
+        });
+        // In this session: the next round's cut would end it, and what it has left.
+        wait_until(seconds(3), "no interest is left", || {
+            net.servers.postgres.advisory_locks() == 0
+        });
+    }
+}
