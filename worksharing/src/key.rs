@@ -1,4 +1,4 @@
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::sync::Arc;
 
 use md5::{Digest as _, Md5};
@@ -47,12 +47,19 @@ impl Key {
 
     /// The cache key without its prefix: the digest as 32 lowercase hex digits.
     pub fn hex(&self) -> String {
-        self.digest
-            .iter()
-            .fold(String::with_capacity(32), |mut hex, byte| {
-                let _ = write!(hex, "{byte:02x}");
-                hex
-            })
+        self.hex_after("")
+    }
+
+    /// The same behind a prefix.
+    pub(crate) fn hex_after(&self, prefix: &str) -> String {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut hex = String::with_capacity(prefix.len() + 32);
+        hex.push_str(prefix);
+        for byte in self.digest {
+            hex.push(DIGITS[usize::from(byte >> 4)].into());
+            hex.push(DIGITS[usize::from(byte & 0xf)].into());
+        }
+        hex
     }
 
     /// The advisory lock of this work: `0xc << 60 | the low 60 bits of the digest`, as i64.

@@ -89,7 +89,7 @@ pub(crate) fn encode<T: Serialize + ?Sized>(
         return Err(Unencodable::NestedNone);
     }
     let mut sink = Sink {
-        bytes: Vec::new(),
+        bytes: Vec::with_capacity(128),
         limit,
         full: false,
     };

@@ -32,9 +32,7 @@ impl Redis {
     }
 
     fn key(&self, key: &Key) -> String {
-        let mut name = key.hex();
-        name.insert_str(0, &self.prefix);
-        name
+        key.hex_after(&self.prefix)
     }
 
     async fn stored(&self, ask: Ask, patiently: bool) -> Result<bool, Error> {
@@ -154,7 +152,7 @@ return 1";
 impl Ask {
     fn command(&self) -> Cmd {
         match self {
-            Self::Get { key } => redis::cmd("GET").arg(key).take(),
+            Self::Get { key } => command("GET", 1, key.len()).arg(key).take(),
             Self::Put {
                 key,
                 entry,
@@ -164,7 +162,7 @@ impl Ask {
             // Nothing was seen, so nothing may stand there: no script is needed to say so.
             Self::Put {
                 key, entry, ttl, ..
-            } => redis::cmd("SET")
+            } => command("SET", 5, key.len() + entry.len())
                 .arg(key)
                 .arg(&entry[..])
                 .arg("NX")
@@ -203,6 +201,13 @@ impl Ask {
             Self::Get { .. } | Self::Ping => 0,
         }
     }
+}
+
+/// A command with room for so many arguments of so many bytes.
+fn command(name: &str, arguments: usize, bytes: usize) -> Cmd {
+    // And for the name, two words and a number.
+    let mut command = Cmd::with_capacity(1 + arguments, bytes + 32);
+    command.arg(name).take()
 }
 
 fn fenced_put(key: &str, entry: &Bytes, ttl: Duration, fence: &Fence) -> Cmd {
@@ -305,7 +310,7 @@ impl RedisWire {
         commands: impl ExactSizeIterator<Item = Cmd>,
     ) -> Result<Vec<Value>, Error> {
         let number = commands.len();
-        let mut packed = Vec::new();
+        let mut packed = Vec::with_capacity(64 * number);
         commands.for_each(|command| command.write_packed_command(&mut packed));
         connection
             .req_packed_commands(&packed, 0, number)
