@@ -1,16 +1,15 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use proc_macro2::{Span, TokenStream, TokenTree};
-use quote::ToTokens;
+use proc_macro2::{Span, TokenStream};
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
-use syn::punctuated::Punctuated;
 use syn::{Expr, ExprClosure, Ident, Lit, LitStr, Path, Token};
 
 use crate::duration;
 use crate::hints;
 use crate::mistakes::Mistakes;
+use crate::value::{Value, skip_to_comma};
 
 /// The options between the parentheses of `#[work_shared(…)]`.
 #[derive(Default)]
@@ -124,95 +123,6 @@ impl Args {
             ),
         }
         Ok(())
-    }
-}
-
-/// What follows an option's name.
-enum Value {
-    None,
-    Expr(Expr),
-    List(TokenStream),
-}
-
-impl Value {
-    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        if input.parse::<Option<Token![=]>>()?.is_some() {
-            if input.is_empty() || input.peek(Token![,]) {
-                return Err(input.error("write a value after the `=`"));
-            }
-            return Ok(Self::Expr(ungrouped(input.parse()?)));
-        }
-        if input.peek(syn::token::Paren) {
-            let list;
-            syn::parenthesized!(list in input);
-            return Ok(Self::List(list.parse()?));
-        }
-        Ok(Self::None)
-    }
-
-    fn expr(self, name: &Ident, example: &str) -> syn::Result<Expr> {
-        match self {
-            Self::Expr(expr) => Ok(expr),
-            _ => Err(syn::Error::new(
-                name.span(),
-                format!("`{name}` has a value: write `{example}`"),
-            )),
-        }
-    }
-
-    fn flag(self, name: &Ident) -> syn::Result<Span> {
-        match self {
-            Self::None => Ok(name.span()),
-            _ => Err(syn::Error::new(
-                name.span(),
-                format!("`{name}` has no value: write `{name}` alone"),
-            )),
-        }
-    }
-
-    fn list(self, name: &Ident) -> syn::Result<Vec<Ident>> {
-        let example = || {
-            syn::Error::new(
-                name.span(),
-                "write the arguments to leave out: `skip(db, log)`",
-            )
-        };
-        let Self::List(tokens) = self else {
-            return Err(example());
-        };
-        let names = Punctuated::<Ident, Token![,]>::parse_terminated_with;
-        let parse = |input: ParseStream<'_>| names(input, Ident::parse_any);
-        let names = parse.parse2(tokens)?;
-        if names.is_empty() {
-            Err(example())
-        } else {
-            Ok(names.into_iter().collect())
-        }
-    }
-
-    /// For hints.
-    fn text(&self) -> Option<String> {
-        match self {
-            Self::Expr(expr) => {
-                let text = expr.to_token_stream().to_string();
-                Some(text.trim_matches('"').to_owned())
-            }
-            _ => None,
-        }
-    }
-}
-
-fn skip_to_comma(input: ParseStream<'_>) {
-    while !input.is_empty() && !input.peek(Token![,]) {
-        let _ = input.parse::<TokenTree>();
-    }
-}
-
-/// A fragment of a macro by example comes in an invisible group.
-fn ungrouped(expr: Expr) -> Expr {
-    match expr {
-        Expr::Group(group) if group.attrs.is_empty() => ungrouped(*group.expr),
-        other => other,
     }
 }
 

@@ -18,6 +18,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod validate;
+mod value;
 mod work_fn;
 
 use proc_macro2::TokenStream;

@@ -1,0 +1,118 @@
+//! The option `handle`.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::ext::IdentExt as _;
+use syn::{Attribute, FnArg, GenericParam, Pat, ReturnType, Signature, Type};
+
+use super::{Expansion, argument, here, plain};
+use crate::args::Handle;
+use crate::work_fn::WorkFn;
+
+impl Expansion<'_> {
+    /// ```text
+    /// fn f(a: A) -> R { body }
+    /// ```
+    /// becomes
+    /// ```text
+    /// fn f(a: A) -> R { f_call(a).get() }
+    /// fn f_call(a: A) -> Call<R, impl Policy<Returned = R>, impl FnOnce() -> R> {
+    ///     let plan = …;
+    ///     Call::new(plan, policy, move || -> R { body })
+    /// }
+    /// ```
+    pub(super) fn with_handle(&self, handle: &Handle) -> TokenStream {
+        let wrapper = self.wrapper(handle);
+        let (vis, private, output) = (&self.function.vis, &self.private, self.output);
+        let (plan, policy, body) = (self.plan(), self.policy(), self.body());
+        let (call, runs) = if self.function.is_async() {
+            (
+                "AsyncCall",
+                quote_spanned!(here()=> #private::Future<Output = #output>),
+            )
+        } else {
+            (
+                "Call",
+                quote_spanned!(here()=> ::core::ops::FnOnce() -> #output),
+            )
+        };
+        let call = Ident::new(call, here());
+        let returned = quote_spanned!(here()=> #private::#call<#output, impl #private::Policy<Returned = #output>, impl #runs>);
+        let mut sig = self.sig();
+        sig.asyncness = None;
+        sig.ident = handle.ident.clone();
+        sig.output = ReturnType::Type(syn::Token![->](here()), Box::new(Type::Verbatim(returned)));
+        let docs = format!(
+            "The call of `{}` as a value.",
+            self.function.sig.ident.unraw()
+        );
+        let lints = self
+            .function
+            .attrs
+            .iter()
+            .filter(|attr| holds_for_body(attr));
+        quote_spanned! {here()=>
+            #wrapper
+            #[doc = #docs]
+            #(#lints)*
+            #vis #sig { #plan #private::#call::new(__plan, #policy, #body) }
+        }
+    }
+
+    fn wrapper(&self, handle: &Handle) -> TokenStream {
+        let WorkFn { attrs, vis, .. } = self.function;
+        let mut sig = self.function.sig.clone();
+        let arguments: Vec<Ident> = sig.inputs.iter_mut().enumerate().map(forwarded).collect();
+        let attrs = attrs.iter().filter(|attr| !attr.path().is_ident("expect"));
+        let call = &handle.ident;
+        let of_self = match (&handle.of_self, self.function.receiver()) {
+            (Some(this), _) => quote!(#this::),
+            (None, Some(this)) => {
+                let this = Ident::new("Self", this.span());
+                quote_spanned!(here()=> #this::)
+            }
+            (None, None) => TokenStream::new(),
+        };
+        let generics = turbofish(&sig);
+        let wait = sig.asyncness.map(|_| quote_spanned!(here()=> .await));
+        quote_spanned! {here()=>
+            #(#attrs)* #vis #sig { #of_self #call #generics(#(#arguments),*).get() #wait }
+        }
+    }
+}
+
+/// Makes an argument one that can be passed on, and gives its name.
+fn forwarded((index, input): (usize, &mut FnArg)) -> Ident {
+    match input {
+        FnArg::Receiver(receiver) => {
+            receiver.mutability = None;
+            Ident::new("self", receiver.self_token.span)
+        }
+        FnArg::Typed(arg) => {
+            let name = match &*arg.pat {
+                Pat::Ident(pattern) if pattern.subpat.is_none() => pattern.ident.clone(),
+                _ => argument(index),
+            };
+            *arg.pat = plain(name.clone());
+            name
+        }
+    }
+}
+
+/// `::<T, N>`: what the arguments may not tell.
+fn turbofish(sig: &Signature) -> Option<TokenStream> {
+    let mut names = sig.generics.params.iter().filter_map(|param| match param {
+        GenericParam::Type(param) => Some(&param.ident),
+        GenericParam::Const(param) => Some(&param.ident),
+        _ => None,
+    });
+    let first = names.next()?;
+    Some(quote_spanned!(here()=> ::<#first #(, #names)*>))
+}
+
+/// Lint levels move with the body.
+fn holds_for_body(attr: &Attribute) -> bool {
+    ["allow", "warn", "deny", "forbid", "expect"]
+        .iter()
+        .any(|level| attr.path().is_ident(level))
+}
