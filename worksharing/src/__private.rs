@@ -31,9 +31,11 @@ pub fn run_blocking<P: Policy>(
     body: impl FnOnce() -> P::Returned,
 ) -> P::Returned {
     let mut body = Some(body);
-    run_any_blocking(plan, policy, &mut || {
-        body.take().map_or_else(never, |body| body())
-    })
+    let mut once = || match body.take() {
+        Some(body) => body(),
+        None => never(),
+    };
+    run_any_blocking(plan, policy, &mut once)
 }
 
 /// For bodies of any type: the flow is compiled once for every return type, not for every function.
