@@ -110,11 +110,7 @@ fn thousand_callers(servers: &Servers, mesh: &mut Mesh, round: usize) -> Duratio
 #[test]
 fn thousand_keys_need_two_connections_and_delay_nobody() {
     each_setup(|servers, setup| {
-        let setup = Setup {
-            max_held_keys: Some(1_100),
-            ..setup.clone()
-        };
-        let mut mesh = Mesh::start(2, WORKER, &setup);
+        let mut mesh = Mesh::start(2, WORKER, setup);
         let run = Run::of("one of many ", Duration::from_secs(4)).callers(Callers::Tasks(1_000));
         mesh.workers[0].run(&run.distinct());
         wait_until(limit(), "all compute", || {
