@@ -9,7 +9,7 @@ use worksharing::WorkSharing;
 
 use crate::Load;
 use crate::bed::{Report, TTL};
-use crate::rounds::{Contender, Goal, compare, contender};
+use crate::rounds::{Contender, compare, contender};
 
 /// Followers as tasks.
 pub(crate) fn tasks(load: &Load) -> Result<()> {
@@ -20,18 +20,8 @@ pub(crate) fn tasks(load: &Load) -> Result<()> {
             by_tasks(load, callers, &format!("herd:{callers}:{round}"))
         })
     };
-    compare(
-        load.rounds,
-        "ms",
-        Goal::None,
-        vec![herd("1,000 tasks", 1_000)],
-    )?;
-    compare(
-        load.rounds,
-        "ms",
-        Goal::None,
-        vec![herd("10,000 tasks", 10_000)],
-    )
+    compare(load.rounds, "ms", vec![herd("1,000 tasks", 1_000)])?;
+    compare(load.rounds, "ms", vec![herd("10,000 tasks", 10_000)])
 }
 
 /// Followers as threads.
@@ -40,7 +30,6 @@ pub(crate) fn threads(load: &Load) -> Result<()> {
     compare(
         load.rounds,
         "ms",
-        Goal::None,
         vec![contender("1,000 threads", || {
             round += 1;
             Ok(by_threads(load, 1_000, &format!("herd:threads:{round}")))

@@ -41,14 +41,13 @@ struct Load {
 /// A part of the program, by name.
 type Part = (&'static str, fn(&Load) -> Result<()>);
 
-const PARTS: [Part; 10] = [
+const PARTS: [Part; 9] = [
     ("hit-1", hits::one_thread),
     ("hit-64", hits::threads),
     ("hit-512", hits::tasks),
     ("miss-1", misses::one_thread),
-    ("miss-64", misses::threads),
-    ("miss-64-tasks", misses::tasks),
-    ("miss-512", misses::many_tasks),
+    ("miss-64", misses::many),
+    ("miss-512", misses::many_more),
     ("connections", connections::of_keys_in_flight),
     ("herd-tasks", herd::tasks),
     ("herd-threads", herd::threads),

@@ -29,60 +29,34 @@ fn port_misses(load: &Load) {
 
 /// One thread, alone.
 pub(crate) fn one_thread(load: &Load) -> Result<()> {
-    compare(
-        load.rounds,
-        "µs",
-        Goal::AtMost(1.2),
-        vec![
-            contender("worksharing", || {
-                Ok(callers::alone(load.time, |_| miss(load)))
-            }),
-            contender("port", || {
-                Ok(callers::alone(load.time, |_| port_misses(load)))
-            }),
-        ],
-    )
+    let contenders = vec![
+        contender("worksharing", || {
+            Ok(callers::alone(load.time, |_| miss(load)))
+        }),
+        contender("port", || {
+            Ok(callers::alone(load.time, |_| port_misses(load)))
+        })
+        .goal(Goal::AtMost(1.2)),
+    ];
+    compare(load.rounds, "µs", contenders)
 }
 
-/// Many threads.
-pub(crate) fn threads(load: &Load) -> Result<()> {
-    compare(
-        load.rounds,
-        "misses/s",
-        Goal::AtLeast(6.0),
-        vec![
-            contender("worksharing, 64 threads", || {
-                Ok(callers::threads(64, load.time, |_, _| miss(load)))
-            }),
-            port(load, "port, 64 threads", 64),
-        ],
-    )
-}
-
-/// As many tasks.
-pub(crate) fn tasks(load: &Load) -> Result<()> {
-    compare(
-        load.rounds,
-        "misses/s",
-        Goal::AtLeast(6.0),
-        vec![
-            by_tasks(load, "worksharing, 64 tasks", 64),
-            port(load, "port, 64 threads", 64),
-        ],
-    )
+/// Many callers, as threads and as tasks.
+pub(crate) fn many(load: &Load) -> Result<()> {
+    let by_threads = contender("worksharing, 64 threads", || {
+        Ok(callers::threads(64, load.time, |_, _| miss(load)))
+    });
+    let port = || port(load, "port, 64 threads", 64).goal(Goal::AtLeast(6.0));
+    let by_tasks = by_tasks(load, "worksharing, 64 tasks", 64);
+    compare(load.rounds, "misses/s", vec![by_threads, port()])?;
+    compare(load.rounds, "misses/s", vec![by_tasks, port()])
 }
 
 /// Many more.
-pub(crate) fn many_tasks(load: &Load) -> Result<()> {
-    compare(
-        load.rounds,
-        "misses/s",
-        Goal::None,
-        vec![
-            by_tasks(load, "worksharing, 512 tasks", 512),
-            port(load, "port, 512 threads", 512),
-        ],
-    )
+pub(crate) fn many_more(load: &Load) -> Result<()> {
+    let tasks = by_tasks(load, "worksharing, 512 tasks", 512);
+    let port = port(load, "port, 512 threads", 512);
+    compare(load.rounds, "misses/s", vec![tasks, port])
 }
 
 fn port<'a>(load: &'a Load, name: &'a str, number: usize) -> Contender<'a> {

@@ -6,6 +6,7 @@ use anyhow::Result;
 pub(crate) struct Contender<'a> {
     name: &'a str,
     run: Box<dyn FnMut() -> Result<f64> + 'a>,
+    goal: Goal,
 }
 
 /// A contender.
@@ -13,6 +14,14 @@ pub(crate) fn contender<'a>(name: &'a str, run: impl FnMut() -> Result<f64> + 'a
     Contender {
         name,
         run: Box::new(run),
+        goal: Goal::None,
+    }
+}
+
+impl Contender<'_> {
+    /// What the first contender is to be beside this one.
+    pub(crate) fn goal(self, goal: Goal) -> Self {
+        Self { goal, ..self }
     }
 }
 
@@ -27,12 +36,7 @@ pub(crate) enum Goal {
 
 /// Runs the contenders in turns, once to warm up, and prints their figures, and how the first compares with
 /// each other one.
-pub(crate) fn compare(
-    rounds: usize,
-    unit: &str,
-    goal: Goal,
-    mut contenders: Vec<Contender<'_>>,
-) -> Result<()> {
+pub(crate) fn compare(rounds: usize, unit: &str, mut contenders: Vec<Contender<'_>>) -> Result<()> {
     let mut figures = vec![Vec::with_capacity(rounds); contenders.len()];
     for round in 0..=rounds {
         for at in order(round, contenders.len()) {
@@ -55,7 +59,7 @@ pub(crate) fn compare(
         println!(
             "  {:<34} {ratio} ×{}",
             format!("ratio to {}", contender.name),
-            goal.verdict(ratio.median)
+            contender.goal.verdict(ratio.median)
         );
     }
     Ok(())
