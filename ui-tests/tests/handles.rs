@@ -158,3 +158,18 @@ async fn calls_can_be_sent() {
     assert_eq!(peeked, None);
     assert_eq!(got, fallible(true, &text).await);
 }
+
+#[work_shared(handle = named_call)]
+fn named<T: std::fmt::Debug>(_n: T) -> u64 {
+    tick()
+}
+
+#[test]
+fn a_handle_does_not_change_the_default_key() {
+    let key = named_call(1_u8).key();
+    let characteristic = key.characteristic();
+    assert!(
+        characteristic.ends_with("handles::named<u8>(1:1)"),
+        "{characteristic}"
+    );
+}

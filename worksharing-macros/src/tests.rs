@@ -165,7 +165,7 @@ fn a_handle() {
                 impl ::worksharing::__private::Policy<Returned = Report>,
                 impl ::worksharing::__private::Future<Output = Report>,
             > {
-                let __key = ::worksharing::__private::DefaultKey::new(|| {})
+                let __key = ::worksharing::__private::DefaultKey::of_handle(|| {}, "report")
                     .arg(&self)
                     .arg(&year)
                     .arg(&__argument2)

@@ -28,6 +28,7 @@ mod work;
 #[doc(hidden)]
 pub mod __private;
 
+pub use __private::{AsyncCall, Call};
 pub use builder::{Builder, PostgresLock};
 pub use bytes::Bytes;
 pub use error::{Error, ErrorKind};

@@ -48,7 +48,15 @@ impl Expansion<'_> {
             }
             Key::Default(parts) => {
                 let parts = parts.iter().map(|&at| self.key_part(at));
-                quote_spanned!(here()=> #private::DefaultKey::new(|| {}) #(#parts)* .finish())
+                let place = match &self.args.handle {
+                    // There the closure stands in the handle.
+                    Some(_) => {
+                        let name = self.function.sig.ident.to_string();
+                        quote_spanned!(here()=> of_handle(|| {}, #name))
+                    }
+                    None => quote_spanned!(here()=> new(|| {})),
+                };
+                quote_spanned!(here()=> #private::DefaultKey::#place #(#parts)* .finish())
             }
         }
     }

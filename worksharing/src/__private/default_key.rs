@@ -49,6 +49,12 @@ impl DefaultKey {
         Self::of(function_of(type_name::<C>()))
     }
 
+    /// The same for the function of this name, whose closure stands in its handle: with a handle or without, a
+    /// function's key is the same.
+    pub fn of_handle<C: Fn()>(_here: C, name: &str) -> Self {
+        Self::of(&renamed(function_of(type_name::<C>()), name))
+    }
+
     fn of(function: &str) -> Self {
         let mut key = Self {
             characteristic: String::new(),
@@ -94,6 +100,29 @@ fn function_of(mut closure: &str) -> &str {
     closure
 }
 
+/// A function's path with another last name, before its generic arguments.
+fn renamed(path: &str, name: &str) -> String {
+    let mut depth = 0;
+    let mut last = 0;
+    let mut end = path.len();
+    for (at, letter) in path.char_indices() {
+        match letter {
+            '<' => {
+                if depth == 0 {
+                    end = at;
+                }
+                depth += 1;
+            }
+            // Of `->` in the type of a function.
+            '>' if path[..at].ends_with('-') => (),
+            '>' => depth -= 1,
+            ':' if depth == 0 && path[..at].ends_with(':') => (last, end) = (at + 1, path.len()),
+            _ => (),
+        }
+    }
+    format!("{}{name}{}", &path[..last], &path[end.max(last)..])
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
@@ -116,6 +145,29 @@ mod tests {
     impl Debug for Raw<'_> {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str(self.0)
+        }
+    }
+
+    #[test]
+    fn a_handle_gives_way_to_its_function() {
+        for (path, expected) in [
+            ("app::report_call", "app::report"),
+            ("app::report_call<u8, 3>", "app::report<u8, 3>"),
+            (
+                "app::report_call<fn(u8) -> app::T>",
+                "app::report<fn(u8) -> app::T>",
+            ),
+            (
+                "<app::S<u8> as app::Trait<a::b>>::report_call",
+                "<app::S<u8> as app::Trait<a::b>>::report",
+            ),
+            (
+                "app::outer<a::b>::report_call<c::d>",
+                "app::outer<a::b>::report<c::d>",
+            ),
+            ("report_call", "report"),
+        ] {
+            assert_eq!(renamed(path, "report"), expected);
         }
     }
 
