@@ -15,6 +15,7 @@ use super::prepared::Prepared;
 pub(crate) struct Advisory {
     try_lock: Prepared,
     unlock: Prepared,
+    unlock_and_try: Prepared,
     mark: Prepared,
     unmark: Prepared,
     /// How many waiters have shown interest in a key. On the server it is shown once.
@@ -37,6 +38,16 @@ WITH unlocked AS MATERIALIZED (
 SELECT held, CASE WHEN NOT held OR pg_try_advisory_xact_lock(i) THEN NULL
                   ELSE pg_notify($3, k::text) END::text
   FROM unlocked";
+
+/// Both at once: keys are given back, and others taken, in one round trip. `UNION ALL` runs its parts in order.
+const UNLOCK_AND_TRY: &str = "\
+WITH unlocked AS MATERIALIZED (
+  SELECT k, i, pg_advisory_unlock(k) AS held FROM unnest($1::bigint[], $2::bigint[]) AS t(k, i))
+SELECT NULL::bigint, held, CASE WHEN NOT held OR pg_try_advisory_xact_lock(i) THEN NULL
+                                ELSE pg_notify($3, k::text) END::text
+  FROM unlocked
+UNION ALL
+SELECT k, pg_try_advisory_lock(k), NULL FROM unnest($4::bigint[]) AS k";
 
 /// When the lock table has no room for the question who is interested, everybody is woken.
 const UNLOCK_AND_NOTIFY: &str = "\
@@ -63,6 +74,15 @@ impl Default for Advisory {
         Self {
             try_lock: of_keys(TRY),
             unlock: Prepared::new(UNLOCK, &[Type::INT8_ARRAY, Type::INT8_ARRAY, Type::TEXT]),
+            unlock_and_try: Prepared::new(
+                UNLOCK_AND_TRY,
+                &[
+                    Type::INT8_ARRAY,
+                    Type::INT8_ARRAY,
+                    Type::TEXT,
+                    Type::INT8_ARRAY,
+                ],
+            ),
             mark: of_keys(MARK),
             unmark: of_keys(UNMARK),
             marked: HashMap::new(),
@@ -83,10 +103,7 @@ impl Advisory {
             match of_keys(client, &mut self.try_lock, chunk) {
                 Ok(taken) => granted.extend(taken),
                 Err(error) => {
-                    if error.code() == Some(&SqlState::OUT_OF_MEMORY) {
-                        self.full_until = Some(Instant::now() + FULL);
-                    }
-                    drop(client.query_typed(GIVE_BACK, &[(&keys, Type::INT8_ARRAY)])?);
+                    self.give_back(client, keys, &error)?;
                     return Err(error);
                 }
             }
@@ -106,14 +123,56 @@ impl Advisory {
             let (keys, interests): (Vec<i64>, Vec<i64>) = chunk.iter().copied().unzip();
             match self.unlock.query(client, &[&keys, &interests, &CHANNEL]) {
                 Ok(rows) => all_held &= rows.iter().all(|row| row.get(0)),
-                Err(_) => {
-                    let parameters: [(&(dyn ToSql + Sync), Type); 2] =
-                        [(&keys, Type::INT8_ARRAY), (&CHANNEL, Type::TEXT)];
-                    drop(client.query_typed(UNLOCK_AND_NOTIFY, &parameters)?)
-                }
+                Err(_) => self.unlock_and_notify(client, &keys)?,
             }
         }
         Ok(all_held)
+    }
+
+    /// [`unlock`](Self::unlock) and [`try_lock`](Self::try_lock) in one statement.
+    pub(crate) fn unlock_and_try(
+        &mut self,
+        client: &mut Client,
+        held: &[(i64, i64)],
+        keys: &[i64],
+    ) -> Result<(bool, Result<HashSet<i64>, Error>), Error> {
+        if held.is_empty() || keys.is_empty() || held.len().max(keys.len()) > CHUNK {
+            let all_held = self.unlock(client, held)?;
+            return Ok((all_held, self.try_lock(client, keys)));
+        }
+        let (unlock, interests): (Vec<i64>, Vec<i64>) = held.iter().copied().unzip();
+        let parameters: [&(dyn ToSql + Sync); 4] = [&unlock, &interests, &CHANNEL, &keys];
+        match self.unlock_and_try.query(client, &parameters) {
+            Ok(rows) => {
+                let (released, tried): (Vec<_>, Vec<_>) = rows
+                    .iter()
+                    .partition(|row| row.get::<_, Option<i64>>(0).is_none());
+                let granted = tried.iter().filter(|row| row.get(1)).map(|row| row.get(0));
+                Ok((released.iter().all(|row| row.get(1)), Ok(granted.collect())))
+            }
+            Err(error) => {
+                self.unlock_and_notify(client, &unlock)?;
+                self.give_back(client, keys, &error)?;
+                Ok((true, Err(error)))
+            }
+        }
+    }
+
+    /// Releases keys, some of which a failed statement may have released.
+    fn unlock_and_notify(&self, client: &mut Client, keys: &[i64]) -> Result<(), Error> {
+        let parameters: [(&(dyn ToSql + Sync), Type); 2] =
+            [(&keys, Type::INT8_ARRAY), (&CHANNEL, Type::TEXT)];
+        client.query_typed(UNLOCK_AND_NOTIFY, &parameters).map(drop)
+    }
+
+    /// Releases keys, some of which a failed statement may have taken.
+    fn give_back(&mut self, client: &mut Client, keys: &[i64], error: &Error) -> Result<(), Error> {
+        if error.code() == Some(&SqlState::OUT_OF_MEMORY) {
+            self.full_until = Some(Instant::now() + FULL);
+        }
+        client
+            .query_typed(GIVE_BACK, &[(&keys, Type::INT8_ARRAY)])
+            .map(drop)
     }
 
     /// Shows interest, once for each time that a key occurs; returns the keys for which it worked.

@@ -11,11 +11,12 @@ use crate::Error;
 use crate::link::Pulse;
 
 impl Session {
-    /// Gives back keys and interest.
-    pub(super) fn release(
+    /// Gives back keys and interest, and takes the keys that are free.
+    pub(super) fn lock(
         &self,
         connection: &mut Connection,
         batch: &Batch,
+        answers: &mut Answers,
         pulse: &Pulse,
     ) -> Result<(), Error> {
         let Connection {
@@ -25,25 +26,35 @@ impl Session {
             ..
         } = connection;
         pulse.beat();
-        let released = match exclusion {
+        let tries = keys(&batch.try_lock);
+        let done = match exclusion {
             Exclusion::Advisory(advisory) => {
                 // What an earlier session held went with it.
                 let held = batch.unlock.iter().filter(|held| held.session == *number);
                 let held: Vec<_> = held.map(|held| (held.key, held.interest)).collect();
                 let marks = batch.unmark.iter().filter(|mark| mark.1 == *number);
                 let marks: Vec<_> = marks.map(|mark| mark.0).collect();
-                advisory
-                    .unlock(client, &held)
-                    .and_then(|all_held| advisory.unmark(client, &marks).map(|()| all_held))
+                advisory.unmark(client, &marks).and_then(|()| {
+                    if advisory.is_full() {
+                        return Ok((advisory.unlock(client, &held)?, None));
+                    }
+                    let (all_held, tried) = advisory.unlock_and_try(client, &held, &tries)?;
+                    Ok((all_held, Some(tried)))
+                })
             }
             Exclusion::Leases(leases, _) => {
                 let keys: Vec<_> = batch.unlock.iter().map(|held| held.key).collect();
-                leases.release(client, &keys).map(|()| true)
+                let released = leases.release(client, &keys);
+                released.map(|()| (true, Some(leases.take(client, &tries))))
             }
         };
-        match released {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(self
+        match done {
+            Ok((true, Some(tried))) => self.tried(connection, batch, tried, answers),
+            Ok((true, None)) => {
+                self.refuse_tries(batch, answers);
+                Ok(())
+            }
+            Ok((false, _)) => Err(self
                 .address
                 .unsuitable("does not hold a lock that it gave this session")),
             // A key that cannot be given back would be held for as long as the session lives.
@@ -89,32 +100,15 @@ impl Session {
         Ok(())
     }
 
-    /// Takes the keys that are free.
-    pub(super) fn try_lock(
+    /// Answers those who tried.
+    fn tried(
         &self,
-        connection: &mut Connection,
+        connection: &Connection,
         batch: &Batch,
+        granted: Result<HashSet<i64>, ::postgres::Error>,
         answers: &mut Answers,
-        pulse: &Pulse,
     ) -> Result<(), Error> {
-        if batch.try_lock.is_empty() {
-            return Ok(());
-        }
-        let Connection {
-            client,
-            number,
-            exclusion,
-            ..
-        } = connection;
-        pulse.beat();
-        let granted = match exclusion {
-            Exclusion::Advisory(advisory) if advisory.is_full() => {
-                self.refuse_tries(batch, answers);
-                return Ok(());
-            }
-            Exclusion::Advisory(advisory) => advisory.try_lock(client, &keys(&batch.try_lock)),
-            Exclusion::Leases(leases, _) => leases.take(client, &keys(&batch.try_lock)),
-        };
+        let Connection { client, number, .. } = connection;
         let granted = match granted {
             Ok(granted) => Ok(granted),
             Err(error) => Err(self.answerable(client, error)?),

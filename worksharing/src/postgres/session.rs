@@ -99,9 +99,8 @@ impl Wire for Session {
             connection.due = Instant::now();
         }
         // Releases first: what one caller gives back in this batch another may take in it.
-        self.release(connection, &batch, pulse)?;
+        self.lock(connection, &batch, &mut answers, pulse)?;
         self.mark(connection, &batch, &mut answers, pulse)?;
-        self.try_lock(connection, &batch, &mut answers, pulse)?;
         self.get(connection, &batch, &mut answers, pulse)?;
         self.put(connection, &mut batch, &mut answers, pulse)?;
         self.check(connection, &batch, &mut answers, pulse)?;
