@@ -132,9 +132,8 @@ fn dropped_leader_is_succeeded_by_exactly_one() {
             led.is_some()
         });
         eprintln!("{backend}: dropped at {points} points");
-        // The body alone has two, and so much has a backend that never waits.
-        let least = if backend == "directory" { 2 } else { 4 };
-        assert!(points >= least, "{backend}: {points}");
+        // The body alone waits twice; what else is waited for may be there before it is asked for.
+        assert!(points >= 2, "{backend}: {points}");
     });
 }
 
