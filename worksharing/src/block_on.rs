@@ -29,6 +29,7 @@ thread_local! {
 
 /// Whether the running code is a future of ours on a thread that waits for it anyway, and may as well do the
 /// waiting inside of the poll.
+#[cfg(any(feature = "postgres", feature = "redis"))]
 pub(crate) fn may_block() -> bool {
     BLOCKING.get()
 }

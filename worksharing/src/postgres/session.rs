@@ -186,6 +186,7 @@ impl Session {
     /// that one was probed already.
     fn probe(&self, client: &mut Client, pulse: &Pulse) -> Result<(), Error> {
         if self.listener.wire().is_listening() {
+            self.spare.leave();
             return Ok(());
         }
         let Ok(mut other) = self.address.connect(pulse) else {

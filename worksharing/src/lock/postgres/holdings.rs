@@ -23,6 +23,8 @@ pub(crate) struct Holdings {
 /// What is known of one lock key.
 struct KeyState {
     claimed: bool,
+    /// Somebody was told that the key is busy because it was claimed.
+    refused: bool,
     waiters: BTreeMap<u64, Slot>,
     next_ticket: u64,
     interest: i64,
@@ -106,6 +108,7 @@ impl Holdings {
         let mut keys = self.keys();
         let state = keys.entry(key.lock).or_insert_with(|| KeyState::new(key));
         if std::mem::replace(&mut state.claimed, true) {
+            state.refused = true;
             return None;
         }
         Some(Claim {
@@ -115,13 +118,15 @@ impl Holdings {
         })
     }
 
+    /// The others of this process look: one that was refused because of this claim has not asked the server.
     fn disclaim(&self, key: Pair, was_held: bool) {
         let mut keys = self.keys();
         let Some(state) = keys.get_mut(&key.lock) else {
             return;
         };
         state.claimed = false;
-        let wakers = if was_held {
+        let refused = std::mem::take(&mut state.refused);
+        let wakers = if was_held || refused {
             state.tell_all(|| News::Look)
         } else {
             Vec::new()
@@ -323,6 +328,7 @@ impl KeyState {
     fn new(key: Pair) -> Self {
         Self {
             claimed: false,
+            refused: false,
             waiters: BTreeMap::new(),
             next_ticket: 0,
             interest: key.interest,

@@ -118,10 +118,16 @@ fn try_for(
 ) {
     let (key, server_of_guard) = (claim.key(), Arc::clone(server));
     server.session.ask(Ask::Try(key.lock), move |answer| {
-        let tried = answer.map(|answer| match answer {
-            Answer::Granted(session) => Some(guard(server_of_guard, claim, permit, session)),
-            _ => None,
-        });
+        let tried = match answer {
+            Ok(Answer::Granted(session)) => {
+                Ok(Some(guard(server_of_guard, claim, permit, session)))
+            }
+            // Given back before anybody is told, who may ask again.
+            busy => {
+                drop((claim, permit));
+                busy.map(|_| None)
+            }
+        };
         deliver(tried);
     });
 }
