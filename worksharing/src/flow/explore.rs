@@ -5,59 +5,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use shuttle::future::block_on;
 use shuttle::thread;
 
-use crate::lock::{self, Lock, LockGuard, Waiter};
-use crate::store::{self, Fence, Store};
-use crate::{BoxFuture, Bytes, Error, Key, WorkSharing};
-
-/// One store, or one lock, of several runtimes.
-#[derive(Debug, Default)]
-struct Shared<T>(Arc<T>);
-
-impl<T> Clone for Shared<T> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl Store for Shared<store::Memory> {
-    fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Bytes>, Error>> {
-        self.0.get(key)
-    }
-
-    fn put<'a>(
-        &'a self,
-        key: &'a Key,
-        entry: Bytes,
-        ttl: Duration,
-        fence: Fence,
-    ) -> BoxFuture<'a, Result<bool, Error>> {
-        self.0.put(key, entry, ttl, fence)
-    }
-
-    fn replace<'a>(
-        &'a self,
-        key: &'a Key,
-        entry: Bytes,
-        ttl: Duration,
-    ) -> BoxFuture<'a, Result<(), Error>> {
-        self.0.replace(key, entry, ttl)
-    }
-}
-
-impl Lock for Shared<lock::Local> {
-    fn try_lock<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<LockGuard>, Error>> {
-        self.0.try_lock(key)
-    }
-
-    fn interest<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Box<dyn Waiter>, Error>> {
-        self.0.interest(key)
-    }
-}
+use crate::lock::{Local, Lock as _};
+use crate::store::Memory;
+use crate::{Key, WorkSharing};
 
 /// What one caller does.
 #[derive(Clone, Copy)]
@@ -109,14 +63,11 @@ async fn call(process: WorkSharing, caller: Caller, counts: Arc<Counts>) {
 /// Runs callers in two processes, in many schedules. `computed` is how many bodies may have run.
 fn explore(callers: &'static [(usize, Caller)], computed: std::ops::RangeInclusive<usize>) {
     let run = move || {
-        let (store, lock) = (
-            Shared::<store::Memory>::default(),
-            Shared::<lock::Local>::default(),
-        );
+        let (store, lock) = (Arc::<Memory>::default(), Arc::<Local>::default());
         let process = || {
             WorkSharing::builder()
-                .store(store.clone())
-                .lock(lock.clone())
+                .store(Arc::clone(&store))
+                .lock(Arc::clone(&lock))
                 .build()
                 .unwrap()
         };

@@ -10,46 +10,26 @@
 //! Source: the gist "cache work-sharing using PostgreSQL advisory locks": get, lock, get, compute, store,
 //! release.
 
+mod call;
 #[cfg(test)]
 #[cfg(feature = "__shuttle")]
 mod explore;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::codec::{self, Shape};
+pub(crate) use self::call::Call;
+use self::call::Found;
+use crate::Error;
 use crate::computing;
-use crate::entry::{Body, Entry, EntryId};
 use crate::events::count;
-use crate::fingerprint::fingerprint;
 use crate::flight::{Landing, Leader, Role};
 use crate::lock::LockGuard;
 use crate::outcome::Outcome;
-use crate::sharing::Inner;
 use crate::store::{Fence, Seen};
-use crate::{Error, Key};
-
-/// Everything the flow needs to know of one call, but the types.
-#[derive(Debug)]
-pub(crate) struct Call {
-    pub(crate) sharing: Arc<Inner>,
-    pub(crate) key: Key,
-    pub(crate) ttl: Option<Duration>,
-    pub(crate) force_refresh: bool,
-    pub(crate) cache_none: bool,
-    pub(crate) version: u32,
-    pub(crate) name: &'static str,
-}
-
-/// What a look into the store found.
-enum Found<T> {
-    Fresh(T, Bytes),
-    Miss(Seen),
-}
 
 /// How a leader's wait for its turn ended.
 enum Turn<T> {
@@ -207,148 +187,3 @@ async fn wait<T: DeserializeOwned>(call: &Call) -> Result<Waited<T>, Error> {
         }
     }
 }
-
-impl Call {
-    fn id(&self) -> computing::Id {
-        (Arc::as_ptr(&self.sharing).addr(), *self.key.digest())
-    }
-
-    /// The value under this key. Trouble with the store is a miss.
-    async fn look<T: DeserializeOwned>(&self) -> Found<T> {
-        match self.sharing.store.get(&self.key).await {
-            Ok(Some(entry)) => match self.read_stored(&entry) {
-                Some(value) => Found::Fresh(value, entry),
-                None => Found::Miss(Seen::of(Some(&entry))),
-            },
-            Ok(None) => Found::Miss(Seen::of(None)),
-            Err(error) => {
-                self.sharing.without_store(self, &error);
-                Found::Miss(Seen::of(None))
-            }
-        }
-    }
-
-    pub(crate) async fn peek<T: DeserializeOwned>(&self) -> Option<T> {
-        match self.look().await {
-            Found::Fresh(value, _) => Some(value),
-            Found::Miss(_) => None,
-        }
-    }
-
-    pub(crate) async fn invalidate(&self) -> Result<(), Error> {
-        let tombstone = Entry {
-            id: EntryId::random(),
-            fingerprint: 0,
-            computed_at: SystemTime::now(),
-            compute_time: Duration::ZERO,
-            characteristic: self.key.characteristic(),
-            body: Body::Tombstone,
-        };
-        let ttl = self.sharing.tombstone_ttl;
-        let laid = self
-            .sharing
-            .store
-            .replace(&self.key, tombstone.to_bytes(), ttl)
-            .await;
-        // Whoever asks from now on must not be given what was begun before.
-        self.sharing.flights.forget(self.key.digest());
-        laid
-    }
-
-    /// [`read`](Self::read), for an entry that somebody may have stored under other limits.
-    fn read_stored<T: DeserializeOwned>(&self, bytes: &[u8]) -> Option<T> {
-        if bytes.len() > self.sharing.max_value_bytes {
-            return self.unreadable("it is larger than Builder::max_value_bytes allows");
-        }
-        self.read(bytes)
-    }
-
-    /// Decodes an entry, if it is a value of this key and type.
-    fn read<T: DeserializeOwned>(&self, bytes: &[u8]) -> Option<T> {
-        let entry = match Entry::parse(bytes) {
-            Ok(entry) => entry,
-            Err(reason) => return self.unreadable(&reason.to_string()),
-        };
-        let Body::Value { codec, payload } = entry.body else {
-            return None;
-        };
-        if entry.characteristic != self.key.characteristic() {
-            return self
-                .unreadable("it belongs to another characteristic string with the same digest");
-        }
-        if entry.fingerprint != fingerprint::<T>(self.version).hash {
-            return self.unreadable("it holds a value of another type, structure or version");
-        }
-        match codec::decode(codec, payload, usize::MAX) {
-            Ok(value) => Some(value),
-            Err(reason) => self.unreadable(&reason.to_string()),
-        }
-    }
-
-    fn unreadable<T>(&self, reason: &str) -> Option<T> {
-        self.sharing.unreadable(self, reason);
-        None
-    }
-
-    /// The entry of a computed value and its time to live, if it is to be shared at all.
-    fn entry<T: Serialize + DeserializeOwned>(
-        &self,
-        value: &T,
-        lifetime: &impl Fn(&T, Duration) -> Option<Duration>,
-        compute_time: Duration,
-    ) -> Option<(Bytes, Duration)> {
-        match codec::shape(value) {
-            Shape::Err => return None,
-            Shape::None if !self.cache_none => return None,
-            _ => {}
-        }
-        let ttl = lifetime(value, self.ttl.unwrap_or(self.sharing.default_ttl))?;
-        let fingerprint = fingerprint::<T>(self.version);
-        match codec::encode(value, fingerprint.names, usize::MAX) {
-            Ok((codec, payload)) => {
-                let entry = Entry {
-                    id: EntryId::random(),
-                    fingerprint: fingerprint.hash,
-                    computed_at: SystemTime::now(),
-                    compute_time,
-                    characteristic: self.key.characteristic(),
-                    body: Body::Value {
-                        codec,
-                        payload: &payload,
-                    },
-                };
-                Some((entry.to_bytes(), ttl))
-            }
-            Err(reason) => {
-                self.sharing.unshareable(self, &reason.to_string());
-                None
-            }
-        }
-    }
-
-    async fn put(&self, entry: Bytes, ttl: Duration, fence: Fence) {
-        let sharing = &self.sharing;
-        if entry.len() > sharing.max_value_bytes {
-            return sharing.too_large(self, entry.len());
-        }
-        if ttl.is_zero() {
-            return sharing.no_lifetime(self);
-        }
-        match sharing
-            .store
-            .put(&self.key, entry, ttl.min(LONGEST), fence)
-            .await
-        {
-            Ok(true) => count(&sharing.counts.stored),
-            Ok(false) => sharing.refused(self),
-            Err(error) => sharing.without_store(self, &error),
-        }
-    }
-
-    fn recursion(&self) {
-        self.sharing.recursion(self);
-    }
-}
-
-/// Ten years: past what any store's clock arithmetic minds.
-const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);

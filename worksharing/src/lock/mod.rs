@@ -7,6 +7,7 @@ mod local;
 pub(crate) mod postgres;
 
 use std::fmt;
+use std::sync::Arc;
 
 pub use self::directory::Directory;
 pub use self::local::Local;
@@ -41,6 +42,21 @@ pub trait Lock: fmt::Debug + Send + Sync + 'static {
     /// Says what was found and what to do about it.
     fn check(&self) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async { Ok(()) })
+    }
+}
+
+/// One lock for several runtimes.
+impl<L: Lock + ?Sized> Lock for Arc<L> {
+    fn try_lock<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<LockGuard>, Error>> {
+        (**self).try_lock(key)
+    }
+
+    fn interest<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Box<dyn Waiter>, Error>> {
+        (**self).interest(key)
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<(), Error>> {
+        (**self).check()
     }
 }
 

@@ -74,6 +74,36 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     }
 }
 
+/// One store for several runtimes.
+impl<S: Store + ?Sized> Store for Arc<S> {
+    fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Bytes>, Error>> {
+        (**self).get(key)
+    }
+
+    fn put<'a>(
+        &'a self,
+        key: &'a Key,
+        entry: Bytes,
+        ttl: Duration,
+        fence: Fence,
+    ) -> BoxFuture<'a, Result<bool, Error>> {
+        (**self).put(key, entry, ttl, fence)
+    }
+
+    fn replace<'a>(
+        &'a self,
+        key: &'a Key,
+        entry: Bytes,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        (**self).replace(key, entry, ttl)
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<(), Error>> {
+        (**self).check()
+    }
+}
+
 /// What a leader saw under its key before it computed: the first [`Seen::LEN`] bytes of the entry,
 /// which hold its random id, or all of it if it is shorter; empty if there was nothing.
 ///

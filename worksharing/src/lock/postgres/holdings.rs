@@ -1,10 +1,12 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::Pair;
+use super::interval::Interval;
 use super::permits::Permits;
+use super::waiters::{KeyState, News, Slot};
 use crate::Error;
 use crate::lock::LockGuard;
 use crate::postgres::{Server, SessionNumber};
@@ -18,32 +20,6 @@ pub(crate) struct Holdings {
     keys: Mutex<HashMap<i64, KeyState>>,
     /// The server that this belongs to, once it is made.
     server: OnceLock<Weak<Server>>,
-}
-
-/// What is known of one lock key.
-struct KeyState {
-    claimed: bool,
-    /// Somebody was told that the key is busy because it was claimed.
-    refused: bool,
-    waiters: BTreeMap<u64, Slot>,
-    next_ticket: u64,
-    interest: i64,
-    poll: Interval,
-}
-
-/// One waiter.
-#[derive(Default)]
-struct Slot {
-    waker: Option<Waker>,
-    news: Option<News>,
-    marked: Option<SessionNumber>,
-}
-
-/// Why a waiter is woken.
-enum News {
-    Look,
-    Granted(LockGuard),
-    Failed(Error),
 }
 
 /// Which waiter.
@@ -322,74 +298,4 @@ fn remove_if_idle(keys: &mut HashMap<i64, KeyState>, lock: i64) {
     {
         keys.remove(&lock);
     }
-}
-
-impl KeyState {
-    fn new(key: Pair) -> Self {
-        Self {
-            claimed: false,
-            refused: false,
-            waiters: BTreeMap::new(),
-            next_ticket: 0,
-            interest: key.interest,
-            poll: Interval::begin(),
-        }
-    }
-
-    /// How seldom the key is polled in the end. Where releases are told, only a holder that died is noticed by
-    /// polling; else every release is.
-    fn longest_interval(&self) -> Duration {
-        let is_told = self.waiters.values().all(|slot| slot.marked.is_some());
-        Duration::from_millis(if is_told { 1_000 } else { 250 })
-    }
-
-    fn tell_all(&mut self, news: impl Fn() -> News) -> Vec<Waker> {
-        self.waiters
-            .values_mut()
-            .filter_map(|slot| slot.tell(news()))
-            .collect()
-    }
-}
-
-impl Slot {
-    /// Leaves news for the waiter. A lock that was granted is not overwritten: whoever has it need not look.
-    fn tell(&mut self, news: News) -> Option<Waker> {
-        if !matches!(self.news, Some(News::Granted(_))) {
-            self.news = Some(news);
-        }
-        self.waker.take()
-    }
-}
-
-/// When a waited key is polled next: first after 100 ms, then less and less often; give or take a fifth, so
-/// that processes do not poll in step.
-struct Interval {
-    due: Instant,
-    length: Duration,
-}
-
-impl Interval {
-    fn begin() -> Self {
-        let length = Duration::from_millis(100);
-        Self {
-            due: Instant::now() + length,
-            length,
-        }
-    }
-
-    /// Whether it is time; if so, the next interval begins.
-    fn is_due(&mut self, now: Instant, longest: Duration) -> bool {
-        if self.due > now {
-            return false;
-        }
-        self.length = (self.length * 3 / 2).min(longest);
-        self.due = now + self.length.mul_f64(0.8 + 0.4 * chance(now));
-        true
-    }
-}
-
-/// Somewhere from 0 to 1.
-fn chance(now: Instant) -> f64 {
-    use std::hash::{BuildHasher as _, RandomState};
-    RandomState::new().hash_one(now) as f64 / u64::MAX as f64
 }

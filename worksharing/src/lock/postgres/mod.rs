@@ -1,7 +1,9 @@
 //! The PostgreSQL lock, as the flow sees it. What is said to the server is in `crate::postgres`.
 
 mod holdings;
+mod interval;
 mod permits;
+mod waiters;
 
 use std::fmt;
 use std::future::poll_fn;
