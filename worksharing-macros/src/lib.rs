@@ -14,6 +14,8 @@ mod key_parts;
 mod mistakes;
 mod output;
 mod placeholder;
+#[cfg(test)]
+mod properties;
 mod template;
 #[cfg(test)]
 mod tests;
