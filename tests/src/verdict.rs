@@ -5,9 +5,12 @@ use std::time::Duration;
 use crate::Timeline;
 use crate::timeline::What;
 
-/// Longer than a wake-up takes, even over a slow network. Waiters poll, too, so that most lost wake-ups are
-/// made up for soon after; some are not, and their share is what tells.
+/// Longer than a wake-up takes, even over a slow network, and shorter than the first poll of a waiter.
 const WAKE_UP_US: u64 = 80_000;
+
+/// A process that was killed so shortly before may have taken a wake-up with it, or have been replaced by one
+/// that is still connecting: then polling is what wakes.
+const AFTER_A_KILL_US: u64 = 1_500_000;
 
 /// Expiry is counted in milliseconds.
 const GRAIN_US: u64 = 2_000;
@@ -19,7 +22,7 @@ pub struct Verdict {
     pub executions: usize,
     /// Bodies that ran beside another one of their key, or although a value was fresh.
     pub duplicates: Vec<String>,
-    /// How often a body ended while somebody waited for it.
+    /// How often a body ended while somebody waited for it, and nobody had just been killed.
     pub handovers: usize,
     /// After how many of them nobody stirred until a fallback poll must have come.
     pub lost_wake_ups: usize,
@@ -36,6 +39,11 @@ struct Body {
     begin: u64,
     end: u64,
     stored: bool,
+}
+
+fn was_killed_about(at: u64, killed: &BTreeMap<u32, u64>) -> bool {
+    let about = at.saturating_sub(AFTER_A_KILL_US)..at.saturating_add(WAKE_UP_US);
+    killed.values().any(|killed| about.contains(killed))
 }
 
 impl Verdict {
@@ -71,7 +79,9 @@ impl Verdict {
                         .push(format!("{key}: {earlier:?}, then {body:?}"));
                 }
             }
-            self.judge_handover(timeline, body);
+            if !was_killed_about(body.end, killed) {
+                self.judge_handover(timeline, body);
+            }
         }
         self.judge_waits(timeline, killed);
     }
