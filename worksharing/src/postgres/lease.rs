@@ -1,5 +1,5 @@
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ::postgres::error::SqlState;
@@ -7,6 +7,7 @@ use ::postgres::types::Type;
 use ::postgres::{Client, Error};
 
 use super::server::Table;
+use crate::sync::{Mutex, MutexGuard, lock};
 
 /// Lease rows: for where session locks cannot work. A row is taken when its lease has run out, by the
 /// database's clock, and renewed long before it does. Every statement stands for itself, and no setting of the
@@ -102,7 +103,7 @@ impl Leases {
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<i64, i64>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.held)
     }
 
     /// Renews what is held, if it is time, and forgets what was lost.

@@ -1,5 +1,5 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ::postgres::Client;
@@ -10,6 +10,7 @@ use super::server::Address;
 use crate::Error;
 use crate::link::{Pulse, Wire};
 use crate::lock::postgres::Holdings;
+use crate::sync::{Mutex, MutexGuard, lock};
 
 /// Where releases are told, with the lock key as payload. Of each database its own.
 pub(crate) const CHANNEL: &str = "worksharing";
@@ -30,7 +31,7 @@ enum Beside {
 
 impl Spare {
     fn beside(&self) -> MutexGuard<'_, Beside> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// The probe's client, which the listener is to use.

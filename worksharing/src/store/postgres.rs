@@ -25,7 +25,7 @@ impl Postgres {
     }
 
     fn key(&self, key: &Key) -> String {
-        format!("{}{}", self.server.prefix, key.hex())
+        key.hex_after(&self.server.prefix)
     }
 
     async fn write(

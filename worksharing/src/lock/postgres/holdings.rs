@@ -1,5 +1,5 @@
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
@@ -10,6 +10,7 @@ use super::waiters::{KeyState, News, Slot};
 use crate::Error;
 use crate::lock::LockGuard;
 use crate::postgres::{Server, SessionNumber};
+use crate::sync::{Mutex, MutexGuard, lock};
 
 /// What this process holds, asks for and waits for on one server.
 ///
@@ -68,7 +69,7 @@ impl Holdings {
     }
 
     fn keys(&self) -> MutexGuard<'_, HashMap<i64, KeyState>> {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.keys)
     }
 
     fn server(&self) -> Option<Arc<Server>> {
@@ -87,11 +88,15 @@ impl Holdings {
             state.refused = true;
             return None;
         }
-        Some(Claim {
+        Some(self.claimed(key))
+    }
+
+    fn claimed(self: &Arc<Self>, key: Pair) -> Claim {
+        Claim {
             key,
             holdings: Arc::clone(self),
             was_held: false,
-        })
+        }
     }
 
     /// The others of this process look: one that was refused because of this claim has not asked the server.
@@ -142,20 +147,15 @@ impl Holdings {
     /// shown once too often. (A mark that a lost connection took with it is asked for by the next one, too.)
     pub(crate) fn marked(&self, ticket: Ticket, session: SessionNumber) -> bool {
         let mut keys = self.keys();
-        let slot = keys
-            .get_mut(&ticket.key.lock)
-            .and_then(|state| state.waiters.get_mut(&ticket.number));
+        let slot = slot(&mut keys, ticket);
         slot.is_some_and(|slot| slot.marked.replace(session) != Some(session))
     }
 
     /// Forgets what an ended session showed, and lists the waiters who are to show it again.
     pub(crate) fn unmark_all(&self) -> Vec<Ticket> {
         let mut tickets = Vec::new();
-        for (lock, state) in self.keys().iter_mut() {
-            let key = Pair {
-                lock: *lock,
-                interest: state.interest,
-            };
+        for state in self.keys().values_mut() {
+            let key = state.key;
             for (number, slot) in &mut state.waiters {
                 slot.marked = None;
                 tickets.push(Ticket {
@@ -174,9 +174,7 @@ impl Holdings {
         context: &mut Context<'_>,
     ) -> Poll<Result<Option<LockGuard>, Error>> {
         let mut keys = self.keys();
-        let slot = keys
-            .get_mut(&ticket.key.lock)
-            .and_then(|state| state.waiters.get_mut(&ticket.number));
+        let slot = slot(&mut keys, ticket);
         let Some(slot) = slot else {
             return Poll::Ready(Ok(None));
         };
@@ -192,8 +190,8 @@ impl Holdings {
     }
 
     /// Another process released a key.
-    pub(crate) fn released(&self, lock: i64) {
-        let wakers = match self.keys().get_mut(&lock) {
+    pub(crate) fn released(&self, key: i64) {
+        let wakers = match self.keys().get_mut(&key) {
             Some(state) => state.tell_all(|| News::Look),
             None => return,
         };
@@ -203,9 +201,7 @@ impl Holdings {
     /// One waiter is to look.
     pub(crate) fn wake(&self, ticket: Ticket) {
         let mut keys = self.keys();
-        let slot = keys
-            .get_mut(&ticket.key.lock)
-            .and_then(|state| state.waiters.get_mut(&ticket.number));
+        let slot = slot(&mut keys, ticket);
         let waker = slot.and_then(|slot| slot.tell(News::Look));
         drop(keys);
         if let Some(waker) = waker {
@@ -264,23 +260,15 @@ impl Holdings {
         self.permits.release_overdue(false);
         let mut next = self.permits.overdue();
         let mut due = Vec::new();
-        for (lock, state) in self
+        for state in self
             .keys()
-            .iter_mut()
-            .filter(|(_, state)| !state.waiters.is_empty())
+            .values_mut()
+            .filter(|state| !state.waiters.is_empty())
         {
             if state.poll.is_due(now, state.longest_interval())
                 && !std::mem::replace(&mut state.claimed, true)
             {
-                let key = Pair {
-                    lock: *lock,
-                    interest: state.interest,
-                };
-                due.push(Claim {
-                    key,
-                    holdings: Arc::clone(self),
-                    was_held: false,
-                });
+                due.push(self.claimed(state.key));
             }
             next = Some(next.map_or(state.poll.due, |next| next.min(state.poll.due)));
         }
@@ -289,6 +277,12 @@ impl Holdings {
         }
         next
     }
+}
+
+fn slot(keys: &mut HashMap<i64, KeyState>, ticket: Ticket) -> Option<&mut Slot> {
+    keys.get_mut(&ticket.key.lock)?
+        .waiters
+        .get_mut(&ticket.number)
 }
 
 fn remove_if_idle(keys: &mut HashMap<i64, KeyState>, lock: i64) {

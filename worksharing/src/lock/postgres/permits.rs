@@ -1,8 +1,10 @@
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_channel::oneshot;
+
+use crate::sync::{Mutex, MutexGuard, lock};
 
 /// How many keys the process may hold: the server's lock table is everybody's.
 pub(crate) struct Permits {
@@ -32,7 +34,7 @@ impl Permits {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// A place, if there is one and nobody queues for it. A nested caller gets one at once: its outer call

@@ -15,7 +15,7 @@ pub(super) struct KeyState {
     pub(super) refused: bool,
     pub(super) waiters: BTreeMap<u64, Slot>,
     pub(super) next_ticket: u64,
-    pub(super) interest: i64,
+    pub(super) key: Pair,
     pub(super) poll: Interval,
 }
 
@@ -41,7 +41,7 @@ impl KeyState {
             refused: false,
             waiters: BTreeMap::new(),
             next_ticket: 0,
-            interest: key.interest,
+            key,
             poll: Interval::begin(),
         }
     }
