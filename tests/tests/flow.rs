@@ -313,11 +313,11 @@ impl Lock for Meanwhile {
         self.lock.try_lock(key)
     }
 
-    fn interest<'a>(
+    fn register_waiter<'a>(
         &'a self,
         key: &'a Key,
     ) -> BoxFuture<'a, Result<Box<dyn Waiter>, worksharing::Error>> {
-        self.lock.interest(key)
+        self.lock.register_waiter(key)
     }
 }
 

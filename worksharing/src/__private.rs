@@ -4,10 +4,7 @@
 //! type is shared, what is stored and for how long), and its body, given to [`run`] or
 //! [`run_blocking`].
 
-mod call;
-mod default_key;
 mod plan;
-mod policy;
 
 use std::pin::Pin;
 
@@ -17,12 +14,12 @@ pub use std::primitive::bool;
 pub use std::time::Duration;
 pub use std::{concat, format, module_path};
 
-pub use call::{AsyncCall, Call, PlainAsyncCall, PlainCall};
-pub use default_key::{DefaultKey, KeyPart, KeyText, text};
+pub use crate::default_key::{DefaultKey, KeyPart, KeyText, text};
+pub use crate::handle::{AsyncCall, Call, PlainAsyncCall, PlainCall};
+pub use crate::policy::{By, Policy, Returns, Rule, Rules, Shareable, by_type};
 pub use plan::Plan;
-pub use policy::{By, Policy, Returns, Rule, Rules, Shareable, by_type};
 
-use policy::Held;
+use crate::policy::Held;
 
 /// Runs a plain function's body as shared work.
 pub fn run_blocking<P: Policy>(

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::events::Counts;
-use crate::flight::Flights;
-use crate::lock::{self, Lock};
+use crate::flow::Flights;
+use crate::lock::{self, Lock, PostgresLock};
 use crate::sharing::{Inner, Warned};
 use crate::store::{self, Store};
 use crate::{Error, WorkSharing};
@@ -38,20 +38,6 @@ pub struct Builder {
 
 /// Where values are kept, and who computes.
 type Backends = (Arc<dyn Store>, Arc<dyn Lock>);
-
-/// How keys are locked in PostgreSQL.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PostgresLock {
-    /// By session where that works, else by lease.
-    #[default]
-    Auto,
-    /// By advisory locks of one session: freed by the server when the process dies.
-    Session,
-    /// By rows with a time limit that is renewed: for transaction-pooling PgBouncer and for servers without
-    /// advisory locks.
-    Lease,
-}
 
 impl Builder {
     pub(crate) fn new() -> Self {
@@ -288,7 +274,7 @@ impl Builder {
 
     #[cfg(feature = "postgres")]
     fn postgres_backends(&self, url: &str) -> Result<Backends, Error> {
-        let server = crate::postgres::Server::new(crate::postgres::Settings {
+        let server = crate::backend::postgres::Server::new(crate::backend::postgres::Settings {
             url,
             prefix: &self.prefix,
             table: &self.table,

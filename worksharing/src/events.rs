@@ -58,15 +58,15 @@ pub(crate) fn count(counter: &AtomicU64) {
 
 /// Says a warning at most once a minute, with how many were kept back.
 #[derive(Default)]
-pub(crate) struct Seldom(Mutex<(Option<Instant>, u64)>);
+pub(crate) struct RateLimited(Mutex<(Option<Instant>, u64)>);
 
-const SELDOM: Duration = Duration::from_secs(60);
+const SAY_EVERY: Duration = Duration::from_secs(60);
 
-impl Seldom {
+impl RateLimited {
     /// Calls `say` with the number of times kept back since it was last called, if it is time.
     pub(crate) fn say(&self, say: impl FnOnce(u64)) {
         let mut last = lock(&self.0);
-        if last.0.is_some_and(|at| at.elapsed() < SELDOM) {
+        if last.0.is_some_and(|at| at.elapsed() < SAY_EVERY) {
             last.1 += 1;
             return;
         }
@@ -77,9 +77,9 @@ impl Seldom {
     }
 }
 
-impl fmt::Debug for Seldom {
+impl fmt::Debug for RateLimited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Seldom")
+        f.write_str("RateLimited")
     }
 }
 

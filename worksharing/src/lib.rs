@@ -1,39 +1,34 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod backend;
 mod block_on;
 mod builder;
-mod codec;
-mod computing;
-mod entry;
+mod default_key;
 mod error;
 mod events;
-mod fingerprint;
-mod flight;
 mod flow;
+mod handle;
 mod key;
-#[cfg(any(feature = "postgres", feature = "redis"))]
-mod link;
 pub mod lock;
 mod outcome;
-#[cfg(feature = "postgres")]
-mod postgres;
+mod payload;
+mod policy;
 mod sharing;
 pub mod store;
 mod sync;
-#[cfg(any(feature = "postgres", feature = "redis"))]
-mod tls;
 mod work;
 
 #[doc(hidden)]
 pub mod __private;
 
-pub use __private::{AsyncCall, Call};
-pub use builder::{Builder, PostgresLock};
+pub use builder::Builder;
 pub use bytes::Bytes;
 pub use error::{Error, ErrorKind};
 pub use events::Stats;
+pub use handle::{AsyncCall, Call};
 pub use key::Key;
+pub use lock::PostgresLock;
 pub use sharing::WorkSharing;
 pub use work::Work;
 #[doc = include_str!("../docs/work_shared.md")]

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::block_on::block_on;
 use crate::builder::Builder;
-use crate::events::{Counts, OncePerKey, Seldom, Stats, count};
-use crate::flight::Flights;
+use crate::events::{Counts, OncePerKey, RateLimited, Stats, count};
 use crate::flow::Call;
+use crate::flow::Flights;
 use crate::lock::Lock;
 use crate::store::Store;
 use crate::{Error, ErrorKind, Key, Work};
@@ -47,11 +47,11 @@ pub(crate) struct Inner {
 /// What was said already.
 #[derive(Debug, Default)]
 pub(crate) struct Warned {
-    lock: Seldom,
-    store: Seldom,
-    refused: Seldom,
-    recursion: Seldom,
-    no_lifetime: Seldom,
+    lock: RateLimited,
+    store: RateLimited,
+    refused: RateLimited,
+    recursion: RateLimited,
+    no_lifetime: RateLimited,
     too_large: OncePerKey,
     unreadable: OncePerKey,
     unshareable: OncePerKey,

@@ -77,7 +77,7 @@ fn start_holder(directory: &Path) -> Child {
 /// Waits for the lock as the flow does. Returns how long it took.
 fn wait(lock: &Directory) -> Duration {
     let begun = Instant::now();
-    let mut waiter = block_on(lock.interest(&Key::new("key"))).unwrap();
+    let mut waiter = block_on(lock.register_waiter(&Key::new("key"))).unwrap();
     while take(lock).is_none() {
         block_on(waiter.woken()).unwrap();
     }

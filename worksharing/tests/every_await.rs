@@ -76,8 +76,11 @@ impl Lock for GatedLock {
         Box::pin(gated(async { self.0.try_lock(key).await }))
     }
 
-    fn interest<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Box<dyn Waiter>, Error>> {
-        Box::pin(gated(async { self.0.interest(key).await }))
+    fn register_waiter<'a>(
+        &'a self,
+        key: &'a Key,
+    ) -> BoxFuture<'a, Result<Box<dyn Waiter>, Error>> {
+        Box::pin(gated(async { self.0.register_waiter(key).await }))
     }
 }
 

@@ -10,9 +10,9 @@ use std::collections::HashMap;
 use libfuzzer_sys::fuzz_target;
 use serde::Deserialize;
 
-#[path = "../../src/codec/mod.rs"]
+#[path = "../../src/payload/codec/mod.rs"]
 mod codec;
-#[path = "../../src/entry.rs"]
+#[path = "../../src/payload/entry/mod.rs"]
 mod entry;
 
 use codec::Codec;

@@ -62,14 +62,14 @@ impl Plan {
         self
     }
 
-    pub(super) fn key(&self) -> Key {
+    pub(crate) fn key(&self) -> Key {
         self.sharing
             .work::<()>(self.characteristic.as_str())
             .key()
             .clone()
     }
 
-    pub(super) fn work<T>(self) -> Work<T> {
+    pub(crate) fn work<T>(self) -> Work<T> {
         let mut work = self.sharing.work(self.characteristic).name(self.name);
         if let Some(ttl) = self.ttl {
             work = work.ttl(ttl);

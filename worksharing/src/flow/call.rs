@@ -5,11 +5,11 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::codec::{self, Shape};
-use crate::computing;
-use crate::entry::{Body, Entry, EntryId};
 use crate::events::count;
-use crate::fingerprint::fingerprint;
+use crate::flow::ancestry;
+use crate::payload::codec::{self, Shape};
+use crate::payload::entry::{Body, Entry, EntryId};
+use crate::payload::fingerprint::fingerprint;
 use crate::sharing::Inner;
 use crate::store::{Fence, Seen};
 use crate::{Error, Key};
@@ -33,7 +33,7 @@ pub(super) enum Found<T> {
 }
 
 impl Call {
-    pub(super) fn id(&self) -> computing::Id {
+    pub(super) fn id(&self) -> ancestry::Id {
         (Arc::as_ptr(&self.sharing).addr(), *self.key.digest())
     }
 

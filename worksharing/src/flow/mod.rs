@@ -10,10 +10,12 @@
 //! Source: the gist "cache work-sharing using PostgreSQL advisory locks": get, lock, get, compute, store,
 //! release.
 
+pub(crate) mod ancestry;
 mod call;
 #[cfg(test)]
 #[cfg(feature = "__shuttle")]
 mod explore;
+mod flight;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,10 +25,10 @@ use serde::de::DeserializeOwned;
 
 pub(crate) use self::call::Call;
 use self::call::Found;
+pub(crate) use self::flight::Flights;
+use self::flight::{Landing, Leader, Role};
 use crate::Error;
-use crate::computing;
 use crate::events::count;
-use crate::flight::{Landing, Leader, Role};
 use crate::lock::LockGuard;
 use crate::outcome::Outcome;
 use crate::store::{Fence, Seen};
@@ -46,7 +48,7 @@ where
     P: Fn(&O::Shared, Duration) -> Option<Duration>,
     F: AsyncFnOnce() -> O,
 {
-    if computing::contains(&call.id()) {
+    if ancestry::contains(&call.id()) {
         call.recursion();
         return compute().await;
     }
@@ -89,7 +91,7 @@ where
 {
     let begun = Instant::now();
     count(&call.sharing.counts.computed);
-    let outcome = computing::within(call.id(), compute()).await;
+    let outcome = ancestry::within(call.id(), compute()).await;
     if let Some(value) = outcome.shared()
         && let Some((entry, ttl)) = call.entry(value, &lifetime, begun.elapsed())
     {
@@ -177,7 +179,7 @@ async fn wait<T: DeserializeOwned>(call: &Call) -> Result<Waited<T>, Error> {
             // Interest first, then look and try again: a release in between is not missed.
             None => {
                 count(&call.sharing.counts.waited);
-                waiter = Some(lock.interest(&call.key).await?);
+                waiter = Some(lock.register_waiter(&call.key).await?);
             }
             Some(waiter) => {
                 if let Some(guard) = waiter.woken().await? {

@@ -9,7 +9,7 @@ use crate::Key;
 use crate::block_on::block_on;
 
 /// Callers of each lock, one key: never two at once, and all of them come through.
-pub(super) fn excludes(locks: &[&dyn Lock], callers: usize, rounds: usize) {
+pub(crate) fn excludes(locks: &[&dyn Lock], callers: usize, rounds: usize) {
     let (held, turns) = (AtomicBool::new(false), AtomicUsize::new(0));
     let key = Key::new("contended");
     let turn = |lock: &dyn Lock| {
@@ -19,7 +19,7 @@ pub(super) fn excludes(locks: &[&dyn Lock], callers: usize, rounds: usize) {
                 break guard;
             }
             match &mut waiter {
-                None => waiter = Some(block_on(lock.interest(&key)).unwrap()),
+                None => waiter = Some(block_on(lock.register_waiter(&key)).unwrap()),
                 Some(waiter) => drop(block_on(waiter.woken()).unwrap()),
             }
         };
@@ -38,16 +38,16 @@ pub(super) fn excludes(locks: &[&dyn Lock], callers: usize, rounds: usize) {
 }
 
 /// One release wakes all, those included who did not sleep yet.
-pub(super) fn wakes_all(lock: &dyn Lock) {
+pub(crate) fn wakes_all(lock: &dyn Lock) {
     let key = Key::new("key");
     let guard = block_on(lock.try_lock(&key)).unwrap().unwrap();
     assert!(block_on(lock.try_lock(&key)).unwrap().is_none());
-    let mut late = block_on(lock.interest(&key)).unwrap();
+    let mut late = block_on(lock.register_waiter(&key)).unwrap();
     let ready = Barrier::new(11);
     thread::scope(|scope| {
         for _ in 0..10 {
             scope.spawn(|| {
-                let mut waiter = block_on(lock.interest(&key)).unwrap();
+                let mut waiter = block_on(lock.register_waiter(&key)).unwrap();
                 ready.wait();
                 block_on(waiter.woken()).unwrap();
             });
@@ -61,11 +61,11 @@ pub(super) fn wakes_all(lock: &dyn Lock) {
     assert!(block_on(lock.try_lock(&key)).unwrap().is_some());
 }
 
-pub(super) fn only_its_key(lock: &dyn Lock) {
+pub(crate) fn only_its_key(lock: &dyn Lock) {
     let [one, other] = ["one", "other"].map(Key::new);
     let guard = block_on(lock.try_lock(&one)).unwrap().unwrap();
     let _held = block_on(lock.try_lock(&other)).unwrap().unwrap();
-    let mut waiter = block_on(lock.interest(&other)).unwrap();
+    let mut waiter = block_on(lock.register_waiter(&other)).unwrap();
     drop(guard);
     let mut woken = waiter.woken();
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());

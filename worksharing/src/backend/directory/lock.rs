@@ -1,0 +1,213 @@
+mod poller;
+
+use std::collections::HashSet;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::future::ready;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use self::poller::{Poller, poll};
+use crate::backend::notify::Notify;
+use crate::lock::{Lock, LockGuard, Waiter};
+use crate::sync::{Mutex, lock};
+use crate::{BoxFuture, Error, ErrorKind, Key};
+
+/// How often a file may vanish between its opening and its locking before that is called an error.
+const VANISHED: usize = 1_000;
+
+/// Locks among the processes of one machine, without a server: one file for each key that is held,
+/// locked by [`File::try_lock`]. The kernel frees it when its process dies.
+///
+/// The directory must be on a local file system. Its files may be removed while no process uses it.
+#[derive(Debug)]
+pub struct Directory(Arc<Files>);
+
+#[derive(Debug)]
+struct Files {
+    path: PathBuf,
+    /// What this process holds or is about to: a second caller need not ask the kernel.
+    held: Mutex<HashSet<[u8; 16]>>,
+    notify: Notify,
+    poller: Mutex<Poller>,
+}
+
+impl Directory {
+    /// Locks in `locks` below this path, which is created if need be.
+    ///
+    /// # Errors
+    /// The path cannot be created.
+    pub fn new(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref().join("locks");
+        fs::create_dir_all(&path).map_err(|error| {
+            let message = format!(
+                "cannot create the directory {} for locks: name a directory that this user may write to",
+                path.display()
+            );
+            Error::new(ErrorKind::Setting, message).caused_by(error)
+        })?;
+        Ok(Self(Arc::new(Files {
+            path,
+            held: Mutex::default(),
+            notify: Notify::default(),
+            poller: Mutex::default(),
+        })))
+    }
+}
+
+impl Lock for Directory {
+    fn try_lock<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<LockGuard>, Error>> {
+        Box::pin(ready(self.0.try_lock(*key.digest(), &key.hex())))
+    }
+
+    fn register_waiter<'a>(
+        &'a self,
+        key: &'a Key,
+    ) -> BoxFuture<'a, Result<Box<dyn Waiter>, Error>> {
+        let waiter = self.0.notify.subscribe(*key.digest());
+        let polled = poll(&self.0);
+        Box::pin(ready(polled.map(|()| Box::new(waiter) as Box<dyn Waiter>)))
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(ready(self.0.check()))
+    }
+}
+
+impl Files {
+    fn try_lock(self: &Arc<Self>, digest: [u8; 16], hex: &str) -> Result<Option<LockGuard>, Error> {
+        if !lock(&self.held).insert(digest) {
+            return Ok(None);
+        }
+        let path = self.path.join(hex);
+        let taken = take(&path);
+        if !matches!(taken, Ok(Some(_))) {
+            lock(&self.held).remove(&digest);
+        }
+        let Some(file) = taken.map_err(|error| self.unusable(error))? else {
+            return Ok(None);
+        };
+        let files = Arc::clone(self);
+        Ok(Some(LockGuard::new(move || {
+            release(&path, file);
+            lock(&files.held).remove(&digest);
+            files.notify.wake(&digest);
+        })))
+    }
+
+    fn unusable(&self, error: io::Error) -> Error {
+        let path = self.path.display();
+        Error::unavailable(format!(
+            "cannot lock a file in {path}: it must exist, be writable for this user, and be on a local file \
+             system"
+        ))
+        .caused_by(error)
+    }
+
+    /// Whether the lock keeps a second holder out, as some network file systems do not.
+    fn check(&self) -> Result<(), Error> {
+        let path = self.path.join(format!("check-{}", std::process::id()));
+        let outcome = take(&path).and_then(|first| Ok((first, take(&path)?)));
+        let (first, second) = outcome.map_err(|error| self.unusable(error))?;
+        first.into_iter().for_each(|file| release(&path, file));
+        if second.is_none() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Unsuitable,
+            format!(
+                "file locks do nothing in {}: name a directory on a local file system",
+                self.path.display()
+            ),
+        ))
+    }
+
+    /// Whether nobody holds the key: its file is not there, or not locked. Asking takes the lock shared
+    /// for a moment; a caller who tries at that moment is told that it is busy, and tries again when
+    /// it is woken.
+    fn is_free(&self, digest: &[u8; 16]) -> bool {
+        if lock(&self.held).contains(digest) {
+            return false;
+        }
+        let hex = format!("{:032x}", u128::from_be_bytes(*digest));
+        match File::open(self.path.join(hex)) {
+            Ok(file) => !matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)),
+            // Missing, or beyond our means: the caller who tries finds out.
+            Err(_) => true,
+        }
+    }
+}
+
+/// Opens and locks the file. `None`: somebody else has it.
+fn take(path: &Path) -> io::Result<Option<File>> {
+    for _ in 0..VANISHED {
+        match lock_opened(open(path)?, path)? {
+            Taken::Held(file) => return Ok(Some(file)),
+            Taken::Busy => return Ok(None),
+            Taken::Vanished => {}
+        }
+    }
+    Err(io::Error::other("the lock file vanishes again and again"))
+}
+
+enum Taken {
+    Held(File),
+    Busy,
+    /// Its holder removed it after we opened it: the lock on it is worth nothing.
+    Vanished,
+}
+
+fn lock_opened(file: File, path: &Path) -> io::Result<Taken> {
+    match file.try_lock() {
+        Ok(()) if is_at(&file, path) => Ok(Taken::Held(file)),
+        Ok(()) => Ok(Taken::Vanished),
+        Err(TryLockError::WouldBlock) => Ok(Taken::Busy),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let open = || {
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+    };
+    open().or_else(|error| match path.parent() {
+        // Something cleaned the directory away.
+        Some(parent) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(parent)?;
+            open()
+        }
+        _ => Err(error),
+    })
+}
+
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+
+    let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(ours), Ok(there)) => identity(ours) == identity(there),
+        _ => false,
+    }
+}
+
+#[cfg(not(unix))]
+fn is_at(_file: &File, _path: &Path) -> bool {
+    true
+}
+
+/// Removes the file while it is still locked, where [`take`] can tell that from outside; then unlocks.
+fn release(path: &Path, file: File) {
+    if cfg!(unix) {
+        let _ = fs::remove_file(path);
+    }
+    drop(file);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,7 @@
+//! Values and locks as files, among the processes of one machine.
+
+mod lock;
+mod store;
+
+pub use self::lock::Directory as DirectoryLock;
+pub use self::store::Directory as DirectoryStore;

@@ -1,0 +1,94 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::backend::postgres::{Answer, Ask, Put, Server};
+use crate::store::{Fence, Store};
+use crate::{BoxFuture, Error, Key};
+
+/// Values in an unlogged table of PostgreSQL, over the session of the locks: whatever is asked at the same time
+/// goes as one statement.
+///
+/// The table is made at first use. Expiry is judged by the server's clock; expired rows are swept in small
+/// ranges of the primary key. A crash of the server empties it.
+#[derive(Debug)]
+pub struct Postgres {
+    server: Arc<Server>,
+}
+
+impl Postgres {
+    pub(crate) fn new(server: &Arc<Server>) -> Self {
+        Self {
+            server: Arc::clone(server),
+        }
+    }
+
+    fn key(&self, key: &Key) -> String {
+        key.hex_after(&self.server.prefix)
+    }
+
+    async fn write(
+        &self,
+        key: &Key,
+        entry: Bytes,
+        ttl: Duration,
+        fence: Option<Fence>,
+    ) -> Result<bool, Error> {
+        let ask = Ask::Put(Put {
+            key: self.key(key),
+            entry,
+            ttl,
+            fence,
+        });
+        Ok(matches!(
+            self.server.session.answer(ask, false).await?,
+            Answer::Stored(true)
+        ))
+    }
+}
+
+impl Store for Postgres {
+    fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Bytes>, Error>> {
+        Box::pin(async move {
+            match self
+                .server
+                .session
+                .answer(Ask::Get(self.key(key)), false)
+                .await?
+            {
+                Answer::Found(entry) => Ok(entry),
+                _ => Ok(None),
+            }
+        })
+    }
+
+    fn put<'a>(
+        &'a self,
+        key: &'a Key,
+        entry: Bytes,
+        ttl: Duration,
+        fence: Fence,
+    ) -> BoxFuture<'a, Result<bool, Error>> {
+        Box::pin(self.write(key, entry, ttl, Some(fence)))
+    }
+
+    fn replace<'a>(
+        &'a self,
+        key: &'a Key,
+        entry: Bytes,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move { self.write(key, entry, ttl, None).await.map(drop) })
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async move {
+            self.server
+                .session
+                .answer(Ask::CheckValues, true)
+                .await
+                .map(drop)
+        })
+    }
+}

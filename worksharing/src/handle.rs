@@ -1,0 +1,206 @@
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::pin::pin;
+
+use crate::__private::{Plan, run, run_blocking};
+use crate::policy::{Policy, Shareable};
+use crate::{Error, Key};
+
+/// A call of an annotated function as a value: made by the function named by the option `handle`.
+#[must_use = "nothing happens until it is got, refreshed, peeked at or invalidated"]
+pub struct Call<R, P, F> {
+    plain: PlainCall<R>,
+    policy: P,
+    body: F,
+}
+
+/// What a [`Call`] can do whose function does not return a `Result`.
+pub struct PlainCall<R> {
+    plan: Plan,
+    returned: PhantomData<fn() -> R>,
+}
+
+impl<R, P: Policy<Returned = R>, F: FnOnce() -> R> Call<R, P, F> {
+    /// For the macro.
+    #[doc(hidden)]
+    pub fn new(plan: Plan, policy: P, body: F) -> Self {
+        Self {
+            plain: PlainCall {
+                plan,
+                returned: PhantomData,
+            },
+            policy,
+            body,
+        }
+    }
+
+    /// What the function itself does: the stored value, or else the computed one.
+    pub fn get(self) -> R {
+        run_blocking(self.plain.plan, self.policy, self.body)
+    }
+
+    /// Computes without looking, and stores.
+    pub fn refresh(self) -> R {
+        run_blocking(self.plain.plan.force_refresh(true), self.policy, self.body)
+    }
+
+    /// Removes the stored value, and keeps a computation under way from storing its own.
+    ///
+    /// # Errors
+    /// The store cannot be reached.
+    pub fn invalidate(&self) -> Result<(), Error> {
+        self.plain
+            .plan
+            .clone()
+            .work::<P::Shared>()
+            .invalidate_blocking()
+    }
+
+    /// The key.
+    pub fn key(&self) -> Key {
+        self.plain.plan.key()
+    }
+}
+
+impl<T: Shareable, E, P, F> Call<Result<T, E>, P, F> {
+    /// The stored value, if there is one. Never computes.
+    pub fn peek(&self) -> Option<T> {
+        self.plain.plan.clone().work().peek_blocking()
+    }
+}
+
+impl<R: Shareable> PlainCall<R> {
+    /// The stored value, if there is one. Never computes.
+    pub fn peek(&self) -> Option<R> {
+        self.plan.clone().work().peek_blocking()
+    }
+}
+
+impl<R, P, F> Deref for Call<R, P, F> {
+    type Target = PlainCall<R>;
+
+    fn deref(&self) -> &PlainCall<R> {
+        &self.plain
+    }
+}
+
+impl<R, P, F> fmt::Debug for Call<R, P, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Call").field(&self.plain.plan).finish()
+    }
+}
+
+impl<R> fmt::Debug for PlainCall<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PlainCall").field(&self.plan).finish()
+    }
+}
+
+/// A call of an annotated async function as a value: made by the function named by the option
+/// `handle`.
+#[must_use = "nothing happens until it is got, refreshed, peeked at or invalidated"]
+pub struct AsyncCall<R, P, F> {
+    plain: PlainAsyncCall<R>,
+    policy: P,
+    body: F,
+}
+
+/// What an [`AsyncCall`] can do whose function does not return a `Result`.
+pub struct PlainAsyncCall<R> {
+    plan: Plan,
+    returned: PhantomData<fn() -> R>,
+}
+
+impl<R, P: Policy<Returned = R>, F: Future<Output = R>> AsyncCall<R, P, F> {
+    /// For the macro.
+    #[doc(hidden)]
+    pub fn new(plan: Plan, policy: P, body: F) -> Self {
+        Self {
+            plain: PlainAsyncCall {
+                plan,
+                returned: PhantomData,
+            },
+            policy,
+            body,
+        }
+    }
+
+    /// What the function itself does: the stored value, or else the computed one.
+    ///
+    /// # Cancel safety
+    /// As of the function: dropped, it leaves nothing behind.
+    pub async fn get(self) -> R {
+        run(self.plain.plan, self.policy, pin!(self.body)).await
+    }
+
+    /// Computes without looking, and stores.
+    ///
+    /// # Cancel safety
+    /// As of [`get`](Self::get).
+    pub async fn refresh(self) -> R {
+        run(
+            self.plain.plan.force_refresh(true),
+            self.policy,
+            pin!(self.body),
+        )
+        .await
+    }
+
+    /// Removes the stored value, and keeps a computation under way from storing its own.
+    ///
+    /// # Errors
+    /// The store cannot be reached.
+    ///
+    /// # Cancel safety
+    /// Dropped, it may or may not have taken effect.
+    pub async fn invalidate(&self) -> Result<(), Error> {
+        let work = self.plain.plan.clone().work::<P::Shared>();
+        work.invalidate().await
+    }
+
+    /// The key.
+    pub fn key(&self) -> Key {
+        self.plain.plan.key()
+    }
+}
+
+impl<T: Shareable, E, P, F> AsyncCall<Result<T, E>, P, F> {
+    /// The stored value, if there is one. Never computes.
+    ///
+    /// # Cancel safety
+    /// Dropped, it leaves nothing behind.
+    pub async fn peek(&self) -> Option<T> {
+        self.plain.plan.clone().work().peek().await
+    }
+}
+
+impl<R: Shareable> PlainAsyncCall<R> {
+    /// The stored value, if there is one. Never computes.
+    ///
+    /// # Cancel safety
+    /// Dropped, it leaves nothing behind.
+    pub async fn peek(&self) -> Option<R> {
+        self.plan.clone().work().peek().await
+    }
+}
+
+impl<R, P, F> Deref for AsyncCall<R, P, F> {
+    type Target = PlainAsyncCall<R>;
+
+    fn deref(&self) -> &PlainAsyncCall<R> {
+        &self.plain
+    }
+}
+
+impl<R, P, F> fmt::Debug for AsyncCall<R, P, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AsyncCall").field(&self.plain.plan).finish()
+    }
+}
+
+impl<R> fmt::Debug for PlainAsyncCall<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PlainAsyncCall").field(&self.plan).finish()
+    }
+}
