@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tests::{Callers, Servers, ends_within, on_each_backend, wait_until};
 use tokio::runtime::Runtime;
-use worksharing::lock::{Local, Lock, LockGuard, Waiter};
+use worksharing::lock::{Caller, Local, Lock, LockGuard, Waiter};
 use worksharing::{BoxFuture, Key, WorkSharing};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -306,11 +306,12 @@ impl Lock for Meanwhile {
     fn try_lock<'a>(
         &'a self,
         key: &'a Key,
+        caller: Caller,
     ) -> BoxFuture<'a, Result<Option<LockGuard>, worksharing::Error>> {
         self.other
             .work(key.characteristic())
             .run_blocking(|| "theirs".to_owned());
-        self.lock.try_lock(key)
+        self.lock.try_lock(key, caller)
     }
 
     fn register_waiter<'a>(

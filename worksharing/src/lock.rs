@@ -35,7 +35,11 @@ pub trait Lock: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// The lock server cannot be reached, or cannot take more locks. The caller computes without.
-    fn try_lock<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<LockGuard>, Error>>;
+    fn try_lock<'a>(
+        &'a self,
+        key: &'a Key,
+        caller: Caller,
+    ) -> BoxFuture<'a, Result<Option<LockGuard>, Error>>;
 
     /// Shows interest in a busy key. From the moment this returns, no release goes unnoticed by
     /// [`Waiter::woken`].
@@ -56,8 +60,12 @@ pub trait Lock: fmt::Debug + Send + Sync + 'static {
 
 /// One lock for several runtimes.
 impl<L: Lock + ?Sized> Lock for Arc<L> {
-    fn try_lock<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<LockGuard>, Error>> {
-        (**self).try_lock(key)
+    fn try_lock<'a>(
+        &'a self,
+        key: &'a Key,
+        caller: Caller,
+    ) -> BoxFuture<'a, Result<Option<LockGuard>, Error>> {
+        (**self).try_lock(key, caller)
     }
 
     fn register_waiter<'a>(
@@ -70,6 +78,18 @@ impl<L: Lock + ?Sized> Lock for Arc<L> {
     fn check(&self) -> BoxFuture<'_, Result<(), Error>> {
         (**self).check()
     }
+}
+
+/// Who asks for a lock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Caller {
+    /// One that holds no other key.
+    #[default]
+    Outermost,
+    /// One inside the computation of another key, which holds that key's lock until this one has been served: a
+    /// lock that bounds how many keys are held must not let it queue behind callers that wait for its outer key.
+    Nested,
 }
 
 /// Interest in a busy key, withdrawn by dropping it.

@@ -24,11 +24,16 @@ use crate::{BoxFuture, Error, Key};
 /// The flow may drop any of these futures at any await point: a request that was sent may or may not
 /// have taken effect, and the store must stay usable.
 pub trait Store: fmt::Debug + Send + Sync + 'static {
-    /// The entry that stands under the key, if there is one and its time to live has not run out.
+    /// What stands under each of the keys, in their order: `None` where there is nothing, or where its time to
+    /// live has run out. All of them are read at one moment, or one after the other, in one round trip.
     ///
     /// # Errors
     /// The store cannot be reached, or refused.
-    fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Bytes>, Error>>;
+    fn get<'a>(
+        &'a self,
+        keys: &'a [Key],
+        look: Look,
+    ) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>>;
 
     /// Stores an entry for `ttl`, but only if what stands there now is nothing, or what the fence
     /// [allows](Fence::allows). The comparison and the write are one atomic step. Returns whether it was
@@ -69,8 +74,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
 /// One store for several runtimes.
 impl<S: Store + ?Sized> Store for Arc<S> {
-    fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Bytes>, Error>> {
-        (**self).get(key)
+    fn get<'a>(
+        &'a self,
+        keys: &'a [Key],
+        look: Look,
+    ) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
+        (**self).get(keys, look)
     }
 
     fn put<'a>(
@@ -94,6 +103,71 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn check(&self) -> BoxFuture<'_, Result<(), Error>> {
         (**self).check()
+    }
+}
+
+/// What is asked of a [`Store::get`] beside the entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Look {
+    /// The largest entry that is wanted whole, in bytes. Of a larger one the first [`Seen::LEN`] bytes are enough,
+    /// and a store that must read the rest to give them reads no more than this.
+    pub max_bytes: usize,
+    /// Whether the time that is left to an entry is wanted. A store that knows it anyway may give it unasked.
+    pub time_left: bool,
+}
+
+impl Look {
+    /// Entries of at most so many bytes, without the time that is left to them.
+    pub fn up_to(max_bytes: usize) -> Self {
+        Self {
+            max_bytes,
+            time_left: false,
+        }
+    }
+
+    /// The same, with the time.
+    pub fn with_time_left(mut self) -> Self {
+        self.time_left = true;
+        self
+    }
+}
+
+/// An entry that a [`Store::get`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stored {
+    /// The entry or, if it is larger than [`Look::max_bytes`], at least its first [`Seen::LEN`] bytes.
+    pub bytes: Bytes,
+    /// Whether `bytes` is the whole entry.
+    pub whole: bool,
+    /// The time until the store forgets it, by the store's clock; `None` where it was not asked for.
+    ///
+    /// A store that cannot read entry and time at one moment reads the time first: what replaces the entry in
+    /// between then looks older than it is, never fresher.
+    pub time_left: Option<Duration>,
+}
+
+impl Stored {
+    /// What was found whole, as a [`Store::get`] returns it for this look.
+    pub fn new(bytes: Bytes, look: Look) -> Self {
+        let whole = bytes.len() <= look.max_bytes;
+        let bytes = if whole {
+            bytes
+        } else {
+            bytes.slice(..bytes.len().min(Seen::LEN))
+        };
+        Self {
+            bytes,
+            whole,
+            time_left: None,
+        }
+    }
+
+    /// The same, with the time that is left to it.
+    pub fn with_time_left(mut self, time_left: Duration) -> Self {
+        self.time_left = Some(time_left);
+        self
     }
 }
 

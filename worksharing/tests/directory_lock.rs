@@ -11,7 +11,7 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use worksharing::Key;
-use worksharing::lock::{Directory, Lock, LockGuard};
+use worksharing::lock::{Caller, Directory, Lock, LockGuard};
 
 const DIRECTORY: &str = "WORKSHARING_TEST_DIRECTORY";
 /// How the other process is let go.
@@ -37,7 +37,7 @@ fn block_on<F: Future>(future: F) -> F::Output {
 }
 
 fn take(lock: &Directory) -> Option<LockGuard> {
-    block_on(lock.try_lock(&Key::new("key"))).unwrap()
+    block_on(lock.try_lock(&Key::new("key"), Caller::Outermost)).unwrap()
 }
 
 /// Not a test by itself: what the other process does, holding the lock until it is told or killed.

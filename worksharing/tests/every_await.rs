@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use worksharing::lock::{Local, Lock, LockGuard, Waiter};
-use worksharing::store::{Fence, Memory, Store};
+use worksharing::lock::{Caller, Local, Lock, LockGuard, Waiter};
+use worksharing::store::{Fence, Look, Memory, Store, Stored};
 use worksharing::{BoxFuture, Bytes, Error, ErrorKind, Key, WorkSharing};
 
 /// Stops once: the next poll goes on.
@@ -42,8 +42,12 @@ async fn gated<T>(operation: impl Future<Output = T>) -> T {
 struct GatedStore(Arc<Memory>);
 
 impl Store for GatedStore {
-    fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Bytes>, Error>> {
-        Box::pin(gated(async { self.0.get(key).await }))
+    fn get<'a>(
+        &'a self,
+        keys: &'a [Key],
+        look: Look,
+    ) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
+        Box::pin(gated(async move { self.0.get(keys, look).await }))
     }
 
     fn put<'a>(
@@ -72,8 +76,12 @@ impl Store for GatedStore {
 struct GatedLock(Arc<Local>);
 
 impl Lock for GatedLock {
-    fn try_lock<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<LockGuard>, Error>> {
-        Box::pin(gated(async { self.0.try_lock(key).await }))
+    fn try_lock<'a>(
+        &'a self,
+        key: &'a Key,
+        caller: Caller,
+    ) -> BoxFuture<'a, Result<Option<LockGuard>, Error>> {
+        Box::pin(gated(async move { self.0.try_lock(key, caller).await }))
     }
 
     fn register_waiter<'a>(
@@ -148,7 +156,7 @@ impl World {
     /// Nothing is held and nothing is under way: the key's lock is free, and a new caller in every process is
     /// served.
     fn assert_clean(&self, processes: &[&WorkSharing], case: &str) {
-        let free = run(self.lock.try_lock(&Key::new(KEY))).unwrap();
+        let free = run(self.lock.try_lock(&Key::new(KEY), Caller::Outermost)).unwrap();
         assert!(free.is_some(), "{case}: the lock is held for ever");
         drop(free);
         for process in processes {
@@ -327,7 +335,11 @@ impl DeadStore {
 }
 
 impl Store for DeadStore {
-    fn get<'a>(&'a self, _: &'a Key) -> BoxFuture<'a, Result<Option<Bytes>, Error>> {
+    fn get<'a>(
+        &'a self,
+        _: &'a [Key],
+        _: Look,
+    ) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
         self.fail()
     }
 

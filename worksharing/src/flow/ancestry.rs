@@ -8,6 +8,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 
 use crate::block_on::Blocking;
+use crate::lock::Caller;
 
 /// A runtime's number, and a key's digest.
 pub(crate) type Id = (usize, [u8; 16]);
@@ -25,10 +26,13 @@ pub(crate) fn contains(id: &Id) -> bool {
     STACK.with(|stack| stack.borrow().contains(id))
 }
 
-/// Whether the running code is inside any computation.
-#[cfg(feature = "postgres")]
-pub(crate) fn is_nested() -> bool {
-    STACK.with(|stack| !stack.borrow().is_empty())
+/// Whether the running code is inside any computation, as a lock is told.
+pub(crate) fn caller() -> Caller {
+    if STACK.with(|stack| stack.borrow().is_empty()) {
+        Caller::Outermost
+    } else {
+        Caller::Nested
+    }
 }
 
 /// Runs a body inside its key's frame.

@@ -11,7 +11,7 @@ use crate::payload::codec::{self, Shape};
 use crate::payload::entry::{Body, Entry, EntryId};
 use crate::payload::fingerprint::fingerprint;
 use crate::sharing::Inner;
-use crate::store::{Fence, Seen};
+use crate::store::{Fence, Look, Seen, Stored};
 use crate::{Error, Key};
 
 /// Everything the flow needs to know of one call, but the types.
@@ -39,12 +39,16 @@ impl Call {
 
     /// The value under this key. Trouble with the store is a miss.
     pub(super) async fn look<T: DeserializeOwned>(&self) -> Found<T> {
-        match self.sharing.store.get(&self.key).await {
-            Ok(Some(entry)) => match self.read_stored(&entry) {
-                Some(value) => Found::Fresh(value, entry),
-                None => Found::Miss(Seen::of(Some(&entry))),
+        let look = Look::up_to(self.sharing.max_value_bytes);
+        let keys = std::slice::from_ref(&self.key);
+        match self.sharing.store.get(keys, look).await {
+            Ok(mut found) => match found.pop().flatten() {
+                Some(found) => match self.read_stored(&found) {
+                    Some(value) => Found::Fresh(value, found.bytes),
+                    None => Found::Miss(Seen::of(Some(&found.bytes))),
+                },
+                None => Found::Miss(Seen::of(None)),
             },
-            Ok(None) => Found::Miss(Seen::of(None)),
             Err(error) => {
                 self.sharing.without_store(self, &error);
                 Found::Miss(Seen::of(None))
@@ -80,11 +84,11 @@ impl Call {
     }
 
     /// [`read`](Self::read), for an entry that somebody may have stored under other limits.
-    fn read_stored<T: DeserializeOwned>(&self, bytes: &[u8]) -> Option<T> {
-        if bytes.len() > self.sharing.max_value_bytes {
+    fn read_stored<T: DeserializeOwned>(&self, found: &Stored) -> Option<T> {
+        if !found.whole {
             return self.unreadable("it is larger than Builder::max_value_bytes allows");
         }
-        self.read(bytes)
+        self.read(&found.bytes)
     }
 
     /// Decodes an entry, if it is a value of this key and type.

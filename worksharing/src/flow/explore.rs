@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use shuttle::future::block_on;
 use shuttle::thread;
 
-use crate::lock::{Local, Lock as _};
+use crate::lock::{Caller as LockCaller, Local, Lock as _};
 use crate::store::Memory;
 use crate::{Key, WorkSharing};
 
@@ -85,7 +85,7 @@ fn explore(callers: &'static [(usize, Caller)], computed: std::ops::RangeInclusi
             .for_each(|thread| thread.join().unwrap());
         let bodies = counts.computed.load(Ordering::SeqCst);
         assert!(computed.contains(&bodies), "{bodies} bodies ran");
-        let free = block_on(lock.try_lock(&Key::new("key"))).unwrap();
+        let free = block_on(lock.try_lock(&Key::new("key"), LockCaller::Outermost)).unwrap();
         assert!(free.is_some(), "the lock is left behind");
     };
     shuttle::check_pct(run.clone(), 500, 3);

@@ -172,7 +172,7 @@ async fn wait<T: DeserializeOwned>(call: &Call) -> Result<Waited<T>, Error> {
             });
             return Ok(Waited::Fresh(value, entry));
         }
-        if let Some(guard) = lock.try_lock(&call.key).await? {
+        if let Some(guard) = lock.try_lock(&call.key, ancestry::caller()).await? {
             return Ok(Waited::Held(guard));
         }
         match &mut waiter {

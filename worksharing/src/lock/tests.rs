@@ -4,7 +4,7 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use super::Lock;
+use super::{Caller, Lock};
 use crate::Key;
 use crate::block_on::block_on;
 
@@ -15,7 +15,7 @@ pub(crate) fn excludes(locks: &[&dyn Lock], callers: usize, rounds: usize) {
     let turn = |lock: &dyn Lock| {
         let mut waiter = None;
         let guard = loop {
-            if let Some(guard) = block_on(lock.try_lock(&key)).unwrap() {
+            if let Some(guard) = block_on(lock.try_lock(&key, Caller::Outermost)).unwrap() {
                 break guard;
             }
             match &mut waiter {
@@ -40,8 +40,14 @@ pub(crate) fn excludes(locks: &[&dyn Lock], callers: usize, rounds: usize) {
 /// One release wakes all, those included who did not sleep yet.
 pub(crate) fn wakes_all(lock: &dyn Lock) {
     let key = Key::new("key");
-    let guard = block_on(lock.try_lock(&key)).unwrap().unwrap();
-    assert!(block_on(lock.try_lock(&key)).unwrap().is_none());
+    let guard = block_on(lock.try_lock(&key, Caller::Outermost))
+        .unwrap()
+        .unwrap();
+    assert!(
+        block_on(lock.try_lock(&key, Caller::Outermost))
+            .unwrap()
+            .is_none()
+    );
     let mut late = block_on(lock.register_waiter(&key)).unwrap();
     let ready = Barrier::new(11);
     thread::scope(|scope| {
@@ -57,14 +63,22 @@ pub(crate) fn wakes_all(lock: &dyn Lock) {
     });
     block_on(late.woken()).unwrap();
     // A lock that is granted to a future that is dropped is free again.
-    drop(lock.try_lock(&key));
-    assert!(block_on(lock.try_lock(&key)).unwrap().is_some());
+    drop(lock.try_lock(&key, Caller::Outermost));
+    assert!(
+        block_on(lock.try_lock(&key, Caller::Outermost))
+            .unwrap()
+            .is_some()
+    );
 }
 
 pub(crate) fn only_its_key(lock: &dyn Lock) {
     let [one, other] = ["one", "other"].map(Key::new);
-    let guard = block_on(lock.try_lock(&one)).unwrap().unwrap();
-    let _held = block_on(lock.try_lock(&other)).unwrap().unwrap();
+    let guard = block_on(lock.try_lock(&one, Caller::Outermost))
+        .unwrap()
+        .unwrap();
+    let _held = block_on(lock.try_lock(&other, Caller::Outermost))
+        .unwrap()
+        .unwrap();
     let mut waiter = block_on(lock.register_waiter(&other)).unwrap();
     drop(guard);
     let mut woken = waiter.woken();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{Directory, Fence, Memory, Seen, Store};
+use super::{Directory, Fence, Look, Memory, Seen, Store};
 use crate::Key;
 use crate::block_on::block_on;
 
@@ -30,7 +30,8 @@ fn each(test: impl Fn(&dyn Store)) {
 }
 
 fn get(store: &dyn Store, key: &Key) -> Option<Bytes> {
-    block_on(store.get(key)).unwrap()
+    let found = block_on(store.get(std::slice::from_ref(key), Look::up_to(usize::MAX))).unwrap();
+    found.into_iter().next().flatten().map(|found| found.bytes)
 }
 
 fn put(store: &dyn Store, key: &Key, entry: &Bytes, seen: Option<&[u8]>) -> bool {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use self::poller::{Poller, poll};
 use crate::backend::notify::Notify;
-use crate::lock::{Lock, LockGuard, Waiter};
+use crate::lock::{Caller, Lock, LockGuard, Waiter};
 use crate::sync::{Mutex, lock};
 use crate::{BoxFuture, Error, ErrorKind, Key};
 
@@ -56,7 +56,11 @@ impl Directory {
 }
 
 impl Lock for Directory {
-    fn try_lock<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<LockGuard>, Error>> {
+    fn try_lock<'a>(
+        &'a self,
+        key: &'a Key,
+        _caller: Caller,
+    ) -> BoxFuture<'a, Result<Option<LockGuard>, Error>> {
         Box::pin(ready(self.0.try_lock(*key.digest(), &key.hex())))
     }
 

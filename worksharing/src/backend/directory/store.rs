@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
-use crate::store::{Fence, Seen, Store};
+use crate::store::{Fence, Look, Seen, Store, Stored};
 use crate::sync::{Mutex, MutexGuard, lock};
 use crate::{BoxFuture, Error, ErrorKind, Key};
 
@@ -208,13 +208,19 @@ impl Directory {
 }
 
 impl Store for Directory {
-    fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Bytes>, Error>> {
-        let entry = match fs::read(self.file_of(key)) {
-            Ok(bytes) => Ok(live(&bytes, now()).then(|| Bytes::from(bytes).slice(HEADER..))),
+    fn get<'a>(
+        &'a self,
+        keys: &'a [Key],
+        look: Look,
+    ) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
+        let read = |key| match fs::read(self.file_of(key)) {
+            Ok(bytes) => Ok(time_left(&bytes, now()).map(|left| {
+                Stored::new(Bytes::from(bytes).slice(HEADER..), look).with_time_left(left)
+            })),
             Err(error) if error.kind() == NotFound => Ok(None),
             Err(error) => Err(self.unusable("read", error)),
         };
-        Box::pin(ready(entry))
+        Box::pin(ready(keys.iter().map(read).collect()))
     }
 
     fn put<'a>(
@@ -262,18 +268,15 @@ fn beginning(file: &Path, now: u64) -> io::Result<Option<Vec<u8>>> {
         Err(error) if error.kind() == NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    Ok(live(&bytes, now).then(|| bytes.split_off(HEADER)))
+    Ok(time_left(&bytes, now).map(|_| bytes.split_off(HEADER)))
 }
 
-fn live(bytes: &[u8], now: u64) -> bool {
-    let Some((header, _)) = bytes.split_first_chunk::<HEADER>() else {
-        return false;
-    };
+/// How long the entry in a file has to live, if it is alive.
+fn time_left(bytes: &[u8], now: u64) -> Option<Duration> {
+    let (header, _) = bytes.split_first_chunk::<HEADER>()?;
     let (magic, expires) = header.split_at(MAGIC.len());
-    magic == MAGIC
-        && expires
-            .try_into()
-            .is_ok_and(|expires| now < u64::from_le_bytes(expires))
+    let expires = u64::from_le_bytes(expires.try_into().ok()?);
+    (magic == MAGIC && now < expires).then(|| Duration::from_micros(expires - now))
 }
 
 fn now() -> u64 {

@@ -4,7 +4,7 @@ use std::future::ready;
 use std::sync::Arc;
 
 use crate::backend::notify::{Notify, Subscription};
-use crate::lock::{Lock, LockGuard, Waiter};
+use crate::lock::{Caller, Lock, LockGuard, Waiter};
 use crate::sync::{Mutex, lock};
 use crate::{BoxFuture, Error, Key};
 
@@ -31,7 +31,11 @@ impl fmt::Debug for Local {
 }
 
 impl Lock for Local {
-    fn try_lock<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<LockGuard>, Error>> {
+    fn try_lock<'a>(
+        &'a self,
+        key: &'a Key,
+        _caller: Caller,
+    ) -> BoxFuture<'a, Result<Option<LockGuard>, Error>> {
         let digest = *key.digest();
         let taken = lock(&self.held).insert(digest);
         let guard = taken.then(|| {

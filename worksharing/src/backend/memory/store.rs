@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::store::{Fence, Store};
+use crate::store::{Fence, Look, Store, Stored};
 use crate::sync::{Mutex, lock};
 use crate::{BoxFuture, Error, Key};
 
@@ -43,10 +43,10 @@ impl fmt::Debug for Memory {
 }
 
 impl Entries {
-    fn get(&mut self, digest: &[u8; 16], now: Instant) -> Option<&Bytes> {
+    fn get(&mut self, digest: &[u8; 16], now: Instant) -> Option<(&Bytes, Instant)> {
         self.sweep(now);
         let (entry, expires) = self.by_key.get(digest)?;
-        (now < *expires).then_some(entry)
+        (now < *expires).then_some((entry, *expires))
     }
 
     fn set(&mut self, digest: [u8; 16], entry: Bytes, ttl: Duration, now: Instant) {
@@ -72,9 +72,19 @@ impl Entries {
 }
 
 impl Store for Memory {
-    fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Bytes>, Error>> {
-        let entry = lock(&self.0).get(key.digest(), Instant::now()).cloned();
-        Box::pin(ready(Ok(entry)))
+    fn get<'a>(
+        &'a self,
+        keys: &'a [Key],
+        look: Look,
+    ) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
+        let now = Instant::now();
+        let mut entries = lock(&self.0);
+        let found = keys.iter().map(|key| {
+            let (entry, expires) = entries.get(key.digest(), now)?;
+            let left = expires.saturating_duration_since(now);
+            Some(Stored::new(entry.clone(), look).with_time_left(left))
+        });
+        Box::pin(ready(Ok(found.collect())))
     }
 
     fn put<'a>(
@@ -86,7 +96,11 @@ impl Store for Memory {
     ) -> BoxFuture<'a, Result<bool, Error>> {
         let now = Instant::now();
         let mut entries = lock(&self.0);
-        let allowed = fence.allows(entries.get(key.digest(), now).map(|current| &current[..]));
+        let allowed = fence.allows(
+            entries
+                .get(key.digest(), now)
+                .map(|(current, _)| &current[..]),
+        );
         if allowed {
             entries.set(*key.digest(), entry, ttl, now);
         }
@@ -132,7 +146,7 @@ mod tests {
         let mut entries = Entries::default();
         entries.set([1; 16], Bytes::from_static(b"old"), SECOND, start);
         entries.set([1; 16], Bytes::from_static(b"new"), 3 * SECOND, start);
-        assert_eq!(entries.get(&[1; 16], start + 2 * SECOND).unwrap(), "new");
+        assert_eq!(entries.get(&[1; 16], start + 2 * SECOND).unwrap().0, "new");
         assert_eq!(entries.by_expiry.len(), 1);
     }
 }

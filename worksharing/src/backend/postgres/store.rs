@@ -4,7 +4,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::backend::postgres::{Answer, Ask, Put, Server};
-use crate::store::{Fence, Store};
+use crate::store::{Fence, Look, Store, Stored};
 use crate::{BoxFuture, Error, Key};
 
 /// Values in an unlogged table of PostgreSQL, over the session of the locks: whatever is asked at the same time
@@ -49,17 +49,21 @@ impl Postgres {
 }
 
 impl Store for Postgres {
-    fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Bytes>, Error>> {
+    fn get<'a>(
+        &'a self,
+        keys: &'a [Key],
+        look: Look,
+    ) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
         Box::pin(async move {
-            match self
-                .server
-                .session
-                .answer(Ask::Get(self.key(key)), false)
-                .await?
-            {
-                Answer::Found(entry) => Ok(entry),
-                _ => Ok(None),
+            let mut found = Vec::with_capacity(keys.len());
+            for key in keys {
+                let ask = Ask::Get(self.key(key));
+                found.push(match self.server.session.answer(ask, false).await? {
+                    Answer::Found(entry) => entry.map(|entry| Stored::new(entry, look)),
+                    _ => None,
+                });
             }
+            Ok(found)
         })
     }
 

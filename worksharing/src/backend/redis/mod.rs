@@ -7,7 +7,7 @@ use redis::{Client, Cmd, Connection, ConnectionLike as _, Value};
 
 use crate::backend::link::{Link, Protocol, Watchdog};
 use crate::backend::tls;
-use crate::store::{Fence, Store};
+use crate::store::{Fence, Look, Store, Stored};
 use crate::{BoxFuture, Error, Key};
 
 /// Values in Redis, over one connection: whatever is asked at the same time goes as one pipeline.
@@ -66,16 +66,21 @@ pub(crate) fn open(url: &str, with_tls: bool) -> Result<Client, Error> {
 }
 
 impl Store for Redis {
-    fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Bytes>, Error>> {
+    fn get<'a>(
+        &'a self,
+        keys: &'a [Key],
+        look: Look,
+    ) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
         Box::pin(async move {
-            match self
-                .link
-                .answer(Ask::Get { key: self.key(key) }, false)
-                .await?
-            {
-                Value::BulkString(entry) => Ok(Some(entry.into())),
-                _ => Ok(None),
+            let mut found = Vec::with_capacity(keys.len());
+            for key in keys {
+                let ask = Ask::Get { key: self.key(key) };
+                found.push(match self.link.answer(ask, false).await? {
+                    Value::BulkString(entry) => Some(Stored::new(entry.into(), look)),
+                    _ => None,
+                });
             }
+            Ok(found)
         })
     }
 

@@ -2,6 +2,7 @@ use std::thread;
 
 use super::*;
 use crate::block_on::block_on;
+use crate::lock::Caller;
 use crate::lock::tests::{excludes, only_its_key, wakes_all};
 
 #[test]
@@ -32,15 +33,25 @@ fn another_instance_is_kept_out_and_woken() {
     let directory = tempfile::tempdir().unwrap();
     let [one, other] = [(); 2].map(|()| Directory::new(directory.path()).unwrap());
     let key = Key::new("key");
-    let guard = block_on(one.try_lock(&key)).unwrap().unwrap();
-    assert!(block_on(other.try_lock(&key)).unwrap().is_none());
+    let guard = block_on(one.try_lock(&key, Caller::Outermost))
+        .unwrap()
+        .unwrap();
+    assert!(
+        block_on(other.try_lock(&key, Caller::Outermost))
+            .unwrap()
+            .is_none()
+    );
     let mut waiter = block_on(other.register_waiter(&key)).unwrap();
     thread::scope(|scope| {
         let waiting = scope.spawn(|| block_on(waiter.woken()).unwrap());
         drop(guard);
         assert!(waiting.join().unwrap().is_none());
     });
-    assert!(block_on(other.try_lock(&key)).unwrap().is_some());
+    assert!(
+        block_on(other.try_lock(&key, Caller::Outermost))
+            .unwrap()
+            .is_some()
+    );
 }
 
 #[test]
@@ -65,7 +76,7 @@ fn check_finds_that_it_works() {
     fs::remove_dir_all(directory.path()).unwrap();
     block_on(locks.check()).unwrap();
     assert!(
-        block_on(locks.try_lock(&Key::new("key")))
+        block_on(locks.try_lock(&Key::new("key"), Caller::Outermost))
             .unwrap()
             .is_some()
     );

@@ -15,7 +15,7 @@ pub(crate) use self::key_table::KeyTable;
 use self::key_table::{Claim, Ticket};
 use self::permits::Permit;
 use crate::backend::postgres::{Answer, Ask, Held, Server};
-use crate::lock::{Lock, LockGuard, Waiter};
+use crate::lock::{Caller, Lock, LockGuard, Waiter};
 use crate::{BoxFuture, Error, Key};
 
 /// Locks in PostgreSQL: all keys of the process in one session, and another one to hear of releases.
@@ -54,11 +54,14 @@ impl From<&Key> for LockKeys {
 }
 
 impl Lock for Postgres {
-    fn try_lock<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<LockGuard>, Error>> {
-        let nested = crate::flow::ancestry::is_nested();
+    fn try_lock<'a>(
+        &'a self,
+        key: &'a Key,
+        caller: Caller,
+    ) -> BoxFuture<'a, Result<Option<LockGuard>, Error>> {
         Box::pin(async move {
             let permits = self.server.key_table.permits();
-            let permit = match permits.try_acquire(nested) {
+            let permit = match permits.try_acquire(caller) {
                 Some(permit) => permit,
                 None => {
                     let queued = permits.queue();
@@ -177,7 +180,7 @@ impl KeyTable {
     /// Tries again for keys whose holder may have died without a word. Runs on the link's thread.
     pub(crate) fn poll_for(server: &Arc<Server>, claims: Vec<Claim>) {
         for claim in claims {
-            let Some(permit) = server.key_table.permits().try_acquire(false) else {
+            let Some(permit) = server.key_table.permits().try_acquire(Caller::Outermost) else {
                 continue;
             };
             let (key, key_table) = (claim.key(), Arc::clone(&server.key_table));

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_channel::oneshot;
 
+use crate::lock::Caller;
 use crate::sync::{Mutex, MutexGuard, lock};
 
 /// How many keys the process may hold: the server's lock table is everybody's.
@@ -39,9 +40,9 @@ impl Permits {
 
     /// A place, if there is one and nobody queues for it. A nested caller gets one at once: its outer call
     /// holds one, and waits for it.
-    pub(crate) fn try_acquire(self: &Arc<Self>, nested: bool) -> Option<Permit> {
+    pub(crate) fn try_acquire(self: &Arc<Self>, caller: Caller) -> Option<Permit> {
         let mut state = self.state();
-        (nested || (state.in_use < self.most && state.queue.is_empty()))
+        (caller == Caller::Nested || (state.in_use < self.most && state.queue.is_empty()))
             .then(|| self.take(&mut state))
     }
 
