@@ -30,6 +30,11 @@ pub enum PoolMode {
 impl PgBouncer {
     /// Starts one before the server.
     pub fn start(server: &PostgresServer, mode: PoolMode) -> Self {
+        Self::start_with_pool(server, mode, 20)
+    }
+
+    /// Starts one that keeps so many sessions with the server. Whoever comes when all are in use waits.
+    pub fn start_with_pool(server: &PostgresServer, mode: PoolMode, sessions: usize) -> Self {
         let user = User::for_servers();
         let mut bouncer = Self {
             process: None,
@@ -40,7 +45,7 @@ impl PgBouncer {
             bouncer.port = free_port();
             fs::write(
                 bouncer.dir.path().join("ini"),
-                bouncer.settings(server, mode),
+                bouncer.settings(server, mode, sessions),
             )
             .expect("cannot write");
             if bouncer.try_start(user) {
@@ -50,7 +55,7 @@ impl PgBouncer {
         panic!("PgBouncer does not start; its log:\n{}", bouncer.log());
     }
 
-    fn settings(&self, server: &PostgresServer, mode: PoolMode) -> String {
+    fn settings(&self, server: &PostgresServer, mode: PoolMode, sessions: usize) -> String {
         let mode = if mode == PoolMode::Session {
             "session"
         } else {
@@ -61,7 +66,7 @@ impl PgBouncer {
         format!(
             "[databases]\n* = host=127.0.0.1 port={to} user=postgres\n\
              [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
-             auth_type = any\npool_mode = {mode}\ndefault_pool_size = 20\nmax_client_conn = 500\n"
+             auth_type = any\npool_mode = {mode}\ndefault_pool_size = {sessions}\nmax_client_conn = 500\n"
         )
     }
 

@@ -16,6 +16,12 @@ pub struct Setup {
     pub lock: Option<String>,
     /// Builder's `max_held_keys`.
     pub max_held_keys: Option<usize>,
+    /// Builder's `max_value_bytes`.
+    pub max_value_bytes: Option<usize>,
+    /// Whether every panic ends the process, as it does where a program is built with `panic = "abort"`.
+    pub abort_on_panic: bool,
+    /// What is logged, as a filter of `tracing_subscriber`. Left out: warnings.
+    pub log: Option<String>,
 }
 
 /// What a worker does next: one line of its standard input.
@@ -31,6 +37,14 @@ pub enum Command {
     Peek(String),
     /// `Work::invalidate_blocking`, answered by [`Event::Checked`].
     Invalidate(String),
+    /// Builds so many runtimes one after the other, makes a call with each, and drops it. Answered by
+    /// [`Event::Checked`].
+    Churn(usize),
+    /// So many callers queue for a place among the held keys, and give up. Answered by [`Event::Checked`].
+    GiveUp(usize),
+    /// Computes a key in a process that is forked off, and answers by [`Event::Peeked`] with the value. In a
+    /// worker with [`Shim::that_forks`](crate::Shim::that_forks).
+    Fork(String),
 }
 
 /// Callers of one key, or of as many keys as there are callers.

@@ -14,3 +14,13 @@ pub(crate) fn free_port() -> u16 {
         .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
         .expect("no free port between 11000 and 31000")
 }
+
+pub(crate) fn listen() -> (TcpListener, u16) {
+    for _ in 0..5 {
+        let port = free_port();
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
+            return (listener, port);
+        }
+    }
+    panic!("no port to listen on");
+}

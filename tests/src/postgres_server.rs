@@ -1,8 +1,8 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use postgres::{Client, Config, NoTls};
 use rustix::process::Signal;
@@ -185,6 +185,36 @@ impl PostgresServer {
         let sql = "SELECT count(*) FROM pg_stat_activity
                    WHERE backend_type = 'client backend' AND application_name <> 'the test'";
         count(&mut self.connect(), sql)
+    }
+
+    /// The server's processes for the sessions beside the test's own.
+    pub fn session_pids(&self) -> BTreeSet<i32> {
+        let sql = "SELECT pid FROM pg_stat_activity
+                   WHERE backend_type = 'client backend' AND application_name <> 'the test'";
+        let rows = self.connect().query(sql, &[]).expect(sql);
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
+    /// Ends these sessions.
+    pub fn terminate(&self, pids: &BTreeSet<i32>) {
+        let pids: Vec<i32> = pids.iter().copied().collect();
+        let sql = "SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) AS pid";
+        self.connect().query(sql, &[&pids]).expect(sql);
+    }
+
+    /// How many keys are locked. (Each waiting process's interest in a key is an advisory lock, too.)
+    pub fn held_keys(&self) -> usize {
+        let sql = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted
+                   AND classid::bigint >> 28 = 12";
+        count(&mut self.connect(), sql)
+    }
+
+    /// The leases in the table of this name that have not run out: until when, by key.
+    pub fn live_leases(&self, table: &str) -> BTreeMap<i64, SystemTime> {
+        let sql =
+            format!("SELECT k, lease_until FROM {table} WHERE lease_until > clock_timestamp()");
+        let rows = self.connect().query(&sql, &[]).expect(&sql);
+        rows.iter().map(|row| (row.get(0), row.get(1))).collect()
     }
 
     /// How many advisory locks are held or waited for.

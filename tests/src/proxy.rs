@@ -1,10 +1,10 @@
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use crate::port::free_port;
+use crate::port::listen;
 
 /// Stands before a server and passes bytes on, until it is told to do worse.
 #[derive(Debug)]
@@ -26,6 +26,7 @@ struct State {
     refusing: bool,
     ended: bool,
     delay: Duration,
+    pace: Option<(usize, Duration)>,
     accepted: usize,
     open: Vec<TcpStream>,
 }
@@ -89,6 +90,37 @@ impl Proxy {
         self.change(|state| state.delay = delay);
     }
 
+    /// Passes nothing on for so long.
+    pub fn stall(&self, time: Duration) {
+        self.freeze();
+        thread::sleep(time);
+        self.thaw();
+    }
+
+    /// Closes every connection so many times, with a pause before each.
+    pub fn cut_often(&self, times: usize, pause: Duration) {
+        for _ in 0..times {
+            thread::sleep(pause);
+            self.cut();
+        }
+    }
+
+    /// Passes the server's answers on as a slow line does: so many bytes, then a pause.
+    pub fn pace_answers(&self, bytes: usize, pause: Duration) {
+        self.change(|state| state.pace = Some((bytes, pause)));
+    }
+
+    /// Passes the server's answers on at this speed.
+    pub fn throttle_answers(&self, bytes_per_second: usize) {
+        const PAUSE: Duration = Duration::from_millis(10);
+        self.pace_answers(bytes_per_second / 100, PAUSE);
+    }
+
+    /// Passes everything on at once again.
+    pub fn hurry(&self) {
+        self.change(|state| state.pace = None);
+    }
+
     /// How many connections came so far.
     pub fn accepted(&self) -> usize {
         self.shared.state.lock().unwrap().accepted
@@ -132,12 +164,12 @@ impl Shared {
             drop(state);
             let (back, forth) = (Arc::clone(self), Arc::clone(self));
             let (client_in, server_in) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-            thread::spawn(move || forth.pump(client_in, server));
-            thread::spawn(move || back.pump(server_in, client));
+            thread::spawn(move || forth.pump(client_in, server, false));
+            thread::spawn(move || back.pump(server_in, client, true));
         }
     }
 
-    fn pump(&self, mut from: TcpStream, mut to: TcpStream) {
+    fn pump(&self, mut from: TcpStream, mut to: TcpStream, answers: bool) {
         let mut piece = [0; 16 * 1024];
         loop {
             let length = from.read(&mut piece).unwrap_or(0);
@@ -145,12 +177,24 @@ impl Shared {
             thread::sleep(delay);
             // Frozen meanwhile? Then this piece waits too.
             self.when_thawed();
-            if length == 0 || to.write_all(&piece[..length]).is_err() {
+            if length == 0 || self.pass_on(&piece[..length], &mut to, answers).is_err() {
                 let _ = to.shutdown(Shutdown::Both);
                 let _ = from.shutdown(Shutdown::Both);
                 return;
             }
         }
+    }
+
+    fn pass_on(&self, mut bytes: &[u8], to: &mut TcpStream, answers: bool) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let pace = self.state.lock().unwrap().pace.filter(|_| answers);
+            let (length, pause) = pace.unwrap_or((bytes.len(), Duration::ZERO));
+            let (now, later) = bytes.split_at(length.min(bytes.len()));
+            to.write_all(now)?;
+            thread::sleep(pause);
+            bytes = later;
+        }
+        Ok(())
     }
 
     fn when_thawed(&self) -> Duration {
@@ -160,14 +204,4 @@ impl Shared {
             .unwrap()
             .delay
     }
-}
-
-fn listen() -> (TcpListener, u16) {
-    for _ in 0..5 {
-        let port = free_port();
-        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
-            return (listener, port);
-        }
-    }
-    panic!("no port to listen on");
 }

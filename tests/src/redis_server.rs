@@ -18,6 +18,7 @@ pub struct RedisServer {
     process: Option<ServerProcess>,
     port: u16,
     tls: Option<Tls>,
+    settings: Vec<String>,
     user: Option<User>,
     // Last, so that it goes after the process.
     dir: TempDir,
@@ -34,25 +35,32 @@ struct Tls {
 impl RedisServer {
     /// Starts one.
     pub fn start() -> Self {
-        Self::start_on(None)
+        Self::start_on(None, &[])
+    }
+
+    /// Starts one with these words behind the usual ones on its command line.
+    pub fn start_with(settings: &[&str]) -> Self {
+        Self::start_on(None, settings)
     }
 
     /// Starts one that speaks TLS on a second port. The files are those of
     /// [`files_for_servers`](crate::files_for_servers).
     pub fn start_with_tls(certificate: &Path, key: &Path) -> Self {
-        Self::start_on(Some(Tls {
+        let tls = Tls {
             port: free_port(),
             certificate: certificate.to_owned(),
             key: key.to_owned(),
-        }))
+        };
+        Self::start_on(Some(tls), &[])
     }
 
-    fn start_on(tls: Option<Tls>) -> Self {
+    fn start_on(tls: Option<Tls>, settings: &[&str]) -> Self {
         let user = User::for_servers();
         let mut server = Self {
             process: None,
             port: free_port(),
             tls,
+            settings: settings.iter().map(|word| (*word).to_owned()).collect(),
             user,
             dir: server_dir("redis", user),
         };
@@ -86,7 +94,8 @@ impl RedisServer {
         command
             .args(["--bind", "127.0.0.1", "--port", &self.port.to_string()])
             .args(["--save", "", "--appendonly", "no", "--dir"])
-            .arg(self.dir.path());
+            .arg(self.dir.path())
+            .args(&self.settings);
         if let Some(tls) = &self.tls {
             command
                 .args(["--tls-port", &tls.port.to_string()])

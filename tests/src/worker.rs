@@ -6,11 +6,15 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, getrlimit, kill_process, kill_process_group, prlimit,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{Command, Event, Run, Setup};
-use crate::{Guardian, Timeline, wait_until};
+use crate::{Guardian, Resources, Shim, Timeline, wait_until};
+
+mod questions;
 
 /// How long a worker may take to answer on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -28,6 +32,8 @@ pub struct Worker {
 struct Told {
     events: Vec<Event>,
     logged: Vec<String>,
+    /// Its process is gone.
+    ended: bool,
 }
 
 /// `worksharing::Stats`, for the way between processes.
@@ -47,19 +53,28 @@ pub struct WorkerStats {
 impl Worker {
     /// Starts the program (`env!("CARGO_BIN_EXE_worker")`) and waits until its runtime is built.
     pub fn start(program: &str, setup: &Setup) -> Self {
-        let worker = Self::spawn(program, setup);
+        let worker = Self::spawn(program, setup, None);
+        worker.await_ready();
+        worker
+    }
+
+    /// Starts one whose process loads this library first.
+    pub fn start_with(program: &str, setup: &Setup, shim: &Shim) -> Self {
+        let worker = Self::spawn(program, setup, Some(shim));
         worker.await_ready();
         worker
     }
 
     /// Starts several, all at once.
     pub fn start_many(count: usize, program: &str, setup: &Setup) -> Vec<Self> {
-        let workers: Vec<_> = (0..count).map(|_| Self::spawn(program, setup)).collect();
+        let workers: Vec<_> = (0..count)
+            .map(|_| Self::spawn(program, setup, None))
+            .collect();
         workers.iter().for_each(Self::await_ready);
         workers
     }
 
-    fn spawn(program: &str, setup: &Setup) -> Self {
+    fn spawn(program: &str, setup: &Setup, shim: Option<&Shim>) -> Self {
         assert!(Path::new(program).is_file(), "{program} is not built");
         let mut command = Program::new(program);
         // For a program that can be something else, too.
@@ -69,6 +84,9 @@ impl Worker {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
+        if let Some(shim) = shim {
+            shim.load_into(&mut command);
+        }
         let mut child = command.spawn().expect("cannot start a worker");
         Guardian::of_this_process().watch(child.id(), "KILL");
         let told = Arc::<Mutex<Told>>::default();
@@ -80,7 +98,8 @@ impl Worker {
                 let event =
                     serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
                 heard.lock().unwrap().events.push(event);
-            })
+            });
+            heard.lock().unwrap().ended = true;
         });
         thread::spawn(move || {
             stderr.lines().map_while(Result::ok).for_each(|line| {
@@ -115,38 +134,6 @@ impl Worker {
         self.write(&Command::Run(run.clone()));
     }
 
-    /// `WorkSharing::check`: what it complained about.
-    pub fn check(&mut self) -> Option<String> {
-        self.ask(&Command::Check, |event| match event {
-            Event::Checked(trouble) => Some(trouble.clone()),
-            _ => None,
-        })
-    }
-
-    /// `Work::invalidate_blocking`: what it complained about.
-    pub fn invalidate(&mut self, key: &str) -> Option<String> {
-        self.ask(&Command::Invalidate(key.to_owned()), |event| match event {
-            Event::Checked(trouble) => Some(trouble.clone()),
-            _ => None,
-        })
-    }
-
-    /// `Work::peek_blocking`.
-    pub fn peek(&mut self, key: &str) -> Option<String> {
-        self.ask(&Command::Peek(key.to_owned()), |event| match event {
-            Event::Peeked(value) => Some(value.clone()),
-            _ => None,
-        })
-    }
-
-    /// `WorkSharing::stats`.
-    pub fn stats(&mut self) -> WorkerStats {
-        self.ask(&Command::Stats, |event| match event {
-            Event::Stats(stats) => Some(*stats),
-            _ => None,
-        })
-    }
-
     /// What it told so far.
     pub fn events(&self) -> Vec<Event> {
         self.told.lock().unwrap().events.clone()
@@ -157,14 +144,40 @@ impl Worker {
         std::mem::take(&mut self.told.lock().unwrap().events)
     }
 
+    /// What it logged so far.
+    pub fn logged(&self) -> Vec<String> {
+        self.told.lock().unwrap().logged.clone()
+    }
+
     /// What it logged so far, at `WARN` and worse.
     pub fn warnings(&self) -> Vec<String> {
-        let told = self.told.lock().unwrap();
-        told.logged
-            .iter()
-            .filter(|line| line.contains("WARN") || line.contains("ERROR"))
-            .cloned()
-            .collect()
+        let mut logged = self.logged();
+        logged.retain(|line| line.contains("WARN") || line.contains("ERROR"));
+        logged
+    }
+
+    /// What its process has now of what must not grow.
+    pub fn resources(&self) -> Resources {
+        Resources::of(self.pid())
+    }
+
+    /// Whether its process has not ended.
+    pub fn is_alive(&mut self) -> bool {
+        self.child.try_wait().expect("cannot wait").is_none()
+    }
+
+    /// Runs something while its process can open no file and no socket. (Linux.)
+    pub fn without_descriptors<T>(&self, run: impl FnOnce() -> T) -> T {
+        let pid = Some(Pid::from_child(&self.child));
+        let set = |limit| prlimit(pid, Resource::Nofile, limit).expect("cannot set the limit");
+        let usual = getrlimit(Resource::Nofile);
+        set(Rlimit {
+            current: Some(0),
+            ..usual
+        });
+        let done = run();
+        set(usual);
+        done
     }
 
     /// Waits until as many callers have called as have been served.
@@ -199,33 +212,12 @@ impl Worker {
         let line = serde_json::to_string(line).unwrap();
         writeln!(self.stdin, "{line}").expect("the worker is gone");
     }
-
-    fn ask<T>(&mut self, command: &Command, pick: impl Fn(&Event) -> Option<T>) -> T {
-        let before = self.told.lock().unwrap().events.len();
-        self.write(command);
-        self.answer(before, &format!("{command:?} is answered"), pick)
-    }
-
-    fn answer<T>(&self, skip: usize, what: &str, pick: impl Fn(&Event) -> Option<T>) -> T {
-        let mut answer = None;
-        wait_until(PATIENCE, what, || {
-            answer = self
-                .told
-                .lock()
-                .unwrap()
-                .events
-                .iter()
-                .skip(skip)
-                .find_map(&pick);
-            answer.is_some()
-        });
-        answer.unwrap()
-    }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        // With what it may have forked off.
+        let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
         let _ = self.child.wait();
         Guardian::of_this_process().forget(self.child.id(), "KILL");
     }

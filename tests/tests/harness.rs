@@ -8,7 +8,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use postgres::{Client, NoTls, SimpleQueryMessage};
-use tests::{PgBouncer, PoolMode, PostgresServer, Proxy, RedisServer, Stop, wait_until};
+use tests::{
+    DeadHost, PgBouncer, PoolMode, PostgresServer, Proxy, RedisServer, Resources, Shim,
+    SilentServer, Stop, peak_kib, thread_names, wait_until,
+};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -114,6 +117,92 @@ fn proxy_forwards_delays_freezes_cuts_and_refuses() {
     proxy.admit();
     bounce(&mut through(&proxy)).unwrap();
     assert_eq!(proxy.accepted(), 4);
+}
+
+#[test]
+fn proxy_paces_answers_cuts_often_and_stalls() {
+    let proxy = Proxy::to(echo());
+    let mut stream = through(&proxy);
+    proxy.pace_answers(1, Duration::from_millis(50));
+    assert!(bounce(&mut stream).unwrap() >= Duration::from_millis(150));
+    proxy.hurry();
+    assert!(bounce(&mut stream).unwrap() < Duration::from_millis(150));
+    thread::scope(|scope| {
+        scope.spawn(|| proxy.stall(Duration::from_millis(200)));
+        thread::sleep(Duration::from_millis(50));
+        assert!(bounce(&mut stream).unwrap() >= Duration::from_millis(100));
+    });
+    proxy.cut_often(3, Duration::from_millis(1));
+    assert!(bounce(&mut stream).is_err());
+}
+
+#[test]
+fn silent_servers_accept_and_say_nothing() {
+    let silent = SilentServer::start();
+    let mut stream = TcpStream::connect(("127.0.0.1", silent.port())).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_millis(100)))
+        .unwrap();
+    assert!(bounce(&mut stream).is_err());
+    assert_eq!(silent.accepted(), 1);
+    let greets = SilentServer::after_the_handshake_of_redis();
+    let client = redis::Client::open(greets.redis_url()).unwrap();
+    let mut connection = client.get_connection().unwrap();
+    connection
+        .set_read_timeout(Some(Duration::from_millis(100)))
+        .unwrap();
+    let answer: redis::RedisResult<()> = redis::cmd("GET").arg("k").query(&mut connection);
+    assert!(answer.unwrap_err().is_timeout());
+}
+
+#[test]
+fn dead_host_lets_nobody_connect() {
+    let dead = DeadHost::new();
+    let address = ([127, 0, 0, 1], dead.port()).into();
+    let knocked = TcpStream::connect_timeout(&address, Duration::from_millis(500));
+    assert_eq!(knocked.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+}
+
+#[test]
+fn resources_of_a_process_are_counted() {
+    let pid = std::process::id();
+    let before = Resources::of(pid);
+    let _files = [(); 5].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let memory = vec![1_u8; 32 << 20];
+    thread::Builder::new()
+        .name("one of ours".into())
+        .spawn(|| thread::sleep(Duration::from_secs(1)))
+        .unwrap();
+    let most = Resources::most(&[pid], Duration::from_millis(300))[0];
+    // Other tests of this process may have some, too.
+    assert!(
+        most.descriptors >= before.descriptors + 5,
+        "{before}, {most}"
+    );
+    assert!(most.threads > before.threads, "{before}, {most}");
+    assert!(
+        most.resident_kib >= before.resident_kib + 30_000,
+        "{before}, {most}"
+    );
+    assert!(peak_kib(pid) >= most.resident_kib && memory[0] == 1);
+    assert!(thread_names(pid).contains(&"one of ours".to_owned()));
+}
+
+#[test]
+fn shim_moves_the_clock_of_a_worker() {
+    let shim = Shim::with_a_clock_ahead(86_400);
+    let date = |shim: Option<&Shim>| {
+        let mut command = Command::new("date");
+        shim.iter().for_each(|shim| shim.load_into(&mut command));
+        let told = command.arg("+%s").output().unwrap().stdout;
+        String::from_utf8(told)
+            .unwrap()
+            .trim()
+            .parse::<u64>()
+            .unwrap()
+    };
+    let ahead = date(Some(&shim)) - date(None);
+    assert!((86_390..86_410).contains(&ahead), "{ahead}");
 }
 
 /// Sends back what it gets.

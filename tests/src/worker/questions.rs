@@ -1,0 +1,100 @@
+//! What a worker is asked, and waited for.
+
+use std::time::Duration;
+
+use super::{PATIENCE, Worker, WorkerStats};
+use crate::plan::{Command, Event};
+use crate::wait_until;
+
+impl Worker {
+    /// `WorkSharing::check`: what it complained about.
+    pub fn check(&mut self) -> Option<String> {
+        self.ask(&Command::Check, |event| match event {
+            Event::Checked(trouble) => Some(trouble.clone()),
+            _ => None,
+        })
+    }
+
+    /// `Work::invalidate_blocking`: what it complained about.
+    pub fn invalidate(&mut self, key: &str) -> Option<String> {
+        self.ask(&Command::Invalidate(key.to_owned()), |event| match event {
+            Event::Checked(trouble) => Some(trouble.clone()),
+            _ => None,
+        })
+    }
+
+    /// `Work::peek_blocking`.
+    pub fn peek(&mut self, key: &str) -> Option<String> {
+        self.ask(&Command::Peek(key.to_owned()), |event| match event {
+            Event::Peeked(value) => Some(value.clone()),
+            _ => None,
+        })
+    }
+
+    /// Builds, uses and drops so many runtimes: what it complained about.
+    pub fn churn(&mut self, runtimes: usize) -> Option<String> {
+        self.ask(&Command::Churn(runtimes), |event| match event {
+            Event::Checked(trouble) => Some(trouble.clone()),
+            _ => None,
+        })
+    }
+
+    /// So many callers queue for a place among the held keys, and give up: what it complained about.
+    pub fn give_up(&mut self, callers: usize) -> Option<String> {
+        self.ask(&Command::GiveUp(callers), |event| match event {
+            Event::Checked(trouble) => Some(trouble.clone()),
+            _ => None,
+        })
+    }
+
+    /// Has a forked process compute a key, which must end within `limit`. Returns the value.
+    pub fn fork(&mut self, key: &str, limit: Duration) -> String {
+        let before = self.told.lock().unwrap().events.len();
+        self.write(&Command::Fork(key.to_owned()));
+        let pick = |event: &Event| match event {
+            Event::Peeked(value) => value.clone(),
+            _ => None,
+        };
+        self.answer_within(limit, before, "the forked process computes", pick)
+    }
+
+    /// `WorkSharing::stats`.
+    pub fn stats(&mut self) -> WorkerStats {
+        self.ask(&Command::Stats, |event| match event {
+            Event::Stats(stats) => Some(*stats),
+            _ => None,
+        })
+    }
+
+    fn ask<T>(&mut self, command: &Command, pick: impl Fn(&Event) -> Option<T>) -> T {
+        let before = self.told.lock().unwrap().events.len();
+        self.write(command);
+        self.answer(before, &format!("{command:?} is answered"), pick)
+    }
+
+    pub(super) fn answer<T>(
+        &self,
+        skip: usize,
+        what: &str,
+        pick: impl Fn(&Event) -> Option<T>,
+    ) -> T {
+        self.answer_within(PATIENCE, skip, what, pick)
+    }
+
+    fn answer_within<T>(
+        &self,
+        limit: Duration,
+        skip: usize,
+        what: &str,
+        pick: impl Fn(&Event) -> Option<T>,
+    ) -> T {
+        let mut answer = None;
+        wait_until(limit, what, || {
+            let told = self.told.lock().unwrap();
+            answer = told.events.iter().skip(skip).find_map(&pick);
+            assert!(answer.is_some() || !told.ended, "the worker died: {what}");
+            answer.is_some()
+        });
+        answer.unwrap()
+    }
+}

@@ -1,0 +1,78 @@
+//! What a worker does on command beside calling.
+
+use std::os::unix::process::parent_id;
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Waker};
+use std::thread;
+use std::time::Duration;
+
+use worksharing::WorkSharing;
+use worksharing::store::Memory;
+
+use super::tell::tell;
+use super::{build, build_from};
+use crate::plan::{Event, Setup};
+
+/// Some calls with each of so many runtimes, one after the other.
+pub(super) fn churn(setup: &Setup, runtimes: usize) -> Result<(), worksharing::Error> {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    for _ in 0..runtimes {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let sharing = build(setup)?;
+        let key = format!("of process {}, runtime {number}", process::id());
+        let value = sharing.work(key).run_blocking(|| number);
+        assert_eq!(value, number);
+    }
+    Ok(())
+}
+
+/// One caller holds the only key that may be held; the others queue behind it, and are dropped.
+pub(super) fn give_up(setup: &Setup, callers: usize) -> Result<(), worksharing::Error> {
+    let one = Setup {
+        max_held_keys: Some(1),
+        ..setup.clone()
+    };
+    let sharing = build_from(&one, WorkSharing::builder().store(Memory::new()))?;
+    let (ours, is_held) = (sharing.clone(), Arc::new(AtomicBool::new(false)));
+    let (told, ended) = (Arc::clone(&is_held), Arc::new(AtomicBool::new(false)));
+    let end = Arc::clone(&ended);
+    let holder = thread::spawn(move || {
+        ours.work("the only one").run_blocking(|| {
+            told.store(true, Ordering::SeqCst);
+            while !end.load(Ordering::SeqCst) {
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+    });
+    while !is_held.load(Ordering::SeqCst) {
+        thread::sleep(Duration::from_millis(1));
+    }
+    let call = |number| {
+        let work = sharing.work(format!("queues {number}"));
+        Box::pin(async move { work.run(async || std::future::pending::<()>().await).await })
+    };
+    let mut calls: Vec<_> = (0..callers).map(call).collect();
+    let mut context = Context::from_waker(Waker::noop());
+    for call in &mut calls {
+        assert!(call.as_mut().poll(&mut context).is_pending());
+    }
+    drop(calls);
+    ended.store(true, Ordering::SeqCst);
+    holder.join().expect("it does not panic");
+    // Queued behind whatever became of the others.
+    sharing.work("afterwards").run_blocking(|| ());
+    Ok(())
+}
+
+/// What a process that was forked off this one computes is told by that one.
+pub(super) fn fork(sharing: &WorkSharing, key: &str) {
+    let body = || format!("of process {}", process::id());
+    sharing.work(format!("{key}, before")).run_blocking(body);
+    if parent_id() == 0 {
+        let value = sharing.work(key).run_blocking(body);
+        tell(&Event::Peeked(Some(value)));
+        process::exit(0);
+    }
+}
