@@ -1,0 +1,169 @@
+//! Servers that take connections and do not answer; sessions that hear something all the time. Cases 27 and 30;
+//! numbers 2, 7 and 35 of the issue on bounds.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::thread;
+use std::time::Duration;
+
+use tests::{
+    Callers, Mesh, PgBouncer, PoolMode, Proxy, RedisServer, Resources, Run, Servers, Setup,
+    SilentServer, Worker, scenarios, wait_until,
+};
+
+const WORKER: &str = env!("CARGO_BIN_EXE_worker");
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// When everything has come to pass that a server's silence is to lead to.
+const SETTLED: Duration = Duration::from_secs(9);
+/// As long as this nothing may grow any more.
+const WATCHED: Duration = Duration::from_secs(9);
+
+/// Threads, descriptors and memory of these processes stay what they were.
+#[track_caller]
+fn nothing_grows(workers: &[(&str, &Worker)]) {
+    let pids: Vec<u32> = workers.iter().map(|(_, worker)| worker.pid()).collect();
+    let before = Resources::most(&pids, SETTLED);
+    let after = Resources::most(&pids, WATCHED);
+    let mut grown = Vec::new();
+    for ((what, _), (before, after)) in workers.iter().zip(before.iter().zip(&after)) {
+        eprintln!("{what}: at first {before}; later {after}");
+        let threads = after.threads > before.threads;
+        let descriptors = after.descriptors > before.descriptors;
+        if threads || descriptors || after.resident_kib > before.resident_kib + 4 * 1024 {
+            grown.push(format!("{what}: {before}, then {after}"));
+        }
+    }
+    assert!(grown.is_empty(), "{grown:#?}");
+}
+
+#[test]
+#[ignore = "row 2: a thread every five seconds"]
+fn silent_servers_cost_nothing_that_grows() {
+    let servers = Servers::start();
+    let silent = SilentServer::start();
+    let greeting = SilentServer::after_the_handshake_of_redis();
+    let (postgres, redis) = (
+        Proxy::to(servers.postgres.port()),
+        Proxy::to(servers.redis.port()),
+    );
+    let behind = Setup {
+        postgres: Some(postgres.postgres_url()),
+        redis: Some(redis.redis_url()),
+        ..Setup::default()
+    };
+    let setups = [
+        (
+            "PostgreSQL silent from the start",
+            Setup {
+                postgres: Some(silent.postgres_url()),
+                ..servers.setup()
+            },
+        ),
+        (
+            "with leases",
+            Setup {
+                postgres: Some(silent.postgres_url()),
+                ..servers.leases()
+            },
+        ),
+        (
+            "Redis silent from the start",
+            Setup {
+                redis: Some(silent.redis_url()),
+                ..servers.setup()
+            },
+        ),
+        (
+            "Redis silent after the handshake",
+            Setup {
+                redis: Some(greeting.redis_url()),
+                ..servers.setup()
+            },
+        ),
+        ("both silent after a while", behind),
+    ];
+    let mut workers: Vec<_> = setups
+        .iter()
+        .map(|(what, setup)| (*what, Worker::start(WORKER, setup)))
+        .collect();
+    assert_eq!(workers[4].1.check(), None);
+    postgres.freeze();
+    redis.freeze();
+    for (_, worker) in &mut workers {
+        worker.run(&Run::of("asked once", Duration::from_millis(10)).callers(Callers::Mixed(4)));
+    }
+    let workers: Vec<_> = workers.iter().map(|(what, it)| (*what, it)).collect();
+    nothing_grows(&workers);
+    for (what, worker) in workers {
+        worker.wait(4);
+        scenarios::assert_all_served(&tests::Timeline::of([worker]), 4);
+        eprintln!("{what}: served");
+    }
+}
+
+// ---- 7, case 30: notifications all the time must neither keep the heartbeat back nor the end.
+
+#[test]
+#[ignore = "row 7: the listening session dies every 15 s"]
+fn steady_notifications_leave_the_sessions_alone() {
+    let servers = Servers::start();
+    let sharing = servers.sharing();
+    sharing.work("first").run_blocking(|| 1);
+    wait_until(LIMIT, "both sessions are there", || {
+        servers.postgres.sessions() == 2
+    });
+    let ended = Arc::<AtomicBool>::default();
+    let (end, mut client) = (Arc::clone(&ended), servers.postgres.connect());
+    let notifying = thread::spawn(move || {
+        while !end.load(SeqCst) {
+            client.batch_execute("NOTIFY worksharing, '1'").unwrap();
+            thread::sleep(Duration::from_millis(200));
+        }
+    });
+    let sessions = servers.postgres.session_pids();
+    // The server ends a session that says nothing for 15 s.
+    for _ in 0..17 {
+        thread::sleep(Duration::from_secs(1));
+        assert_eq!(servers.postgres.session_pids(), sessions);
+    }
+    drop(sharing);
+    let none = BTreeSet::new();
+    let took = wait_until(Duration::from_secs(2), "the sessions end", || {
+        servers.postgres.session_pids() == none
+    });
+    eprintln!("the sessions ended {took:?} after their runtime");
+    ended.store(true, SeqCst);
+    notifying.join().unwrap();
+}
+
+// ---- 35: a pooler whose sessions are all in use lets others wait without an answer.
+
+#[test]
+#[ignore = "row 35: threads and descriptors grow behind a full pool"]
+fn pool_that_is_too_small_costs_nothing_that_grows() {
+    let servers = Servers::start();
+    let bouncer = PgBouncer::start_with_pool(&servers.postgres, PoolMode::Session, 3);
+    let redis = RedisServer::start();
+    let setup = Setup {
+        postgres: Some(bouncer.url()),
+        redis: Some(redis.url()),
+        ..Setup::default()
+    };
+    // One has both its sessions, the next one has one.
+    let mut mesh = Mesh::start(1, WORKER, &setup);
+    assert_eq!(mesh.workers[0].check(), None);
+    mesh.workers.extend(Mesh::start(2, WORKER, &setup).workers);
+    let timeline = mesh.run_all(&Run::of("crowded", Duration::from_millis(100)));
+    scenarios::assert_all_served(&timeline, 3);
+    let workers: Vec<_> = mesh
+        .workers
+        .iter()
+        .map(|worker| ("behind the pooler", worker))
+        .collect();
+    nothing_grows(&workers);
+    // Room for everybody who is left.
+    mesh.workers.truncate(1);
+    scenarios::healed(&mut mesh, "with room");
+}
