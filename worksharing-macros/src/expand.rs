@@ -163,6 +163,13 @@ fn argument(at: usize) -> Ident {
     Ident::new(&format!("__argument{at}"), here())
 }
 
+/// The same name, but the expansion's own: no other variable of that name is meant by it.
+fn own(name: &Ident) -> Ident {
+    let mut name = name.clone();
+    name.set_span(at(name.span()));
+    name
+}
+
 fn plain(ident: Ident) -> Pat {
     Pat::Ident(syn::PatIdent {
         attrs: Vec::new(),

@@ -147,6 +147,7 @@ fn a_handle() {
         expect![[r#"
             /// Makes the report.
             #[must_use]
+            #[allow(clippy::pedantic)]
             pub(crate) async fn report<T: Kind, const N: usize>(
                 &self,
                 year: u32,
@@ -155,7 +156,7 @@ fn a_handle() {
                 Self::report_call::<T, N>(self, year, __argument2).get().await
             }
             ///The call of `report` as a value.
-            #[expect(clippy::pedantic)]
+            #[allow(clippy::pedantic)]
             pub(crate) fn report_call<T: Kind, const N: usize>(
                 &self,
                 mut year: u32,

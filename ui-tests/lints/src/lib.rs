@@ -6,95 +6,93 @@
     unreachable_pub,
     unused,
     nonstandard_style,
-    future_incompatible
+    let_underscore,
+    refining_impl_trait
 )]
-#![deny(rust_2018_idioms, rust_2021_compatibility, rust_2024_compatibility)]
+#![deny(
+    future_incompatible,
+    keyword_idents,
+    rust_2018_compatibility,
+    rust_2018_idioms
+)]
+#![deny(rust_2021_compatibility, rust_2024_compatibility)]
+#![deny(
+    absolute_paths_not_starting_with_crate,
+    ambiguous_negative_literals,
+    closure_returning_async_block
+)]
+#![deny(deprecated_in_future, ffi_unwind_calls, impl_trait_redundant_captures)]
+#![deny(
+    macro_use_extern_crate,
+    meta_variable_misuse,
+    missing_copy_implementations
+)]
 #![deny(
     missing_debug_implementations,
-    missing_copy_implementations,
-    single_use_lifetimes
+    non_ascii_idents,
+    redundant_imports,
+    redundant_lifetimes
 )]
 #![deny(
+    single_use_lifetimes,
     trivial_casts,
     trivial_numeric_casts,
-    unused_qualifications,
-    unused_lifetimes
-)]
-#![deny(
-    unused_import_braces,
-    unused_results,
-    variant_size_differences,
-    let_underscore_drop
-)]
-#![deny(
-    elided_lifetimes_in_paths,
-    explicit_outlives_requirements,
-    meta_variable_misuse
-)]
-#![deny(
-    redundant_lifetimes,
     unit_bindings,
-    ambiguous_negative_literals,
-    unsafe_code
-)]
-#![deny(clippy::all, clippy::pedantic, clippy::nursery, clippy::cargo)]
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic
+    unnameable_types
 )]
 #![deny(
-    clippy::shadow_reuse,
-    clippy::shadow_same,
-    clippy::shadow_unrelated,
-    clippy::str_to_string
+    unsafe_code,
+    unstable_features,
+    unused_crate_dependencies,
+    unused_import_braces
 )]
 #![deny(
-    clippy::unreachable,
-    clippy::unwrap_in_result,
-    clippy::use_debug,
-    clippy::print_stdout
+    unused_lifetimes,
+    unused_qualifications,
+    unused_results,
+    variant_size_differences
 )]
 #![deny(
-    clippy::clone_on_ref_ptr,
-    clippy::default_numeric_fallback,
-    clippy::float_arithmetic
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    clippy::cargo,
+    clippy::restriction
 )]
-#![deny(clippy::allow_attributes, clippy::allow_attributes_without_reason)]
-#![deny(
-    clippy::let_underscore_untyped,
-    clippy::let_underscore_must_use,
-    clippy::pattern_type_mismatch
+#![expect(
+    clippy::blanket_clippy_restriction_lints,
+    reason = "all of them is what this is about"
 )]
-#![deny(clippy::absolute_paths, clippy::min_ident_chars)]
-#![deny(clippy::missing_docs_in_private_items, clippy::semicolon_inside_block)]
 #![expect(
     clippy::cargo_common_metadata,
     clippy::multiple_crate_versions,
     reason = "not published"
+)]
+#![expect(
+    clippy::arbitrary_source_item_ordering,
+    clippy::arithmetic_side_effects,
+    clippy::implicit_return,
+    clippy::missing_inline_in_public_items,
+    clippy::missing_trait_methods,
+    clippy::question_mark_used,
+    clippy::single_call_fn,
+    clippy::std_instead_of_core,
+    reason = "of the code below as it is written, not as it is expanded"
 )]
 
 use std::fmt::Debug;
 use std::future::ready;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use worksharing::{WorkSharing, work_shared};
+use worksharing::work_shared;
+
+/// Methods, and traits.
+pub mod methods;
 
 /// What can go wrong.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Wrong;
-
-/// A shop, with a runtime of its own.
-#[derive(Debug)]
-pub struct Shop {
-    /// Which one.
-    id: u32,
-    /// Its runtime.
-    sharing: WorkSharing,
-}
 
 /// Every option of a plain function.
 #[work_shared(
@@ -168,61 +166,65 @@ where
     list.len()
 }
 
-impl Shop {
-    /// A new one.
-    #[must_use]
-    pub fn new(id: u32) -> Self {
-        Self {
-            id,
-            sharing: WorkSharing::in_memory(),
-        }
-    }
-
-    /// A method.
-    #[work_shared(via = self.sharing, key = "shop:{self.id}", handle = count_call)]
-    #[must_use]
-    pub fn count(&self) -> u32 {
-        self.id
-    }
-
-    /// A method that changes its receiver.
-    #[work_shared(via = &self.sharing, skip(self))]
-    pub async fn sell(&mut self, number: u32) -> u32 {
-        self.id += number;
-        ready(self.id).await
-    }
-
-    /// An associated function.
-    #[work_shared(handle = Self::open_call)]
-    #[must_use]
-    pub(crate) fn open(number: u32) -> u32 {
-        number
-    }
-
-    /// Calls the other.
-    #[must_use]
-    pub fn opened() -> u32 {
-        Self::open(1)
-    }
+/// Arguments that only the key looks at, without and with a handle.
+#[work_shared]
+pub async fn tagged(_tag: Option<&str>, mut _count: u32) -> u32 {
+    ready(1).await
 }
 
-/// A trait.
-#[async_trait]
-pub trait Pages {
-    /// A page.
-    async fn page(&self, path: &str, fresh: bool) -> Option<String>;
-
-    /// A provided method.
-    #[work_shared(key = "provided:{number}")]
-    async fn provided(&self, number: u32) -> u32 {
-        number
-    }
+/// The same of a plain function.
+#[work_shared(handle = tag_call)]
+#[must_use]
+pub fn tag(_tag: Option<&str>, mut _count: u32) -> u32 {
+    1
 }
 
-#[async_trait]
-impl Pages for Shop {
-    #[work_shared(via = self.sharing, key = "{self.id}:{path}", force_refresh = fresh)]
-    async fn page(&self, path: &str, fresh: bool) -> Option<String> {
-        Some(path.to_owned())
+/// Many arguments, which is expected.
+#[work_shared(handle = many_call)]
+#[must_use]
+#[expect(clippy::too_many_arguments, reason = "they are many")]
+pub fn many(one: u8, two: u8, three: u8, four: u8, five: u8, six: u8, seven: u8, eight: u8) -> u8 {
+    one ^ two ^ three ^ four ^ five ^ six ^ seven ^ eight
+}
+
+/// A private one with a handle, and a name that is not a nice one.
+#[work_shared(handle = private_call)]
+#[expect(non_snake_case, reason = "a habit")]
+fn privateOne(number: Option<&u32>) -> Option<u32> {
+    let doubled = number.copied()?.checked_mul(2)?;
+    if doubled == 4 {
+        return None;
     }
+    Some(doubled)
+}
+
+/// Uses the private one.
+#[must_use]
+pub fn uses() -> Option<u32> {
+    privateOne(Some(&3))
+}
+
+/// Borrowed arguments of every kind.
+#[work_shared(handle = borrowed_call, ttl = |_: &u64| LONG, cache_if = fits, key = texts.join(opaque.as_ref()), version = VERSION)]
+pub async fn borrowed<'text, Of: AsRef<str> + Sync>(
+    texts: &[&'text str],
+    _unused: &mut u32,
+    opaque: &Of,
+    (left, [right, ..]): (String, [u64; 2]),
+) -> Result<u64, &'text str> {
+    ready(()).await;
+    let first = texts.first().ok_or("")?;
+    if left.is_empty() {
+        return Err(first);
+    }
+    Ok(right)
+}
+
+/// Which.
+const VERSION: u32 = 1;
+
+/// Whether it is stored.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "so it is asked")]
+const fn fits(number: &u64) -> bool {
+    number.is_power_of_two()
 }

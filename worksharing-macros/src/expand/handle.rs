@@ -3,9 +3,10 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::ext::IdentExt as _;
-use syn::{Attribute, FnArg, GenericParam, Pat, ReturnType, Signature, Type};
+use syn::spanned::Spanned as _;
+use syn::{Attribute, FnArg, GenericParam, Meta, Pat, ReturnType, Signature, Type};
 
-use super::{Expansion, argument, here, plain};
+use super::{Expansion, argument, at, here, own, plain};
 use crate::args::Handle;
 use crate::work_fn::WorkFn;
 
@@ -46,11 +47,7 @@ impl Expansion<'_> {
             "The call of `{}` as a value.",
             self.function.sig.ident.unraw()
         );
-        let lints = self
-            .function
-            .attrs
-            .iter()
-            .filter(|attr| holds_for_body(attr));
+        let lints = self.function.attrs.iter().filter_map(lint_level);
         quote_spanned! {here()=>
             #wrapper
             #[doc = #docs]
@@ -63,7 +60,9 @@ impl Expansion<'_> {
         let WorkFn { attrs, vis, .. } = self.function;
         let mut sig = self.function.sig.clone();
         let arguments: Vec<Ident> = sig.inputs.iter_mut().enumerate().map(forwarded).collect();
-        let attrs = attrs.iter().filter(|attr| !attr.path().is_ident("expect"));
+        let attrs = attrs
+            .iter()
+            .map(|attr| lint_level(attr).unwrap_or_else(|| attr.clone()));
         let call = &handle.ident;
         let of_self = match (&handle.of_self, self.function.receiver()) {
             (Some(this), _) => quote!(#this::),
@@ -90,7 +89,7 @@ fn forwarded((index, input): (usize, &mut FnArg)) -> Ident {
         }
         FnArg::Typed(arg) => {
             let name = match &*arg.pat {
-                Pat::Ident(pattern) if pattern.subpat.is_none() => pattern.ident.clone(),
+                Pat::Ident(pattern) if pattern.subpat.is_none() => own(&pattern.ident),
                 _ => argument(index),
             };
             *arg.pat = plain(name.clone());
@@ -110,9 +109,16 @@ fn turbofish(sig: &Signature) -> Option<TokenStream> {
     Some(quote_spanned!(here()=> ::<#first #(, #names)*>))
 }
 
-/// Lint levels move with the body.
-fn holds_for_body(attr: &Attribute) -> bool {
-    ["allow", "warn", "deny", "forbid", "expect"]
-        .iter()
-        .any(|level| attr.path().is_ident(level))
+/// Lint levels hold for both functions. `#[expect(…)]` becomes `#[allow(…)]`: only one of them may have what
+/// is expected.
+fn lint_level(attr: &Attribute) -> Option<Attribute> {
+    let levels = ["allow", "warn", "deny", "forbid", "expect"];
+    let level = levels
+        .into_iter()
+        .find(|level| attr.path().is_ident(level))?;
+    let mut attr = attr.clone();
+    if let ("expect", Meta::List(list)) = (level, &mut attr.meta) {
+        list.path = Ident::new("allow", at(list.path.span())).into();
+    }
+    Some(attr)
 }

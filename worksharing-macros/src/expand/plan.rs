@@ -68,7 +68,11 @@ impl Expansion<'_> {
             Form::Receiver(ident) | Form::Named(ident) => ident.clone(),
             Form::Pattern(_) => argument(index),
         };
-        quote_spanned!(at(param.span)=> .arg(&#name))
+        // That `_tag` is used is the key's matter, not the user's.
+        let text = name.to_string();
+        let lint = (text.starts_with('_') && !text.starts_with("__"))
+            .then(|| quote_spanned!(here()=> #[allow(clippy::used_underscore_binding)]));
+        quote_spanned!(at(param.span)=> .arg(#lint &#name))
     }
 
     fn label(&self) -> TokenStream {

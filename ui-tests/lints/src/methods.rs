@@ -1,0 +1,78 @@
+use std::future::ready;
+
+use async_trait::async_trait;
+use worksharing::{WorkSharing, work_shared};
+
+/// A shop, with a runtime of its own.
+#[derive(Debug)]
+pub struct Shop {
+    /// Which one.
+    id: u32,
+    /// Its runtime.
+    sharing: WorkSharing,
+}
+
+impl Shop {
+    /// A new one.
+    #[must_use]
+    pub fn new(id: u32) -> Self {
+        Self {
+            id,
+            sharing: WorkSharing::in_memory(),
+        }
+    }
+
+    /// A method.
+    #[work_shared(via = self.sharing, key = "shop:{self.id}", handle = count_call)]
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.id
+    }
+
+    /// A method that changes its receiver.
+    #[work_shared(via = &self.sharing, skip(self))]
+    pub async fn sell(&mut self, number: u32) -> u32 {
+        self.id += number;
+        ready(self.id).await
+    }
+
+    /// An associated function.
+    #[work_shared(handle = Self::open_call)]
+    #[must_use]
+    pub(crate) fn open(number: u32) -> u32 {
+        number
+    }
+
+    /// Calls the other.
+    #[must_use]
+    pub fn opened() -> u32 {
+        Self::open(1)
+    }
+}
+
+/// A trait.
+#[async_trait]
+pub trait Pages {
+    /// A page.
+    async fn page(&self, path: &str, fresh: bool) -> Option<String>;
+
+    /// A provided method.
+    #[work_shared(key = "provided:{number}")]
+    async fn provided(&self, number: u32) -> u32 {
+        number
+    }
+
+    /// Arguments that only the key looks at.
+    #[work_shared(skip(self))]
+    async fn tagged(&self, _tag: Option<&str>, (_left, _): (u32, u32)) -> u32 {
+        ready(1).await
+    }
+}
+
+#[async_trait]
+impl Pages for Shop {
+    #[work_shared(via = self.sharing, key = "{self.id}:{path}", force_refresh = fresh)]
+    async fn page(&self, path: &str, fresh: bool) -> Option<String> {
+        Some(path.to_owned())
+    }
+}
