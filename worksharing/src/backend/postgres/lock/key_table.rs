@@ -251,14 +251,13 @@ impl KeyTable {
 
     /// The server is gone, and does not come back at once: nobody is to wait for it.
     pub(crate) fn down(&self, error: &Error) {
-        self.permits.release_overdue(true);
+        self.permits.refuse(error);
         self.tell_everybody(|| WakeReason::Failed(error.clone()));
     }
 
     /// Looks after those who wait, on the link's thread, and says when it is to be done again.
     pub(crate) fn run_timers(self: &Arc<Self>, now: Instant) -> Option<Instant> {
-        self.permits.release_overdue(false);
-        let mut next = self.permits.overdue();
+        let mut next = self.permits.expire(now);
         let mut due = Vec::new();
         for state in self
             .keys()

@@ -60,17 +60,7 @@ impl Lock for Postgres {
         caller: Caller,
     ) -> BoxFuture<'a, Result<Option<LockGuard>, Error>> {
         Box::pin(async move {
-            let permits = self.server.key_table.permits();
-            let permit = match permits.try_acquire(caller) {
-                Some(permit) => permit,
-                None => {
-                    let queued = permits.queue();
-                    self.server.session.ask(Ask::RunTimers, |_| ());
-                    queued
-                        .await
-                        .map_err(|_| Error::unavailable("the lock's queue is gone"))?
-                }
-            };
+            let permit = permit(&self.server, caller).await?;
             let Some(claim) = self.server.key_table.claim(LockKeys::from(key)) else {
                 return Ok(None);
             };
@@ -115,6 +105,28 @@ impl Lock for Postgres {
                 .map(drop)
         })
     }
+}
+
+/// A place among the keys that this process may hold. Who waits for one too long does without the lock.
+async fn permit(server: &Arc<Server>, caller: Caller) -> Result<Permit, Error> {
+    let permits = server.key_table.permits();
+    if let Some(permit) = permits.try_acquire() {
+        return Ok(permit);
+    }
+    if caller == Caller::Nested {
+        // Its outer call holds a place, and waits for it.
+        return Err(permits.full());
+    }
+    let queued = permits.queue();
+    let permits_of_reply = Arc::clone(permits);
+    server.session.ask(Ask::RunTimers, move |timed| {
+        if let Err(error) = timed {
+            permits_of_reply.refuse(&error);
+        }
+    });
+    queued
+        .await
+        .unwrap_or_else(|_| Err(Error::unavailable("the lock's queue is gone")))
 }
 
 /// Asks for a key that this process has claimed. `deliver` runs once, on the link's thread or on this one.
@@ -180,7 +192,7 @@ impl KeyTable {
     /// Tries again for keys whose holder may have died without a word. Runs on the link's thread.
     pub(crate) fn poll_for(server: &Arc<Server>, claims: Vec<Claim>) {
         for claim in claims {
-            let Some(permit) = server.key_table.permits().try_acquire(Caller::Outermost) else {
+            let Some(permit) = server.key_table.permits().try_acquire() else {
                 continue;
             };
             let (key, key_table) = (claim.key(), Arc::clone(&server.key_table));

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_channel::oneshot;
 
-use crate::lock::Caller;
+use crate::Error;
 use crate::sync::{Mutex, MutexGuard, lock};
 
 /// How many keys the process may hold: the server's lock table is everybody's.
@@ -16,14 +16,18 @@ pub(crate) struct Permits {
 #[derive(Default)]
 struct State {
     in_use: usize,
-    queue: VecDeque<(Instant, oneshot::Sender<Permit>)>,
+    queue: VecDeque<Queued>,
+}
+
+struct Queued {
+    since: Instant,
+    sender: oneshot::Sender<Result<Permit, Error>>,
 }
 
 /// A place among the held keys, given back by dropping it.
-pub(crate) struct Permit(Arc<Permits>);
+pub(crate) struct Permit(Option<Arc<Permits>>);
 
-/// After this a caller goes on although the process is full: the holders may be waiting for the likes of it,
-/// which they have spawned.
+/// After this a caller does without: the holders may be waiting for the likes of it, which they have spawned.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Permits {
@@ -38,67 +42,87 @@ impl Permits {
         lock(&self.state)
     }
 
-    /// A place, if there is one and nobody queues for it. A nested caller gets one at once: its outer call
-    /// holds one, and waits for it.
-    pub(crate) fn try_acquire(self: &Arc<Self>, caller: Caller) -> Option<Permit> {
+    /// A place, if there is one.
+    pub(crate) fn try_acquire(self: &Arc<Self>) -> Option<Permit> {
         let mut state = self.state();
-        (caller == Caller::Nested || (state.in_use < self.most && state.queue.is_empty()))
-            .then(|| self.take(&mut state))
+        if state.in_use >= self.most {
+            return None;
+        }
+        state.in_use += 1;
+        Some(Permit(Some(Arc::clone(self))))
     }
 
-    /// Queues for a place.
-    pub(crate) fn queue(self: &Arc<Self>) -> oneshot::Receiver<Permit> {
+    /// Queues for a place, until [`expire`](Self::expire) says that it takes too long.
+    pub(crate) fn queue(self: &Arc<Self>) -> oneshot::Receiver<Result<Permit, Error>> {
         let (sender, receiver) = oneshot::channel();
-        self.state().queue.push_back((Instant::now(), sender));
+        let since = Instant::now();
+        self.state().queue.push_back(Queued { since, sender });
         // One may have become free since the caller looked.
-        self.admit(|state, most| state.in_use < most);
+        self.admit();
         receiver
     }
 
-    fn take(self: &Arc<Self>, state: &mut State) -> Permit {
-        state.in_use += 1;
-        Permit(Arc::clone(self))
-    }
-
-    /// Lets those go on who have queued for too long, or `all`.
-    pub(crate) fn release_overdue(self: &Arc<Self>, all: bool) {
-        self.admit(|state, _| {
-            all || state
-                .queue
-                .front()
-                .is_some_and(|(since, _)| since.elapsed() >= PATIENCE)
-        });
-    }
-
-    /// When [`release_overdue`](Self::release_overdue) has something to do.
-    pub(crate) fn overdue(&self) -> Option<Instant> {
-        self.state()
+    /// Refuses those who have queued for too long, and says when the next one will have.
+    pub(crate) fn expire(&self, now: Instant) -> Option<Instant> {
+        let mut state = self.state();
+        let overdue = state
             .queue
-            .front()
-            .map(|(since, _)| *since + PATIENCE)
+            .partition_point(|queued| queued.since + PATIENCE <= now);
+        let overdue: Vec<_> = state.queue.drain(..overdue).collect();
+        let next = state.queue.front().map(|queued| queued.since + PATIENCE);
+        drop(state);
+        for queued in overdue {
+            drop(queued.sender.send(Err(self.full())));
+        }
+        next
     }
 
-    /// Admits from the head of the queue for as long as `admits` says so.
-    fn admit(self: &Arc<Self>, admits: impl Fn(&State, usize) -> bool) {
+    /// Refuses all who queue.
+    pub(crate) fn refuse(&self, error: &Error) {
+        let queue = std::mem::take(&mut self.state().queue);
+        for queued in queue {
+            drop(queued.sender.send(Err(error.clone())));
+        }
+    }
+
+    /// Why somebody gets no place.
+    pub(crate) fn full(&self) -> Error {
+        Error::unavailable(format!(
+            "this process holds as many keys as Builder::max_held_keys allows ({}), and none was given back in time",
+            self.most
+        ))
+    }
+
+    /// Admits those who queue, for as long as there are places. Whoever has given up meanwhile is passed over.
+    fn admit(self: &Arc<Self>) {
         loop {
             let mut state = self.state();
-            if state.queue.is_empty() || !admits(&state, self.most) {
+            if state.in_use >= self.most {
                 return;
             }
-            let Some((_, sender)) = state.queue.pop_front() else {
+            let Some(queued) = state.queue.pop_front() else {
                 return;
             };
-            let permit = self.take(&mut state);
+            state.in_use += 1;
             drop(state);
-            // If nobody waits any more, the permit is dropped here and admits the next.
-            drop(sender.send(permit));
+            let permit = Permit(Some(Arc::clone(self)));
+            if let Err(Ok(mut refused)) = queued.sender.send(Ok(permit)) {
+                // Not by dropping it, which would come back here: once for each who gave up.
+                refused.0 = None;
+                self.state().in_use -= 1;
+            }
         }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.state().in_use -= 1;
-        self.0.admit(|state, most| state.in_use < most);
+        if let Some(permits) = self.0.take() {
+            permits.state().in_use -= 1;
+            permits.admit();
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;
