@@ -1,10 +1,12 @@
 //! What stands in a store may be foreign or broken: always a miss, never garbage. Case 22.
 
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tests::{Servers, on_each_backend};
-use worksharing::{Key, WorkSharing};
+use worksharing::{Key, WorkSharing, work_shared};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Report {
@@ -165,6 +167,12 @@ fn value_over_the_size_limit_is_returned_and_not_stored() {
     assert_eq!(sharing.work::<String>("large").peek_blocking(), None);
     assert_eq!(sharing.work("small").run_blocking(|| "x".to_owned()), "x");
     assert!(sharing.work::<String>("small").peek_blocking().is_some());
+    let largest = (1..1_000).rev().find(|&size| {
+        sharing.work("just").run_blocking(|| "x".repeat(size));
+        sharing.work::<String>("just").peek_blocking().is_some()
+    });
+    assert!(largest.is_some());
+    assert_eq!(Raw::of(&servers, "just").get().len(), 1_000);
 }
 
 // An entry that a runtime with a higher limit stored.
@@ -176,6 +184,76 @@ fn stored_entry_over_the_size_limit_is_a_miss() {
     let strict = servers.builder().max_value_bytes(1_000).build().unwrap();
     assert_eq!(strict.work::<String>("large").peek_blocking(), None);
     assert_eq!(strict.work("large").run_blocking(|| "y".to_owned()), "y");
+}
+
+// The type decides what is a failure: the outer `Result`. Its inner one is a value like any other.
+#[test]
+fn err_inside_of_a_value_is_stored() {
+    static COMPUTED: AtomicUsize = AtomicUsize::new(0);
+
+    #[work_shared(key = "nested", ttl = "60s", via = sharing)]
+    fn nested(sharing: &WorkSharing) -> Result<Result<u8, String>, Infallible> {
+        COMPUTED.fetch_add(1, Ordering::Relaxed);
+        Ok(Err("no".to_owned()))
+    }
+
+    on_each_backend(|backend, build| {
+        COMPUTED.store(0, Ordering::Relaxed);
+        let sharing = build();
+        for _ in 0..3 {
+            assert_eq!(nested(&sharing), Ok(Err("no".to_owned())), "{backend}");
+        }
+        assert_eq!(COMPUTED.load(Ordering::Relaxed), 1, "{backend}");
+    });
+}
+
+/// Panics where it is serialized (`true`), or where it is deserialized (`false`).
+#[derive(Clone, Debug, PartialEq)]
+struct Sulks(bool);
+
+impl Serialize for Sulks {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        assert!(!self.0, "a test's own panic");
+        serializer.serialize_str("odd")
+    }
+}
+
+impl<'de> Deserialize<'de> for Sulks {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        assert_ne!(text, "odd", "a test's own panic");
+        Ok(Self(false))
+    }
+}
+
+#[test]
+fn serialize_that_panics_costs_the_store_not_the_value() {
+    on_each_backend(|backend, build| {
+        let sharing = build();
+        let value = sharing.work("sulks").run_blocking(|| Sulks(true));
+        assert_eq!(value, Sulks(true), "{backend}");
+        assert_eq!(sharing.work::<Sulks>("sulks").peek_blocking(), None);
+    });
+}
+
+#[test]
+fn deserialize_that_panics_is_a_miss() {
+    on_each_backend(|backend, build| {
+        let (ours, theirs) = (build(), build());
+        ours.work("sulks").run_blocking(|| Sulks(false));
+        assert!(ours.stats().stored > 0, "{backend}");
+        assert_eq!(theirs.work::<Sulks>("sulks").peek_blocking(), None);
+        std::thread::scope(|scope| {
+            for sharing in [&ours, &theirs] {
+                for _ in 0..4 {
+                    scope.spawn(|| {
+                        let value = sharing.work("sulks").run_blocking(|| Sulks(false));
+                        assert_eq!(value, Sulks(false), "{backend}");
+                    });
+                }
+            }
+        });
+    });
 }
 
 #[test]

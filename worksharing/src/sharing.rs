@@ -250,12 +250,11 @@ impl Inner {
         });
     }
 
-    pub(crate) fn too_large(&self, call: &Call, bytes: usize) {
+    pub(crate) fn too_large(&self, call: &Call) {
         if self.warned.too_large.first(call.key.digest()) {
             tracing::warn!(
                 name = call.name,
                 key = call.key.hex(),
-                bytes,
                 allowed = self.max_value_bytes,
                 "a value was not stored: it is too large; raise it with Builder::max_value_bytes"
             );

@@ -109,7 +109,8 @@ impl<T> Work<T> {
 
 impl<T: Serialize + DeserializeOwned> Work<T> {
     /// The value: the stored one, or another caller's who is computing it now, or else what `compute`
-    /// returns. A `None` or an `Err` is returned, and not shared.
+    /// returns. A `None` is returned, and not shared; a `Result` is a value like any other (see
+    /// [`try_run`](Self::try_run)).
     ///
     /// # Panics
     /// If `compute` does. Another caller, if one waits, takes over.

@@ -10,15 +10,16 @@ use std::collections::HashMap;
 use libfuzzer_sys::fuzz_target;
 use serde::Deserialize;
 
-#[path = "../../src/payload/codec/mod.rs"]
-mod codec;
-#[path = "../../src/payload/entry/mod.rs"]
-mod entry;
+#[path = "../../src/payload"]
+mod payload {
+    pub(crate) mod codec;
+    pub(crate) mod entry;
+}
 
-use codec::Codec;
-use entry::{Body, Entry};
+use std::time::Duration;
 
-const LIMIT: usize = 1 << 20;
+use payload::codec::{self, Codec};
+use payload::entry::{Container, Draft, Header, Kind};
 
 #[derive(Deserialize)]
 struct Record {
@@ -36,14 +37,24 @@ enum Choice {
 }
 
 fn decode_all(codec: Codec, payload: &[u8]) {
-    let _ = codec::decode::<Record>(codec, payload, LIMIT);
-    let _ = codec::decode::<Vec<Choice>>(codec, payload, LIMIT);
-    let _ = codec::decode::<serde_json::Value>(codec, payload, LIMIT);
+    let _ = codec::decode::<Record>(codec, payload);
+    let _ = codec::decode::<Vec<Choice>>(codec, payload);
+    let _ = codec::decode::<serde_json::Value>(codec, payload);
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    if let Ok(Entry { body: Body::Value { codec, payload }, .. }) = Entry::parse(bytes) {
-        decode_all(codec, payload);
+    if let Ok(container) = Container::parse(bytes) {
+        let left = Duration::from_secs(1);
+        let newest = container.newest;
+        let _ = container.age(&newest, left);
+        if let Ok((codec, payload)) = newest.payload() {
+            decode_all(codec, payload);
+        }
+        if let Some(carried) = container.live_besides(0, left) {
+            let header = Header::new(Kind::Value, left);
+            let draft = Draft::new(header, container.characteristic, Some(carried), usize::MAX);
+            assert!(Container::parse(&draft.without_payload().bytes).is_ok());
+        }
     }
     // Few inputs have a right checksum, so the codecs get the bytes themselves, too.
     decode_all(Codec::Bincode, bytes);

@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 
 use crate::events::count;
 use crate::flow::ancestry;
-use crate::payload::codec::{self, Shape};
-use crate::payload::entry::{Body, Entry, EntryId};
+use crate::payload::codec::{self, Unencodable};
+use crate::payload::entry::{Container, Draft, Header, Kind, Written};
 use crate::payload::fingerprint::fingerprint;
 use crate::sharing::Inner;
 use crate::store::{Fence, Look, Seen, Stored};
@@ -64,19 +64,14 @@ impl Call {
     }
 
     pub(crate) async fn invalidate(&self) -> Result<(), Error> {
-        let tombstone = Entry {
-            id: EntryId::random(),
-            fingerprint: 0,
-            computed_at: SystemTime::now(),
-            compute_time: Duration::ZERO,
-            characteristic: self.key.characteristic(),
-            body: Body::Tombstone,
-        };
-        let ttl = self.sharing.tombstone_ttl;
+        let header = Header::new(Kind::Tombstone, self.sharing.tombstone_ttl);
+        let max_bytes = self.sharing.max_value_bytes;
+        let tombstone = Draft::new(header, self.key.characteristic(), None, max_bytes);
+        let Written { bytes, lives_for } = tombstone.without_payload();
         let laid = self
             .sharing
             .store
-            .replace(&self.key, tombstone.to_bytes(), ttl)
+            .replace(&self.key, bytes, lives_for)
             .await;
         // Whoever asks from now on must not be given what was begun before.
         self.sharing.flights.forget(self.key.digest());
@@ -93,23 +88,27 @@ impl Call {
 
     /// Decodes an entry, if it is a value of this key and type.
     pub(super) fn read<T: DeserializeOwned>(&self, bytes: &[u8]) -> Option<T> {
-        let entry = match Entry::parse(bytes) {
-            Ok(entry) => entry,
+        let container = match Container::parse(bytes) {
+            Ok(container) => container,
             Err(reason) => return self.unreadable(&reason.to_string()),
         };
-        let Body::Value { codec, payload } = entry.body else {
+        if container.newest.header.kind == Kind::Tombstone {
             return None;
-        };
-        if entry.characteristic != self.key.characteristic() {
+        }
+        if container.characteristic != self.key.characteristic() {
             return self
                 .unreadable("it belongs to another characteristic string with the same digest");
         }
-        if entry.fingerprint != fingerprint::<T>(self.version).hash {
+        let Some(frame) = container.frame_of(fingerprint::<T>(self.version).hash) else {
             return self.unreadable("it holds a value of another type, structure or version");
-        }
-        match codec::decode(codec, payload, usize::MAX) {
+        };
+        let payload = frame.payload().map_err(|reason| reason.to_string());
+        let value = payload.and_then(|(codec, payload)| {
+            codec::decode(codec, payload).map_err(|reason| reason.to_string())
+        });
+        match value {
             Ok(value) => Some(value),
-            Err(reason) => self.unreadable(&reason.to_string()),
+            Err(reason) => self.unreadable(&reason),
         }
     }
 
@@ -118,53 +117,41 @@ impl Call {
         None
     }
 
-    /// The entry of a computed value and its time to live, if it is to be shared at all.
+    /// The entry of a computed value, if it is to be shared at all.
     pub(super) fn entry<T: Serialize + DeserializeOwned>(
         &self,
         value: &T,
         lifetime: &impl Fn(&T, Duration) -> Option<Duration>,
         compute_time: Duration,
-    ) -> Option<(Bytes, Duration)> {
-        match codec::shape(value) {
-            Shape::Err => return None,
-            Shape::None if !self.cache_none => return None,
-            _ => {}
+    ) -> Option<Written> {
+        if !self.cache_none && codec::is_none(value) {
+            return None;
         }
         let ttl = lifetime(value, self.ttl.unwrap_or(self.sharing.default_ttl))?;
         let fingerprint = fingerprint::<T>(self.version);
-        match codec::encode(value, fingerprint.names, usize::MAX) {
-            Ok((codec, payload)) => {
-                let entry = Entry {
-                    id: EntryId::random(),
-                    fingerprint: fingerprint.hash,
-                    computed_at: SystemTime::now(),
-                    compute_time,
-                    characteristic: self.key.characteristic(),
-                    body: Body::Value {
-                        codec,
-                        payload: &payload,
-                    },
-                };
-                Some((entry.to_bytes(), ttl))
-            }
-            Err(reason) => {
-                self.sharing.unshareable(self, &reason.to_string());
-                None
-            }
+        let header = Header {
+            fingerprint: fingerprint.hash,
+            compute_time,
+            ..Header::new(Kind::Value, ttl.min(LONGEST))
+        };
+        let max_bytes = self.sharing.max_value_bytes;
+        let draft = Draft::new(header, self.key.characteristic(), None, max_bytes);
+        match codec::encode(value, fingerprint.names, draft.room()) {
+            Ok(payload) => return Some(draft.finish(payload)),
+            Err(Unencodable::TooLarge) => self.sharing.too_large(self),
+            Err(reason) => self.sharing.unshareable(self, &reason.to_string()),
         }
+        None
     }
 
-    pub(super) async fn put(&self, entry: Bytes, ttl: Duration, fence: Fence) {
+    pub(super) async fn put(&self, entry: Written, fence: Fence) {
         let sharing = &self.sharing;
-        if entry.len() > sharing.max_value_bytes {
-            return sharing.too_large(self, entry.len());
-        }
-        if ttl.is_zero() {
+        if entry.lives_for.is_zero() {
             return sharing.no_lifetime(self);
         }
         match sharing
             .store
-            .put(&self.key, entry, ttl.min(LONGEST), fence)
+            .put(&self.key, entry.bytes, entry.lives_for, fence)
             .await
         {
             Ok(true) => count(&sharing.counts.stored),

@@ -93,12 +93,12 @@ where
     count(&call.sharing.counts.computed);
     let outcome = ancestry::within(call.id(), compute()).await;
     if let Some(value) = outcome.shared()
-        && let Some((entry, ttl)) = call.entry(value, &lifetime, begun.elapsed())
+        && let Some(entry) = call.entry(value, &lifetime, begun.elapsed())
     {
         if let Some(leader) = &mut leader {
-            leader.land_on_drop(entry.clone());
+            leader.land_on_drop(entry.bytes.clone());
         }
-        call.put(entry, ttl, Fence::new(seen, held.clone())).await;
+        call.put(entry, Fence::new(seen, held.clone())).await;
         leader = None;
     }
     drop(held);

@@ -10,11 +10,12 @@
 
 mod check;
 mod guard;
+mod is_none;
 mod names;
-mod shape;
 
 use std::fmt;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bincode::enc::write::Writer;
 use bincode::error::EncodeError;
@@ -22,8 +23,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use guard::Guard;
+pub(crate) use is_none::is_none;
 pub(crate) use names::{Members, Names, Owner};
-pub(crate) use shape::{Shape, shape};
 
 /// How deep a value may be nested: a hostile payload must not overflow the reader's stack.
 const MAX_DEPTH: u32 = 128;
@@ -51,9 +52,7 @@ impl Codec {
 /// Why a value cannot be stored. It is returned to its caller all the same.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Unencodable {
-    TooLarge {
-        limit: usize,
-    },
+    TooLarge,
     TooDeep,
     /// Sequences of elements that take no bytes, far longer than the payload.
     TooManyElements,
@@ -66,59 +65,79 @@ pub(crate) enum Unencodable {
 /// Why a payload gives no value. To the caller it is a miss.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Undecodable {
-    TooLarge {
-        found: usize,
-        limit: usize,
-    },
     /// Bytes are left after the value.
-    Overlong {
-        left: usize,
-    },
+    Overlong { left: usize },
     /// The type's own `Deserialize`, the codec or the bounds on depth and length refused.
     Refused(String),
 }
 
-/// A value's bytes, at most `limit` of them. `names` are those that its type reads.
+/// Where a payload is to be encoded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Room {
+    /// Bytes that stand before it in its buffer: zeros, for the caller to fill.
+    pub(crate) before: usize,
+    /// Bytes that the caller will put behind it.
+    pub(crate) behind: usize,
+    /// How many it may have itself.
+    pub(crate) limit: usize,
+}
+
+/// A payload in its buffer, behind the bytes that are still to be filled.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Encoded {
+    pub(crate) codec: Codec,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// Encodes a value. `names` are those that its type reads.
 pub(crate) fn encode<T: Serialize + ?Sized>(
     value: &T,
     names: Names,
-    limit: usize,
-) -> Result<(Codec, Vec<u8>), Unencodable> {
-    let found = check::walk(value, names, limit)?;
+    room: Room,
+) -> Result<Encoded, Unencodable> {
+    let panicked = |()| Err(Unencodable::Refused("its `Serialize` panicked".to_owned()));
+    caught(|| encode_trusting(value, names, room)).unwrap_or_else(panicked)
+}
+
+fn encode_trusting<T: Serialize + ?Sized>(
+    value: &T,
+    names: Names,
+    room: Room,
+) -> Result<Encoded, Unencodable> {
+    let found = check::walk(value, names, room.limit)?;
     if found.needs_names && found.nested_none {
         return Err(Unencodable::NestedNone);
     }
-    let mut sink = Sink {
-        bytes: Vec::with_capacity(128),
-        limit,
-        full: false,
-    };
+    let mut sink = Sink::new(room, found.least_bytes);
     let (codec, written) = if found.needs_names {
         (Codec::MessagePack, write_messagepack(value, &mut sink))
     } else {
         (Codec::Bincode, write_bincode(value, &mut sink))
     };
     if sink.full {
-        return Err(Unencodable::TooLarge { limit });
+        return Err(Unencodable::TooLarge);
     }
     written.map_err(Unencodable::Refused)?;
-    if found.elements > element_budget(sink.bytes.len()) {
+    let bytes = sink.bytes;
+    if found.elements > element_budget(bytes.len() - room.before) {
         return Err(Unencodable::TooManyElements);
     }
-    Ok((codec, sink.bytes))
+    Ok(Encoded { codec, bytes })
 }
 
 /// The value of a payload, whatever its bytes are: all of them must be used, and memory and depth are
 /// bounded by their number.
-pub(crate) fn decode<T: DeserializeOwned>(
-    codec: Codec,
-    payload: &[u8],
-    limit: usize,
-) -> Result<T, Undecodable> {
+pub(crate) fn decode<T: DeserializeOwned>(codec: Codec, payload: &[u8]) -> Result<T, Undecodable> {
+    let panicked = |()| {
+        Err(Undecodable::Refused(
+            "its `Deserialize` panicked".to_owned(),
+        ))
+    };
+    caught(|| decode_trusting(codec, payload)).unwrap_or_else(panicked)
+}
+
+fn decode_trusting<T: DeserializeOwned>(codec: Codec, payload: &[u8]) -> Result<T, Undecodable> {
     let found = payload.len();
-    if found > limit {
-        return Err(Undecodable::TooLarge { found, limit });
-    }
     let guard = Guard::new(MAX_READ_DEPTH, element_budget(found));
     let (value, left) = match codec {
         Codec::Bincode => {
@@ -141,6 +160,12 @@ pub(crate) fn decode<T: DeserializeOwned>(
     }
 }
 
+/// Runs what the user's code is part of: where it panics, a stored value is a miss, and a computed one still
+/// goes to its caller.
+fn caught<R>(run: impl FnOnce() -> R) -> Result<R, ()> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(drop)
+}
+
 fn element_budget(payload: usize) -> usize {
     payload.saturating_add(FREE_ELEMENTS)
 }
@@ -160,13 +185,30 @@ fn write_messagepack<T: Serialize + ?Sized>(value: &T, sink: &mut Sink) -> Resul
 /// Where both codecs write: a vector that refuses to pass its limit, and remembers that it did.
 struct Sink {
     bytes: Vec<u8>,
-    limit: usize,
+    end: usize,
     full: bool,
 }
 
 impl Sink {
+    /// With space for what is likely: a value of small numbers and short strings fits without growing.
+    fn new(room: Room, least_bytes: usize) -> Self {
+        let Room {
+            before,
+            behind,
+            limit,
+        } = room;
+        let likely = (least_bytes + least_bytes / 8 + 128).min(limit);
+        let mut bytes = Vec::with_capacity(before + likely + behind);
+        bytes.resize(before, 0);
+        Self {
+            bytes,
+            end: before.saturating_add(limit),
+            full: false,
+        }
+    }
+
     fn push(&mut self, bytes: &[u8]) -> bool {
-        self.full |= bytes.len() > self.limit - self.bytes.len();
+        self.full |= bytes.len() > self.end - self.bytes.len();
         if !self.full {
             self.bytes.extend_from_slice(bytes);
         }
@@ -201,7 +243,7 @@ impl io::Write for Sink {
 impl fmt::Display for Unencodable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooLarge { limit } => write!(f, "it is larger than the limit of {limit} bytes"),
+            Self::TooLarge => f.write_str("it is too large"),
             Self::TooDeep => write!(f, "it is nested deeper than {MAX_DEPTH} levels"),
             Self::TooManyElements => {
                 f.write_str("it has a sequence of elements without content that is too long")
@@ -218,9 +260,6 @@ impl fmt::Display for Unencodable {
 impl fmt::Display for Undecodable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooLarge { found, limit } => {
-                write!(f, "a payload of {found} bytes; the limit is {limit}")
-            }
             Self::Overlong { left } => write!(f, "a payload with {left} bytes after its value"),
             Self::Refused(message) => write!(f, "a payload that cannot be deserialized: {message}"),
         }

@@ -11,6 +11,20 @@ use crate::payload::fingerprint::fingerprint;
 
 const LIMIT: usize = 1 << 20;
 
+/// Nothing but a payload, of at most this size.
+fn encode<T: Serialize + ?Sized>(
+    value: &T,
+    names: Names,
+    limit: usize,
+) -> Result<(Codec, Vec<u8>), Unencodable> {
+    let room = Room {
+        before: 0,
+        behind: 0,
+        limit,
+    };
+    super::encode(value, names, room).map(|Encoded { codec, bytes }| (codec, bytes))
+}
+
 fn encoded<T: Serialize + DeserializeOwned>(value: &T) -> Result<(Codec, Vec<u8>), Unencodable> {
     encode(value, fingerprint::<T>(0).names, LIMIT)
 }
@@ -20,7 +34,7 @@ fn round_trip<T: Serialize + DeserializeOwned + PartialEq + Debug>(
     names: Names,
 ) -> Codec {
     let (codec, payload) = encode(value, names, LIMIT).unwrap();
-    let back: T = decode(codec, &payload, LIMIT).unwrap();
+    let back: T = decode(codec, &payload).unwrap();
     assert_eq!(&back, value);
     codec
 }
@@ -128,7 +142,7 @@ proptest! {
         for required in [false, true] {
             let value = (f32::from_bits(a), f64::from_bits(b));
             let (codec, payload) = encode(&value, Names { required, known: &[] }, LIMIT).unwrap();
-            let (x, y): (f32, f64) = decode(codec, &payload, LIMIT).unwrap();
+            let (x, y): (f32, f64) = decode(codec, &payload).unwrap();
             prop_assert_eq!((x.to_bits(), y.to_bits()), (a, b));
         }
     }
@@ -314,16 +328,13 @@ fn a_value_over_the_limit_is_refused() {
             known: &[],
         };
         let large = encode(&vec![7u8; 1000], names, 1001);
-        assert_eq!(large, Err(Unencodable::TooLarge { limit: 1001 }));
+        assert_eq!(large, Err(Unencodable::TooLarge));
         assert!(encode(&vec![7u8; 1000], names, 1003).is_ok());
         assert_eq!(
             encode(&"x".repeat(1001), names, 1000),
-            Err(Unencodable::TooLarge { limit: 1000 })
+            Err(Unencodable::TooLarge)
         );
     }
-    let payload = encoded(&7u64).unwrap().1;
-    let refused = decode::<u64>(Codec::Bincode, &payload, 0);
-    assert_eq!(refused, Err(Undecodable::TooLarge { found: 1, limit: 0 }));
 }
 
 #[derive(Serialize, Deserialize, PartialEq, Debug)]
@@ -345,16 +356,16 @@ fn depth_is_bounded_at_both_ends() {
     both_ways(&chain(MAX_DEPTH));
     assert_eq!(encoded(&chain(MAX_DEPTH + 1)), Err(Unencodable::TooDeep));
     let link = encoded(&chain(1)).unwrap().1[0];
-    assert!(decode::<Chain>(Codec::Bincode, &vec![link; LIMIT], LIMIT).is_err());
+    assert!(decode::<Chain>(Codec::Bincode, &vec![link; LIMIT]).is_err());
     // Half of what a thread commonly has, for large frames of a debug build.
     let small = std::thread::Builder::new().stack_size(1 << 20);
-    let wide = move || assert!(decode::<Wide>(Codec::Bincode, &vec![1; LIMIT], LIMIT).is_err());
+    let wide = move || assert!(decode::<Wide>(Codec::Bincode, &vec![1; LIMIT]).is_err());
     small.spawn(wide).unwrap().join().unwrap();
     let link = rmp_serde::to_vec_named(&chain(1)).unwrap();
     let link = &link[..link.len() - rmp_serde::to_vec_named(&Chain::End).unwrap().len()];
-    assert!(decode::<Chain>(Codec::MessagePack, &link.repeat(100_000), LIMIT).is_err());
+    assert!(decode::<Chain>(Codec::MessagePack, &link.repeat(100_000)).is_err());
     // MessagePack writes what nobody reads as deep as one likes.
-    assert!(decode::<IgnoredAny>(Codec::MessagePack, &vec![0x91; LIMIT], LIMIT).is_err());
+    assert!(decode::<IgnoredAny>(Codec::MessagePack, &vec![0x91; LIMIT]).is_err());
 }
 
 #[test]
@@ -369,31 +380,31 @@ fn elements_without_bytes_are_bounded_at_both_ends() {
         Err(Unencodable::TooManyElements)
     );
     let hostile = encoded(&u64::MAX).unwrap().1;
-    assert!(decode::<Vec<()>>(Codec::Bincode, &hostile, LIMIT).is_err());
+    assert!(decode::<Vec<()>>(Codec::Bincode, &hostile).is_err());
 }
 
 #[test]
 fn hostile_lengths_allocate_nothing() {
     // Each of these would abort if the length were believed.
     let length = encoded(&(u64::MAX >> 1)).unwrap().1;
-    assert!(decode::<Vec<u64>>(Codec::Bincode, &length, LIMIT).is_err());
-    assert!(decode::<String>(Codec::Bincode, &length, LIMIT).is_err());
-    assert!(decode::<Bytes>(Codec::Bincode, &length, LIMIT).is_err());
-    assert!(decode::<HashMap<u64, u64>>(Codec::Bincode, &length, LIMIT).is_err());
+    assert!(decode::<Vec<u64>>(Codec::Bincode, &length).is_err());
+    assert!(decode::<String>(Codec::Bincode, &length).is_err());
+    assert!(decode::<Bytes>(Codec::Bincode, &length).is_err());
+    assert!(decode::<HashMap<u64, u64>>(Codec::Bincode, &length).is_err());
     for marker in [0xdb, 0xc6, 0xdd, 0xdf] {
         let payload = [marker, 0xff, 0xff, 0xff, 0xff];
-        assert!(decode::<serde_json::Value>(Codec::MessagePack, &payload, LIMIT).is_err());
-        assert!(decode::<Vec<u64>>(Codec::MessagePack, &payload, LIMIT).is_err());
-        assert!(decode::<String>(Codec::MessagePack, &payload, LIMIT).is_err());
+        assert!(decode::<serde_json::Value>(Codec::MessagePack, &payload).is_err());
+        assert!(decode::<Vec<u64>>(Codec::MessagePack, &payload).is_err());
+        assert!(decode::<String>(Codec::MessagePack, &payload).is_err());
     }
 }
 
 #[test]
 fn bytes_after_the_value_are_refused() {
     for codec in [Codec::Bincode, Codec::MessagePack] {
-        assert_eq!(decode::<u8>(codec, &[7], LIMIT), Ok(7));
+        assert_eq!(decode::<u8>(codec, &[7]), Ok(7));
         assert_eq!(
-            decode::<u8>(codec, &[7, 7, 7], LIMIT),
+            decode::<u8>(codec, &[7, 7, 7]),
             Err(Undecodable::Overlong { left: 2 })
         );
     }
@@ -403,29 +414,120 @@ proptest! {
     #[test]
     fn any_payload_is_a_value_or_an_error(payload: Vec<u8>) {
         for codec in [Codec::Bincode, Codec::MessagePack] {
-            let _ = decode::<Everything<'_>>(codec, &payload, LIMIT);
-            let _ = decode::<(u8, Vec<Chain>)>(codec, &payload, LIMIT);
-            let _ = decode::<serde_json::Value>(codec, &payload, LIMIT);
-            let _ = decode::<HashMap<String, Vec<Option<char>>>>(codec, &payload, LIMIT);
+            let _ = decode::<Everything<'_>>(codec, &payload);
+            let _ = decode::<(u8, Vec<Chain>)>(codec, &payload);
+            let _ = decode::<serde_json::Value>(codec, &payload);
+            let _ = decode::<HashMap<String, Vec<Option<char>>>>(codec, &payload);
         }
     }
 }
 
 #[test]
-fn shapes_are_seen_at_the_top_only() {
+fn none_is_seen_at_the_top_only() {
     struct Untouchable;
     impl Serialize for Untouchable {
         fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
             panic!("looked at what is inside")
         }
     }
-    assert_eq!(shape(&None::<u8>), Shape::None);
-    assert_eq!(shape(&&Box::new(None::<u8>)), Shape::None);
-    assert_eq!(shape(&Err::<(), _>(Untouchable)), Shape::Err);
-    assert_eq!(shape(&Ok::<_, ()>(Untouchable)), Shape::Other);
-    assert_eq!(shape(&Some(Untouchable)), Shape::Other);
-    assert_eq!(shape(&(Untouchable, 1)), Shape::Other);
-    assert_eq!(shape(&vec![Untouchable]), Shape::Other);
-    assert_eq!(shape(&()), Shape::Other);
-    assert_eq!(shape(&"None"), Shape::Other);
+    assert!(is_none(&None::<u8>));
+    assert!(is_none(&&Box::new(None::<u8>)));
+    assert!(!is_none(&Err::<(), _>(Untouchable)));
+    assert!(!is_none(&Ok::<_, ()>(Untouchable)));
+    assert!(!is_none(&Some(Untouchable)));
+    assert!(!is_none(&(Untouchable, 1)));
+    assert!(!is_none(&vec![Untouchable]));
+    assert!(!is_none(&()));
+    assert!(!is_none(&"None"));
+}
+
+/// The type decides what is a failure: an `Err` inside a value is a value.
+#[test]
+fn an_err_is_a_value() {
+    both_ways(&Err::<u8, _>("no".to_owned()));
+}
+
+mod panics {
+    use super::*;
+
+    struct Sulks;
+
+    impl Serialize for Sulks {
+        fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            panic!("a test's own: `Serialize` of odd data")
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Sulks {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let _ = u8::deserialize(deserializer)?;
+            panic!("a test's own: `Deserialize` of odd data")
+        }
+    }
+
+    #[test]
+    fn of_a_serialize_are_an_error() {
+        let names = Names {
+            required: false,
+            known: &[],
+        };
+        let refused = encode(&(1u8, Sulks), names, LIMIT);
+        assert!(matches!(refused, Err(Unencodable::Refused(why)) if why.contains("panicked")));
+        assert!(!is_none(&Sulks));
+    }
+
+    #[test]
+    fn of_a_deserialize_are_an_error() {
+        for codec in [Codec::Bincode, Codec::MessagePack] {
+            let refused = decode::<Sulks>(codec, &[7]);
+            assert!(matches!(refused, Err(Undecodable::Refused(why)) if why.contains("panicked")));
+        }
+    }
+}
+
+mod room {
+    use super::*;
+
+    #[test]
+    fn is_left_before_a_payload() {
+        let names = |required| Names {
+            required,
+            known: &[],
+        };
+        for required in [false, true] {
+            let room = Room {
+                before: 100,
+                behind: 50,
+                limit: 1000,
+            };
+            let alone = encode(&"x".repeat(900), names(required), 1000).unwrap().1;
+            let bytes = super::super::encode(&"x".repeat(900), names(required), room)
+                .unwrap()
+                .bytes;
+            assert_eq!(bytes, [&[0; 100], &alone[..]].concat());
+            assert!(bytes.capacity() >= bytes.len() + 50);
+            let large = super::super::encode(&"x".repeat(1000), names(required), room);
+            assert_eq!(large, Err(Unencodable::TooLarge));
+        }
+    }
+
+    /// The limit is looked at before anything is allocated: a string in a hundred rows is there once.
+    #[test]
+    fn is_judged_before_anything_is_written() {
+        struct Reads<'a>(&'a std::cell::Cell<usize>);
+        impl Serialize for Reads<'_> {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                self.0.set(self.0.get() + 1);
+                serializer.serialize_str("0123456789")
+            }
+        }
+        let reads = std::cell::Cell::new(0);
+        let rows: Vec<_> = (0..100).map(|_| Reads(&reads)).collect();
+        let names = Names {
+            required: false,
+            known: &[],
+        };
+        assert_eq!(encode(&rows, names, 55), Err(Unencodable::TooLarge));
+        assert_eq!(reads.get(), 6);
+    }
 }

@@ -1,208 +1,301 @@
-//! The bytes of one stored entry. Frozen: a change makes a new format version.
+//! The bytes of one stored entry, format version 2. Frozen: a change makes a new version.
+//!
+//! An entry is a container of one frame or two, the newest first. Two are there while two versions of a type are
+//! deployed side by side: each reads the frame that has its fingerprint.
 //!
 //! | at | length | what | |
 //! |---|---|---|---|
 //! | 0 | 4 | magic | `89 57 53 45` |
-//! | 4 | 1 | format version | 1 |
-//! | 5 | 1 | kind | 1 value, 2 tombstone |
-//! | 6 | 1 | codec of the payload | 0 none (tombstone), 1 bincode, 2 MessagePack |
-//! | 7 | 1 | reserved | written as 0, not read |
-//! | 8 | 16 | entry id | random, new with every entry |
-//! | 24 | 8 | type fingerprint | |
-//! | 32 | 8 | computed at | µs since 1970 |
-//! | 40 | 8 | compute time | µs |
-//! | 48 | 8 | length `c` of the characteristic string | bytes |
-//! | 56 | 8 | length `p` of the payload | bytes |
-//! | 64 | `c` | characteristic string | UTF-8 |
-//! | 64 + `c` | `p` | payload | |
-//! | 64 + `c` + `p` | 4 | CRC-32 (IEEE) of all before it | |
+//! | 4 | 1 | format version | 2 |
+//! | 5 | 1 | number of frames `n` | 1 or 2 |
+//! | 6 | 2 | reserved | written as 0, not read |
+//! | 8 | 96 `n` | a row for each frame | |
+//! | 8 + 96 `n` | 8 | length `c` of the characteristic string | bytes |
+//! | 16 + 96 `n` | `c` | characteristic string | UTF-8 |
+//! | 16 + 96 `n` + `c` | 4 | CRC-32 (IEEE) of all before it | |
+//! | 20 + 96 `n` + `c` | | the frames' payloads, in the order of their rows | |
 //!
-//! Numbers are little-endian. The first 24 bytes are what a [`Seen`](crate::store::Seen) compares.
+//! A row says all about its frame, so that a frame of another type, kind or codec can be carried unread:
+//!
+//! | at | length | what | |
+//! |---|---|---|---|
+//! | 0 | 16 | frame id | random, new with every frame |
+//! | 16 | 16 | id of the frame that it is based on | zeros: of nothing |
+//! | 32 | 8 | type fingerprint | |
+//! | 40 | 1 | kind | 1 value, 2 error, 3 tombstone, 4 tag marker |
+//! | 41 | 1 | codec of the payload | 0 none, 1 bincode, 2 MessagePack |
+//! | 42 | 2 | reserved | written as 0, not read |
+//! | 44 | 4 | CRC-32 (IEEE) of the payload | |
+//! | 48 | 8 | length of the payload | bytes |
+//! | 56 | 8 | fresh for, from its put | µs |
+//! | 64 | 8 | kept for, from its put | µs |
+//! | 72 | 8 | age when this container was written | µs |
+//! | 80 | 8 | compute time | µs |
+//! | 88 | 8 | hash of the tags' ids | |
+//!
+//! Numbers are little-endian. The first 24 bytes, which end with the newest frame's id, are what a
+//! [`Seen`](crate::store::Seen) compares. A container lives for as long as one of its frames is kept.
+
+mod id;
+mod write;
 
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-use bytes::Bytes;
+use std::time::Duration;
 
 use crate::payload::codec::Codec;
 
+pub(crate) use id::EntryId;
+pub(crate) use write::{Draft, Written};
+
 const MAGIC: [u8; 4] = *b"\x89WSE";
-const VERSION: u8 = 1;
-const VALUE: u8 = 1;
-const TOMBSTONE: u8 = 2;
-const NO_CODEC: u8 = 0;
-const HEADER: usize = 64;
+const VERSION: u8 = 2;
+const PREFIX: usize = 8;
+const ROW: usize = 96;
+const LENGTH: usize = 8;
 const CHECKSUM: usize = 4;
 
-/// What tells an entry from every other that ever stood under any key.
+/// What a frame is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct EntryId([u8; 16]);
+pub(crate) enum Kind {
+    Value,
+    Error,
+    /// There must be no value older than this.
+    Tombstone,
+    /// Its id is part of what the entries with that tag are valid for.
+    Marker,
+    /// Of a later version of this crate.
+    Unknown(u8),
+}
 
-impl EntryId {
-    /// A new id: two keyed hashes of a counter, their keys random in each process. The process id is
-    /// hashed too, because a fork inherits both the keys and the counter.
-    pub(crate) fn random() -> Self {
-        static KEYS: LazyLock<[RandomState; 2]> = LazyLock::new(Default::default);
-        static COUNTER: AtomicU64 = AtomicU64::new(0);
-        let seed = (std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
-        let [high, low] = [&KEYS[0], &KEYS[1]].map(|keys| keys.hash_one(seed));
-        Self((u128::from(high) << 64 | u128::from(low)).to_le_bytes())
+/// All about a frame but its payload.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Header {
+    pub(crate) kind: Kind,
+    pub(crate) id: EntryId,
+    /// What its leader saw before it computed.
+    pub(crate) based_on: EntryId,
+    /// Of the type that the payload was made from.
+    pub(crate) fingerprint: u64,
+    pub(crate) fresh_for: Duration,
+    /// At least `fresh_for`: until the end of its stale phases.
+    pub(crate) keep_for: Duration,
+    /// When its container was written; more than zero only where it was carried.
+    pub(crate) age: Duration,
+    pub(crate) compute_time: Duration,
+    /// Of the tags' ids under which it was begun.
+    pub(crate) tags: u64,
+}
+
+impl Header {
+    /// A header with a new id, that says nothing but this.
+    pub(crate) fn new(kind: Kind, keep_for: Duration) -> Self {
+        Self {
+            kind,
+            id: EntryId::random(),
+            based_on: EntryId::NONE,
+            fingerprint: 0,
+            fresh_for: keep_for,
+            keep_for,
+            age: Duration::ZERO,
+            compute_time: Duration::ZERO,
+            tags: 0,
+        }
+    }
+
+    /// For how long its container has to live on its account.
+    fn kept(&self) -> Duration {
+        self.keep_for.saturating_sub(self.age)
     }
 }
 
-/// A stored value, or the mark that there must be none older than it.
+/// One frame, as it stands in its container.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Entry<'a> {
-    pub(crate) id: EntryId,
-    /// Of the type that the payload was made from.
-    pub(crate) fingerprint: u64,
-    pub(crate) computed_at: SystemTime,
-    pub(crate) compute_time: Duration,
-    /// Checked by the reader: two strings of one digest cost a miss, never a wrong value.
-    pub(crate) characteristic: &'a str,
-    pub(crate) body: Body<'a>,
+pub(crate) struct Frame<'a> {
+    pub(crate) header: Header,
+    codec: u8,
+    checksum: u32,
+    payload: &'a [u8],
 }
 
+impl<'a> Frame<'a> {
+    /// The payload and its codec, once its checksum was found right.
+    pub(crate) fn payload(&self) -> Result<(Codec, &'a [u8]), Unreadable> {
+        if crc32fast::hash(self.payload) != self.checksum {
+            return Err(Unreadable::Checksum);
+        }
+        let codec = Codec::from_byte(self.codec).ok_or(Unreadable::Codec(self.codec))?;
+        Ok((codec, self.payload))
+    }
+
+    /// Reads a row, and takes the payload off the beginning of `payloads`.
+    fn read(row: &mut &[u8], payloads: &mut &'a [u8]) -> Result<Self, Unreadable> {
+        let [id, based_on] = [array(row)?, array(row)?].map(EntryId);
+        let fingerprint = number(row)?;
+        let [kind, codec, _, _] = array(row)?;
+        let checksum = u32::from_le_bytes(array(row)?);
+        let payload = number(row)?;
+        let mut duration = || number(row).map(Duration::from_micros);
+        let header = Header {
+            kind: Kind::from_byte(kind),
+            id,
+            based_on,
+            fingerprint,
+            fresh_for: duration()?,
+            keep_for: duration()?,
+            age: duration()?,
+            compute_time: duration()?,
+            tags: number(row)?,
+        };
+        Ok(Self {
+            header,
+            codec,
+            checksum,
+            payload: take(payloads, payload)?,
+        })
+    }
+}
+
+/// An entry whose header was read and found right. Payloads are checked when they are asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Body<'a> {
-    Value { codec: Codec, payload: &'a [u8] },
-    Tombstone,
+pub(crate) struct Container<'a> {
+    /// Checked by the reader: two strings of one digest cost a miss, never a wrong value.
+    pub(crate) characteristic: &'a str,
+    pub(crate) newest: Frame<'a>,
+    older: Option<Frame<'a>>,
+}
+
+/// A frame of another type that goes along behind a new one, and how old it is by then.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Carried<'a> {
+    frame: Frame<'a>,
+    age: Duration,
+}
+
+#[cfg_attr(not(test), allow(dead_code, reason = "the flow comes to carry frames"))]
+impl<'a> Container<'a> {
+    /// Reads an entry, whatever the bytes are. Nothing is copied or allocated.
+    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, Unreadable> {
+        let frames = frames(bytes)?;
+        let table = PREFIX + frames * ROW;
+        let mut rest = bytes.get(table..).ok_or(Unreadable::Truncated)?;
+        let characteristic = number(&mut rest)?;
+        let characteristic = take(&mut rest, characteristic)?;
+        let (header, _) = bytes.split_at(bytes.len() - rest.len());
+        if array(&mut rest)? != crc32fast::hash(header).to_le_bytes() {
+            return Err(Unreadable::Checksum);
+        }
+        let mut rows = &header[PREFIX..table];
+        let newest = Frame::read(&mut rows, &mut rest)?;
+        let older = match rows {
+            [] => None,
+            _ => Some(Frame::read(&mut rows, &mut rest)?),
+        };
+        if !rest.is_empty() {
+            return Err(Unreadable::Overlong);
+        }
+        Ok(Self {
+            characteristic: str::from_utf8(characteristic)
+                .map_err(|_| Unreadable::Characteristic)?,
+            newest,
+            older,
+        })
+    }
+
+    pub(crate) fn frame_of(&self, fingerprint: u64) -> Option<&Frame<'a>> {
+        self.frames()
+            .find(|frame| frame.header.fingerprint == fingerprint)
+    }
+
+    /// How old one of its frames is, by the clock of the store that says how much time is left to the container.
+    pub(crate) fn age(&self, frame: &Frame<'_>, time_left: Duration) -> Duration {
+        let lived = self.lives_for().saturating_sub(time_left);
+        frame.header.age.saturating_add(lived)
+    }
+
+    /// The live value or error of another type than this one, for whoever is about to replace the container.
+    pub(crate) fn live_besides(
+        &self,
+        fingerprint: u64,
+        time_left: Duration,
+    ) -> Option<Carried<'a>> {
+        let mut others = self.frames().filter(|frame| {
+            let Header { kind, .. } = frame.header;
+            frame.header.fingerprint != fingerprint
+                && !matches!(kind, Kind::Tombstone | Kind::Marker)
+        });
+        let carried = others.next().map(|&frame| Carried {
+            frame,
+            age: self.age(&frame, time_left),
+        });
+        carried.filter(|carried| carried.age < carried.frame.header.keep_for)
+    }
+
+    fn frames(&self) -> impl Iterator<Item = &Frame<'a>> {
+        [&self.newest].into_iter().chain(&self.older)
+    }
+
+    /// The time to live that it was put with.
+    fn lives_for(&self) -> Duration {
+        let kept = self.frames().map(|frame| frame.header.kept());
+        kept.max().unwrap_or_default()
+    }
+}
+
+/// How many frames there are, if the bytes are an entry of this version at all.
+fn frames(bytes: &[u8]) -> Result<usize, Unreadable> {
+    if !bytes.starts_with(&MAGIC[..bytes.len().min(MAGIC.len())]) {
+        return Err(Unreadable::NotAnEntry);
+    }
+    match bytes.get(MAGIC.len()..) {
+        Some([VERSION, frames @ 1..=2, ..]) => Ok((*frames).into()),
+        Some([VERSION, frames, ..]) => Err(Unreadable::Frames(*frames)),
+        None | Some([] | [VERSION]) => Err(Unreadable::Truncated),
+        Some([other, ..]) => Err(Unreadable::Version(*other)),
+    }
 }
 
 /// Why bytes are no entry. To the caller it is a miss.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Unreadable {
     /// Fewer bytes than the entry's own lengths say, or than any entry has.
-    Truncated {
-        found: usize,
-    },
+    Truncated,
     /// More bytes than the entry's own lengths say.
-    Overlong {
-        found: usize,
-    },
+    Overlong,
     NotAnEntry,
     Version(u8),
+    Frames(u8),
     Checksum,
-    Kind(u8),
     Codec(u8),
     Characteristic,
 }
 
-impl<'a> Entry<'a> {
-    pub(crate) fn to_bytes(self) -> Bytes {
-        let (kind, codec, payload) = match self.body {
-            Body::Value { codec, payload } => (VALUE, codec as u8, payload),
-            Body::Tombstone => (TOMBSTONE, NO_CODEC, &[][..]),
-        };
-        let length = HEADER + self.characteristic.len() + payload.len() + CHECKSUM;
-        let mut bytes = Vec::with_capacity(length);
-        bytes.extend_from_slice(&MAGIC);
-        bytes.extend_from_slice(&[VERSION, kind, codec, 0]);
-        bytes.extend_from_slice(&self.id.0);
-        let since_1970 = self
-            .computed_at
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        for number in [
-            self.fingerprint,
-            micros(since_1970),
-            micros(self.compute_time),
-            self.characteristic.len() as u64,
-            payload.len() as u64,
-        ] {
-            bytes.extend_from_slice(&number.to_le_bytes());
+impl Kind {
+    fn from_byte(byte: u8) -> Self {
+        let known = [Self::Value, Self::Error, Self::Tombstone, Self::Marker];
+        let kind = known.into_iter().find(|kind| kind.byte() == byte);
+        kind.unwrap_or(Self::Unknown(byte))
+    }
+
+    fn byte(self) -> u8 {
+        match self {
+            Self::Value => 1,
+            Self::Error => 2,
+            Self::Tombstone => 3,
+            Self::Marker => 4,
+            Self::Unknown(byte) => byte,
         }
-        bytes.extend_from_slice(self.characteristic.as_bytes());
-        bytes.extend_from_slice(payload);
-        bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
-        bytes.into()
     }
-
-    /// Reads an entry, whatever the bytes are.
-    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, Unreadable> {
-        let mut rest = checked(bytes)?;
-        let [kind, codec] = [bytes[5], bytes[6]];
-        let _ = take(&mut rest, 8)?;
-        let id = EntryId(array(&mut rest)?);
-        let fingerprint = number(&mut rest)?;
-        let computed_at = number(&mut rest)?;
-        let compute_time = number(&mut rest)?;
-        let [characteristic, payload] = [number(&mut rest)?, number(&mut rest)?];
-        let characteristic = str::from_utf8(take(&mut rest, characteristic)?)
-            .map_err(|_| Unreadable::Characteristic)?;
-        let payload = take(&mut rest, payload)?;
-        Ok(Self {
-            id,
-            fingerprint,
-            computed_at: UNIX_EPOCH
-                .checked_add(Duration::from_micros(computed_at))
-                .unwrap_or(UNIX_EPOCH),
-            compute_time: Duration::from_micros(compute_time),
-            characteristic,
-            body: body(kind, codec, payload)?,
-        })
-    }
-}
-
-/// The bytes without their checksum, once it and everything that comes before it was found right.
-fn checked(bytes: &[u8]) -> Result<&[u8], Unreadable> {
-    let found = bytes.len();
-    if !bytes.starts_with(&MAGIC[..found.min(MAGIC.len())]) {
-        return Err(Unreadable::NotAnEntry);
-    }
-    match bytes.get(4) {
-        None | Some(&VERSION) => {}
-        Some(&other) => return Err(Unreadable::Version(other)),
-    }
-    let mut lengths = bytes.get(48..).unwrap_or_default();
-    let [characteristic, payload] = [number(&mut lengths), number(&mut lengths)];
-    let (Ok(characteristic), Ok(payload)) = (characteristic, payload) else {
-        return Err(Unreadable::Truncated { found });
-    };
-    let expected = u128::from(characteristic) + u128::from(payload) + (HEADER + CHECKSUM) as u128;
-    match (found as u128).cmp(&expected) {
-        std::cmp::Ordering::Less => return Err(Unreadable::Truncated { found }),
-        std::cmp::Ordering::Greater => return Err(Unreadable::Overlong { found }),
-        std::cmp::Ordering::Equal => {}
-    }
-    let (rest, checksum) = bytes.split_at(found - CHECKSUM);
-    if crc32fast::hash(rest).to_le_bytes() != checksum {
-        return Err(Unreadable::Checksum);
-    }
-    Ok(rest)
-}
-
-fn body(kind: u8, codec: u8, payload: &[u8]) -> Result<Body<'_>, Unreadable> {
-    match (kind, codec) {
-        (TOMBSTONE, _) => Ok(Body::Tombstone),
-        (VALUE, codec) => {
-            let codec = Codec::from_byte(codec).ok_or(Unreadable::Codec(codec))?;
-            Ok(Body::Value { codec, payload })
-        }
-        (other, _) => Err(Unreadable::Kind(other)),
-    }
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn take<'a>(rest: &mut &'a [u8], length: u64) -> Result<&'a [u8], Unreadable> {
-    let found = rest.len();
     let taken = usize::try_from(length)
         .ok()
         .and_then(|length| rest.split_off(..length));
-    taken.ok_or(Unreadable::Truncated { found })
+    taken.ok_or(Unreadable::Truncated)
 }
 
 fn array<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], Unreadable> {
-    let found = rest.len();
-    let (array, after) = rest
-        .split_first_chunk()
-        .ok_or(Unreadable::Truncated { found })?;
+    let (array, after) = rest.split_first_chunk().ok_or(Unreadable::Truncated)?;
     *rest = after;
     Ok(*array)
 }
@@ -214,19 +307,15 @@ fn number(rest: &mut &[u8]) -> Result<u64, Unreadable> {
 impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Truncated { found } => write!(f, "an entry cut off after {found} bytes"),
-            Self::Overlong { found } => {
-                write!(f, "an entry with bytes after its end: {found} in all")
-            }
+            Self::Truncated => f.write_str("an entry that is cut off"),
+            Self::Overlong => f.write_str("an entry with bytes after its end"),
             Self::NotAnEntry => f.write_str("bytes that are no entry of this crate"),
-            Self::Version(version) => {
-                write!(
-                    f,
-                    "an entry of format version {version}; this crate reads version {VERSION}"
-                )
-            }
+            Self::Version(version) => write!(
+                f,
+                "an entry of format version {version}; this crate reads version {VERSION}"
+            ),
+            Self::Frames(frames) => write!(f, "an entry that says it has {frames} frames"),
             Self::Checksum => f.write_str("an entry whose checksum is wrong"),
-            Self::Kind(kind) => write!(f, "an entry of the unknown kind {kind}"),
             Self::Codec(codec) => write!(f, "an entry with the unknown codec {codec}"),
             Self::Characteristic => {
                 f.write_str("an entry whose characteristic string is not UTF-8")

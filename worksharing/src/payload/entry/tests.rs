@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 
 use super::*;
-use crate::payload::codec;
+use crate::payload::codec::{self, Encoded, Names};
+use crate::store::Seen;
 
 const LIMIT: usize = 1 << 20;
+const KEY: &str = "report:2024:DE";
 
 fn data(file: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -15,65 +17,149 @@ fn data(file: &str) -> PathBuf {
         .join(file)
 }
 
-fn entry<'a>(characteristic: &'a str, body: Body<'a>) -> Entry<'a> {
-    Entry {
+fn header(kind: Kind) -> Header {
+    Header {
+        kind,
         id: EntryId(*b"0123456789abcdef"),
+        based_on: EntryId(*b"ghijklmnopqrstuv"),
         fingerprint: 0x0102_0304_0506_0708,
-        computed_at: UNIX_EPOCH + Duration::from_micros(1_700_000_000_123_456),
+        fresh_for: Duration::from_secs(60),
+        keep_for: Duration::from_secs(3_600),
+        age: Duration::ZERO,
         compute_time: Duration::from_micros(2_500_000),
-        characteristic,
-        body,
+        tags: 0x1112_1314_1516_1718,
     }
+}
+
+/// What is behind the new frame, of another type and older.
+fn older() -> Header {
+    Header {
+        id: EntryId(*b"ABCDEFGHIJKLMNOP"),
+        based_on: EntryId::NONE,
+        fingerprint: 7,
+        ..header(Kind::Value)
+    }
+}
+
+fn names(required: bool) -> Names {
+    Names {
+        required,
+        known: &[],
+    }
+}
+
+/// An entry with a payload that is encoded into it.
+fn entry(draft: Draft<'_>, required: bool) -> Written {
+    let value = (7u32, Some("ß"), vec![-1i64, 300]);
+    let payload = codec::encode(&value, names(required), draft.room()).unwrap();
+    draft.finish(payload)
+}
+
+/// An entry with this payload.
+fn written(draft: Draft<'_>, payload: &[u8]) -> Written {
+    let mut bytes = vec![0; draft.room().before];
+    bytes.extend_from_slice(payload);
+    draft.finish(Encoded {
+        codec: Codec::Bincode,
+        bytes,
+    })
+}
+
+fn alone(header: Header) -> Draft<'static> {
+    Draft::new(header, KEY, None, LIMIT)
+}
+
+/// `header` with an `older` frame behind it, that has lived for ten minutes of its hour.
+fn two(max_bytes: usize, payload: &[u8], older_payload: &[u8]) -> Written {
+    let old = written(alone(older()), older_payload);
+    let old = Container::parse(&old.bytes).unwrap();
+    let carried = old.live_besides(header(Kind::Value).fingerprint, Duration::from_secs(3_000));
+    let draft = Draft::new(header(Kind::Value), KEY, Some(carried.unwrap()), max_bytes);
+    written(draft, payload)
 }
 
 /// Every format version that was ever written must be here, and must be read, or be refused by its
 /// version.
 #[test]
 fn golden_bytes_are_frozen() {
-    let payload = |value, names| codec::encode(&value, names, LIMIT).unwrap();
-    let value = (7u32, Some("ß"), vec![-1i64, 300]);
-    for (file, required) in [
-        ("entry-v1-bincode.bin", false),
-        ("entry-v1-messagepack.bin", true),
+    let tombstone = Header {
+        fingerprint: 0,
+        ..header(Kind::Tombstone)
+    };
+    let marker = Header {
+        kind: Kind::Marker,
+        ..tombstone
+    };
+    for (file, expected) in [
+        (
+            "entry-v2-bincode.bin",
+            entry(alone(header(Kind::Value)), false),
+        ),
+        (
+            "entry-v2-messagepack.bin",
+            entry(alone(header(Kind::Value)), true),
+        ),
+        (
+            "entry-v2-error.bin",
+            entry(alone(header(Kind::Error)), false),
+        ),
+        ("entry-v2-tombstone.bin", alone(tombstone).without_payload()),
+        ("entry-v2-marker.bin", alone(marker).without_payload()),
+        ("entry-v2-two-frames.bin", two(LIMIT, b"new", b"older")),
     ] {
-        let names = codec::Names {
-            required,
-            known: &[],
-        };
-        let (codec, payload) = payload(value.clone(), names);
         let golden = fs::read(data(file)).unwrap();
-        let expected = entry(
-            "report:2024:DE",
-            Body::Value {
-                codec,
-                payload: &payload,
-            },
-        );
-        assert_eq!(Entry::parse(&golden), Ok(expected), "{file}");
-        assert_eq!(expected.to_bytes(), golden, "{file}");
+        assert_eq!(expected.bytes, golden, "{file}");
+        assert!(Container::parse(&golden).is_ok(), "{file}");
     }
-    let golden = fs::read(data("entry-v1-tombstone.bin")).unwrap();
-    let expected = entry("report:2024:DE", Body::Tombstone);
-    assert_eq!(Entry::parse(&golden), Ok(expected));
-    assert_eq!(expected.to_bytes(), golden);
+    let first = fs::read(data("entry-v1.bin")).unwrap();
+    assert_eq!(Container::parse(&first), Err(Unreadable::Version(1)));
+}
+
+#[test]
+fn all_of_a_frame_is_read() {
+    for kind in [Kind::Value, Kind::Error, Kind::Unknown(9)] {
+        let header = header(kind);
+        let entry = written(alone(header), b"payload");
+        assert_eq!(entry.lives_for, header.keep_for);
+        let container = Container::parse(&entry.bytes).unwrap();
+        assert_eq!(container.characteristic, KEY);
+        assert_eq!(container.newest.header, header);
+        let payload = container.newest.payload();
+        assert_eq!(payload, Ok((Codec::Bincode, &b"payload"[..])));
+        assert_eq!(
+            container.frame_of(header.fingerprint),
+            Some(&container.newest)
+        );
+        assert_eq!(container.frame_of(1), None);
+    }
+    let tombstone = alone(Header::new(Kind::Tombstone, Duration::MAX)).without_payload();
+    let tombstone = Container::parse(&tombstone.bytes).unwrap();
+    assert_eq!(tombstone.newest.header.kind, Kind::Tombstone);
+    assert_eq!(tombstone.newest.payload(), Err(Unreadable::Codec(0)));
 }
 
 #[test]
 fn the_first_bytes_are_those_of_the_fence() {
-    use crate::store::Seen;
-
-    let [one, mut other] = [entry("a", Body::Tombstone); 2];
-    other.id = EntryId::random();
-    let seen = |entry: &Entry<'_>| Seen::of(Some(&entry.to_bytes()));
-    assert_eq!(seen(&one), seen(&entry("a", Body::Tombstone)));
-    assert_ne!(seen(&one), seen(&other));
-    assert_eq!(&one.to_bytes()[8..Seen::LEN], b"0123456789abcdef");
+    let seen = |header| Seen::of(Some(&alone(header).without_payload().bytes));
+    let one = header(Kind::Tombstone);
+    let other = Header {
+        id: EntryId::random(),
+        ..one
+    };
+    assert_eq!(seen(one), seen(one));
+    assert_ne!(seen(one), seen(other));
+    for bytes in [
+        alone(one).without_payload().bytes,
+        two(LIMIT, b"new", b"older").bytes,
+    ] {
+        assert_eq!(&bytes[8..Seen::LEN], b"0123456789abcdef");
+    }
 }
 
 #[test]
 fn no_two_ids_are_the_same() {
     let ids: Vec<_> = std::thread::scope(|scope| {
-        let some = || (0..10_000).map(|_| EntryId::random().0).collect::<Vec<_>>();
+        let some = || (0..10_000).map(|_| EntryId::random()).collect::<Vec<_>>();
         let threads: Vec<_> = (0..4).map(|_| scope.spawn(some)).collect();
         threads
             .into_iter()
@@ -81,97 +167,241 @@ fn no_two_ids_are_the_same() {
             .collect()
     });
     assert_eq!(ids.iter().collect::<HashSet<_>>().len(), 40_000);
+    assert!(!ids.contains(&EntryId::NONE));
+}
+
+#[test]
+fn each_type_finds_its_own_frame() {
+    let entry = two(LIMIT, b"new", b"older");
+    let container = Container::parse(&entry.bytes).unwrap();
+    let payload = |fingerprint| {
+        container
+            .frame_of(fingerprint)
+            .unwrap()
+            .payload()
+            .unwrap()
+            .1
+    };
+    assert_eq!(payload(header(Kind::Value).fingerprint), b"new");
+    assert_eq!(payload(older().fingerprint), b"older");
+    assert_eq!(container.frame_of(1), None);
+}
+
+/// By the store's clock alone: what a frame was when it was carried, and what its container has lived since.
+#[test]
+fn a_frame_ages_with_its_container() {
+    let seconds = Duration::from_secs;
+    let entry = two(LIMIT, b"new", b"older");
+    assert_eq!(entry.lives_for, seconds(3_600));
+    let container = Container::parse(&entry.bytes).unwrap();
+    let older = container.frame_of(older().fingerprint).unwrap();
+    for (left, lived) in [(3_600, 0), (3_599, 1), (100, 3_500), (4_000, 0)] {
+        let age = |frame| container.age(frame, seconds(left));
+        assert_eq!(age(&container.newest), seconds(lived));
+        assert_eq!(age(older), seconds(600 + lived));
+    }
+    let far = Header {
+        keep_for: Duration::MAX,
+        age: Duration::from_micros(u64::MAX),
+        ..header(Kind::Value)
+    };
+    let far = written(alone(far), b"");
+    let far = Container::parse(&far.bytes).unwrap();
+    assert!(far.age(&far.newest, Duration::ZERO) >= Duration::from_micros(u64::MAX));
+}
+
+#[test]
+fn a_container_lives_for_as_long_as_one_of_its_frames() {
+    let old = written(alone(older()), b"older");
+    let old = Container::parse(&old.bytes).unwrap();
+    let short = Header {
+        keep_for: Duration::from_secs(1),
+        ..header(Kind::Value)
+    };
+    let carried = old.live_besides(short.fingerprint, Duration::from_secs(3_000));
+    let entry = written(Draft::new(short, KEY, carried, LIMIT), b"new");
+    assert_eq!(entry.lives_for, Duration::from_secs(3_000));
+    let container = Container::parse(&entry.bytes).unwrap();
+    let age = container.age(&container.newest, Duration::from_secs(2_998));
+    assert_eq!(age, Duration::from_secs(2), "it is over: kept for 1 s");
+}
+
+#[test]
+fn a_live_value_or_error_of_another_type_is_carried() {
+    let carried = |bytes: &[u8], fingerprint, left| {
+        let container = Container::parse(bytes).unwrap();
+        let carried = container.live_besides(fingerprint, Duration::from_secs(left));
+        carried.map(|carried| (carried.frame.header.fingerprint, carried.age.as_secs()))
+    };
+    for kind in [Kind::Value, Kind::Error, Kind::Unknown(9)] {
+        let one = written(alone(header(kind)), b"").bytes;
+        let fingerprint = header(kind).fingerprint;
+        assert_eq!(carried(&one, 1, 3_000), Some((fingerprint, 600)));
+        assert_eq!(carried(&one, fingerprint, 3_000), None, "its own type");
+        assert_eq!(carried(&one, 1, 0), None, "its time is over");
+    }
+    for kind in [Kind::Tombstone, Kind::Marker] {
+        let one = alone(header(kind)).without_payload().bytes;
+        assert_eq!(carried(&one, 1, 3_000), None, "{kind:?}");
+    }
+    let both = two(LIMIT, b"new", b"older").bytes;
+    let newest = header(Kind::Value).fingerprint;
+    assert_eq!(carried(&both, newest, 3_600), Some((7, 600)));
+    assert_eq!(carried(&both, 7, 3_600), Some((newest, 0)));
+    assert_eq!(carried(&both, 1, 3_600), Some((newest, 0)), "the newest");
+    assert_eq!(carried(&both, newest, 600), None, "it is an hour old");
+}
+
+#[test]
+fn the_older_frame_goes_if_both_are_too_large() {
+    let whole = two(LIMIT, b"new", b"older").bytes;
+    let room = |max_bytes| {
+        let old = Container::parse(&whole)
+            .unwrap()
+            .live_besides(1, Duration::MAX);
+        Draft::new(header(Kind::Value), KEY, old, max_bytes).room()
+    };
+    assert_eq!(two(whole.len(), b"new", b"older").bytes, whole);
+    let alone = written(alone(header(Kind::Value)), b"new");
+    assert_eq!(two(whole.len() - 1, b"new", b"older"), alone);
+    assert_eq!(room(alone.bytes.len()).limit, 3, "of the new frame alone");
+    assert_eq!(room(0).limit, 0);
+}
+
+/// A payload is written where it stays: the buffer of the codec is that of the entry.
+#[test]
+fn a_payload_is_not_copied() {
+    let draft = alone(header(Kind::Value));
+    let payload = codec::encode(&vec![7u8; 100_000], names(false), draft.room()).unwrap();
+    let buffer = payload.bytes.as_ptr();
+    assert_eq!(draft.finish(payload).bytes.as_ptr(), buffer);
+}
+
+/// Reads all that there is to read of an entry.
+fn all_of(bytes: &[u8]) -> Result<(), Unreadable> {
+    let container = Container::parse(bytes)?;
+    container.frames().try_for_each(|frame| match frame.codec {
+        0 if frame.payload.is_empty() => Ok(()),
+        _ => frame.payload().map(drop),
+    })
 }
 
 #[test]
 fn every_flipped_bit_and_every_other_length_is_noticed() {
-    let payload = [0, 1, 2, 255, 254];
-    let body = Body::Value {
-        codec: Codec::Bincode,
-        payload: &payload,
-    };
-    for body in [body, Body::Tombstone] {
-        let bytes = entry("key ß", body).to_bytes();
-        assert!(Entry::parse(&bytes).is_ok());
+    for bytes in [
+        written(alone(header(Kind::Value)), &[0, 1, 2, 255, 254]).bytes,
+        alone(header(Kind::Tombstone)).without_payload().bytes,
+        two(LIMIT, b"new", b"older").bytes,
+    ] {
+        assert_eq!(all_of(&bytes), Ok(()));
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.to_vec();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(Entry::parse(&flipped).is_err(), "bit {bit}");
+            assert!(all_of(&flipped).is_err(), "bit {bit}");
         }
         for len in 0..bytes.len() {
-            assert_eq!(
-                Entry::parse(&bytes[..len]),
-                Err(Unreadable::Truncated { found: len })
-            );
+            let cut = Container::parse(&bytes[..len]);
+            assert_eq!(cut, Err(Unreadable::Truncated));
         }
         let longer = [&bytes[..], &[0]].concat();
-        assert_eq!(
-            Entry::parse(&longer),
-            Err(Unreadable::Overlong {
-                found: longer.len()
-            })
-        );
+        assert_eq!(Container::parse(&longer), Err(Unreadable::Overlong));
     }
 }
 
-/// An entry with these bytes changed, and a checksum that is right.
-fn forged(changes: &[(usize, u8)]) -> Vec<u8> {
-    let mut bytes = entry(
-        "key",
-        Body::Value {
-            codec: Codec::Bincode,
-            payload: b"x",
-        },
-    )
-    .to_bytes()
-    .to_vec();
+/// The header can be relied on while the payload is not looked at.
+#[test]
+fn a_header_does_not_hang_on_the_payload() {
+    let mut bytes = two(LIMIT, b"new", b"older").bytes.to_vec();
+    let end = bytes.len() - 1;
+    bytes[end] ^= 1;
+    let container = Container::parse(&bytes).unwrap();
+    assert!(container.newest.payload().is_ok());
+    let older = container.frame_of(older().fingerprint).unwrap();
+    assert_eq!(older.payload(), Err(Unreadable::Checksum));
+}
+
+/// An entry with these bytes changed, and a checksum of the header that is right.
+fn forged(bytes: &[u8], changes: &[(usize, u8)]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
     for &(at, byte) in changes {
         bytes[at] = byte;
     }
-    let end = bytes.len() - CHECKSUM;
-    let checksum = crc32fast::hash(&bytes[..end]).to_le_bytes();
-    bytes[end..].copy_from_slice(&checksum);
+    let end = PREFIX + usize::from(bytes[5]) * ROW + LENGTH + KEY.len();
+    if let Some((header, rest)) = bytes.split_at_mut_checked(end)
+        && let Some(checksum) = rest.get_mut(..CHECKSUM)
+    {
+        checksum.copy_from_slice(&crc32fast::hash(header).to_le_bytes());
+    }
     bytes
 }
 
 #[test]
 fn what_is_wrong_is_said() {
-    let reason = |changes: &[(usize, u8)]| Entry::parse(&forged(changes)).err();
+    let bytes = written(alone(header(Kind::Value)), b"x").bytes;
+    let reason = |changes: &[(usize, u8)]| all_of(&forged(&bytes, changes)).err();
+    let payload_length = PREFIX + 48;
     assert_eq!(reason(&[]), None);
     assert_eq!(reason(&[(0, 0)]), Some(Unreadable::NotAnEntry));
     assert_eq!(reason(&[(4, 9)]), Some(Unreadable::Version(9)));
-    assert_eq!(reason(&[(5, 9)]), Some(Unreadable::Kind(9)));
-    assert_eq!(reason(&[(6, 9)]), Some(Unreadable::Codec(9)));
-    assert_eq!(reason(&[(7, 9)]), None, "reserved");
-    assert_eq!(reason(&[(HEADER, 0xff)]), Some(Unreadable::Characteristic));
-    assert!(matches!(
-        reason(&[(55, 0xff), (63, 0xff)]),
-        Some(Unreadable::Truncated { .. })
-    ));
-    assert_eq!(
-        reason(&[(39, 0xff), (47, 0xff)]),
-        None,
-        "times of the far future"
-    );
+    assert_eq!(reason(&[(5, 0)]), Some(Unreadable::Frames(0)));
+    assert_eq!(reason(&[(5, 2)]), Some(Unreadable::Truncated));
+    assert_eq!(reason(&[(5, 255)]), Some(Unreadable::Frames(255)));
+    assert_eq!(reason(&[(6, 9), (7, 9)]), None, "reserved");
+    assert_eq!(reason(&[(PREFIX + 40, 9)]), None, "an unknown kind");
+    assert_eq!(reason(&[(PREFIX + 41, 9)]), Some(Unreadable::Codec(9)));
+    assert_eq!(reason(&[(PREFIX + 42, 9)]), None, "reserved");
+    assert_eq!(reason(&[(PREFIX + 44, 9)]), Some(Unreadable::Checksum));
+    let text = PREFIX + ROW + LENGTH;
+    assert_eq!(reason(&[(text, 0xff)]), Some(Unreadable::Characteristic));
+    assert_eq!(reason(&[(payload_length, 0)]), Some(Unreadable::Overlong));
+    for hostile in [payload_length, PREFIX + ROW] {
+        for byte in 0..LENGTH {
+            let reason = reason(&[(hostile + byte, 0xff)]);
+            assert_eq!(reason, Some(Unreadable::Truncated), "{hostile} {byte}");
+        }
+    }
+    let far: Vec<_> = (56..88).map(|at| (PREFIX + at, 0xff)).collect();
+    assert_eq!(reason(&far), None, "times of the far future");
     let message = Unreadable::Version(9).to_string();
     assert_eq!(
         message,
-        "an entry of format version 9; this crate reads version 1"
+        "an entry of format version 9; this crate reads version 2"
     );
+}
+
+/// Two frames whose lengths are right only together, or overlap.
+#[test]
+fn frames_share_no_bytes() {
+    let bytes = two(LIMIT, b"new", b"older").bytes;
+    let lengths = |new, old| {
+        let changes = [(PREFIX + 48, new), (PREFIX + ROW + 48, old)];
+        Container::parse(&forged(&bytes, &changes)).map(|_| ())
+    };
+    assert_eq!(lengths(3, 5), Ok(()));
+    assert_eq!(lengths(3, 8), Err(Unreadable::Truncated));
+    assert_eq!(lengths(8, 8), Err(Unreadable::Truncated));
+    assert_eq!(lengths(3, 4), Err(Unreadable::Overlong));
+    let shifted = forged(&bytes, &[(PREFIX + 48, 4), (PREFIX + ROW + 48, 4)]);
+    assert_eq!(all_of(&shifted), Err(Unreadable::Checksum));
 }
 
 /// What the fuzz target does, too.
 fn read_anyhow(bytes: &[u8]) -> bool {
-    let parsed = Entry::parse(bytes);
-    if let Ok(Entry {
-        body: Body::Value { codec, payload },
-        ..
-    }) = parsed
-    {
-        let _ = codec::decode::<serde_json::Value>(codec, payload, LIMIT);
-        let _ = codec::decode::<(u8, Vec<Option<String>>)>(codec, payload, LIMIT);
+    let Ok(container) = Container::parse(bytes) else {
+        return false;
+    };
+    for frame in container.frames() {
+        let _ = container.age(frame, Duration::from_secs(1));
+        if let Ok((codec, payload)) = frame.payload() {
+            let _ = codec::decode::<serde_json::Value>(codec, payload);
+            let _ = codec::decode::<(u8, Vec<Option<String>>)>(codec, payload);
+        }
     }
-    parsed.is_ok()
+    if let Some(carried) = container.live_besides(0, Duration::from_secs(1)) {
+        let draft = Draft::new(header(Kind::Value), KEY, Some(carried), LIMIT);
+        assert!(Container::parse(&draft.without_payload().bytes).is_ok());
+    }
+    true
 }
 
 #[test]
@@ -183,31 +413,62 @@ fn the_corpus_is_read_without_panics() {
     assert!(read.len() >= 8 && read.contains(&true) && read.contains(&false));
 }
 
+prop_compose! {
+    fn any_header()(
+        kind in 1u8..6,
+        ids: [[u8; 16]; 2],
+        numbers: [u64; 6],
+    ) -> Header {
+        let [id, based_on] = ids.map(EntryId);
+        let [fresh_for, keep_for, age, compute_time] =
+            [0, 1, 2, 3].map(|at| Duration::from_micros(numbers[at]));
+        Header {
+            kind: Kind::from_byte(kind), id, based_on, fingerprint: numbers[4],
+            fresh_for, keep_for, age, compute_time, tags: numbers[5],
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn arbitrary_bytes_are_no_entry(bytes: Vec<u8>, behind_magic: bool) {
-        let magic: &[u8] = if behind_magic { b"\x89WSE\x01\x01\x01\x00" } else { b"" };
+        let magic: &[u8] = if behind_magic { b"\x89WSE\x02\x01\x00\x00" } else { b"" };
         prop_assert!(!read_anyhow(&[magic, &bytes].concat()));
     }
 
     #[test]
-    fn what_is_written_is_read(
-        fingerprint: u64,
-        at in 0u64..1 << 60,
-        took in 0u64..1 << 60,
-        characteristic: String,
-        payload: Vec<u8>,
+    fn arbitrary_rows_are_read_or_refused(
+        changes in proptest::collection::vec((5..PREFIX + 2 * ROW + LENGTH, any::<u8>()), 0..20),
     ) {
-        let entry = Entry {
-            id: EntryId::random(),
-            fingerprint,
-            computed_at: UNIX_EPOCH + Duration::from_micros(at),
-            compute_time: Duration::from_micros(took),
-            characteristic: &characteristic,
-            body: Body::Value { codec: Codec::MessagePack, payload: &payload },
-        };
-        let bytes = entry.to_bytes();
-        prop_assert_eq!(Entry::parse(&bytes), Ok(entry));
+        read_anyhow(&forged(&two(LIMIT, b"new", b"older").bytes, &changes));
+    }
+
+    #[test]
+    fn what_is_written_is_read(
+        header in any_header(),
+        older in any_header(),
+        left: u32,
+        characteristic: String,
+        payloads: [Vec<u8>; 2],
+    ) {
+        let left = Duration::from_secs(left.into());
+        let [new, old] = &payloads;
+        let before = written(Draft::new(older, &characteristic, None, LIMIT), old);
+        let before = Container::parse(&before.bytes).unwrap();
+        let carried = before.live_besides(header.fingerprint, left);
+        let entry = written(Draft::new(header, &characteristic, carried, LIMIT), new);
+        let container = Container::parse(&entry.bytes).unwrap();
+        prop_assert_eq!(container.characteristic, characteristic);
+        prop_assert_eq!(container.newest.header, header);
+        prop_assert_eq!(container.newest.payload(), Ok((Codec::Bincode, &new[..])));
+        prop_assert_eq!(container.lives_for(), entry.lives_for);
+        let found = container.frame_of(older.fingerprint);
+        prop_assert_eq!(found.is_some(), carried.is_some());
+        if let Some(found) = found {
+            prop_assert_eq!(found.payload, old);
+            let age = before.age(&before.newest, left);
+            prop_assert_eq!(found.header, Header { age, ..older });
+        }
     }
 
     #[test]
@@ -215,14 +476,13 @@ proptest! {
         payload: Vec<u8>,
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
     ) {
-        let body = Body::Value { codec: Codec::Bincode, payload: &payload };
-        let bytes = entry("key", body).to_bytes();
+        let bytes = two(LIMIT, &payload, b"older").bytes;
         let mut mutated = bytes.to_vec();
         for (index, byte) in changes {
             let at = index.index(mutated.len());
             mutated[at] = byte;
         }
         prop_assume!(mutated != bytes);
-        prop_assert!(Entry::parse(&mutated).is_err());
+        prop_assert!(all_of(&mutated).is_err());
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Found {
     pub(super) nested_none: bool,
     /// Of sequences and maps.
     pub(super) elements: usize,
+    /// Any encoding takes as many.
+    pub(super) least_bytes: usize,
 }
 
 pub(super) fn walk<T: Serialize + ?Sized>(
@@ -37,7 +39,6 @@ pub(super) fn walk<T: Serialize + ?Sized>(
         nested_none: Cell::new(false),
         elements: Cell::new(0),
         left: Cell::new(limit),
-        limit,
     };
     value.serialize(Walk {
         notes: &notes,
@@ -48,6 +49,7 @@ pub(super) fn walk<T: Serialize + ?Sized>(
         needs_names: notes.needs_names.get(),
         nested_none: notes.nested_none.get(),
         elements: notes.elements.get(),
+        least_bytes: limit - notes.left.get(),
     })
 }
 
@@ -56,9 +58,8 @@ struct Notes {
     needs_names: Cell<bool>,
     nested_none: Cell<bool>,
     elements: Cell<usize>,
-    /// Of the limit: any encoding takes at least the bytes of strings and one for each number.
+    /// Of the limit: any encoding takes at least the bytes of strings and of floats, and one for each other number.
     left: Cell<usize>,
-    limit: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -81,12 +82,8 @@ impl<'n> Walk<'n> {
     }
 
     fn claim(self, bytes: usize) -> Checked {
-        let Notes { left, limit, .. } = self.notes;
-        left.set(
-            left.get()
-                .checked_sub(bytes)
-                .ok_or(Unencodable::TooLarge { limit: *limit })?,
-        );
+        let left = &self.notes.left;
+        left.set(left.get().checked_sub(bytes).ok_or(Unencodable::TooLarge)?);
         Ok(())
     }
 
@@ -149,9 +146,9 @@ impl Write for Counter<'_> {
 }
 
 macro_rules! numbers {
-    ($($method:ident($number:ty);)*) => {
+    ($($method:ident($number:ty) $bytes:literal;)*) => {
         $(fn $method(self, _: $number) -> Checked {
-            self.claim(1)
+            self.claim($bytes)
         })*
     };
 }
@@ -176,20 +173,20 @@ impl<'n> Serializer for Walk<'n> {
     type SerializeStructVariant = Fields<'n>;
 
     numbers! {
-        serialize_bool(bool);
-        serialize_i8(i8);
-        serialize_i16(i16);
-        serialize_i32(i32);
-        serialize_i64(i64);
-        serialize_i128(i128);
-        serialize_u8(u8);
-        serialize_u16(u16);
-        serialize_u32(u32);
-        serialize_u64(u64);
-        serialize_u128(u128);
-        serialize_f32(f32);
-        serialize_f64(f64);
-        serialize_char(char);
+        serialize_bool(bool) 1;
+        serialize_i8(i8) 1;
+        serialize_i16(i16) 1;
+        serialize_i32(i32) 1;
+        serialize_i64(i64) 1;
+        serialize_i128(i128) 1;
+        serialize_u8(u8) 1;
+        serialize_u16(u16) 1;
+        serialize_u32(u32) 1;
+        serialize_u64(u64) 1;
+        serialize_u128(u128) 1;
+        serialize_f32(f32) 4;
+        serialize_f64(f64) 8;
+        serialize_char(char) 1;
     }
 
     goes_on! {

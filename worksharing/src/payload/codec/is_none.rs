@@ -3,25 +3,15 @@ use std::fmt;
 use serde::Serialize;
 use serde::ser::{Error, Impossible, Serializer};
 
-/// What a value is at its top level.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Shape {
-    /// `None`.
-    None,
-    /// The `Err` of a `Result`.
-    Err,
-    Other,
-}
-
-/// A value's shape, by the first call that its `Serialize` makes. Nothing inside is looked at.
-pub(crate) fn shape<T: Serialize + ?Sized>(value: &T) -> Shape {
-    value.serialize(FirstCall).unwrap_or(Shape::Other)
+/// Whether a value is `None`, by the first call that its `Serialize` makes. Nothing inside is looked at.
+pub(crate) fn is_none<T: Serialize + ?Sized>(value: &T) -> bool {
+    super::caught(|| value.serialize(FirstCall)) == Ok(Ok(true))
 }
 
 /// Answers the first call, or stops there by an error where serde would want to go on inside.
 struct FirstCall;
 
-#[derive(Debug)]
+#[derive(PartialEq, Debug)]
 struct Stop;
 
 impl fmt::Display for Stop {
@@ -38,12 +28,12 @@ impl Error for Stop {
     }
 }
 
-type Nothing = Impossible<Shape, Stop>;
+type Nothing = Impossible<bool, Stop>;
 
 macro_rules! other {
     ($($method:ident($($argument:ty),*);)*) => {
-        $(fn $method(self, $(_: $argument),*) -> Result<Shape, Stop> {
-            Ok(Shape::Other)
+        $(fn $method(self, $(_: $argument),*) -> Result<bool, Stop> {
+            Ok(false)
         })*
     };
 }
@@ -57,7 +47,7 @@ macro_rules! stop {
 }
 
 impl Serializer for FirstCall {
-    type Ok = Shape;
+    type Ok = bool;
     type Error = Stop;
     type SerializeSeq = Nothing;
     type SerializeTuple = Nothing;
@@ -67,38 +57,34 @@ impl Serializer for FirstCall {
     type SerializeStruct = Nothing;
     type SerializeStructVariant = Nothing;
 
-    fn serialize_none(self) -> Result<Shape, Stop> {
-        Ok(Shape::None)
+    fn serialize_none(self) -> Result<bool, Stop> {
+        Ok(true)
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
         self,
-        name: &'static str,
+        _name: &'static str,
         _index: u32,
-        variant: &'static str,
+        _variant: &'static str,
         _value: &T,
-    ) -> Result<Shape, Stop> {
-        Ok(if (name, variant) == ("Result", "Err") {
-            Shape::Err
-        } else {
-            Shape::Other
-        })
+    ) -> Result<bool, Stop> {
+        Ok(false)
     }
 
-    fn serialize_some<T: Serialize + ?Sized>(self, _value: &T) -> Result<Shape, Stop> {
-        Ok(Shape::Other)
+    fn serialize_some<T: Serialize + ?Sized>(self, _value: &T) -> Result<bool, Stop> {
+        Ok(false)
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
         self,
         _name: &'static str,
         _value: &T,
-    ) -> Result<Shape, Stop> {
-        Ok(Shape::Other)
+    ) -> Result<bool, Stop> {
+        Ok(false)
     }
 
-    fn collect_str<T: fmt::Display + ?Sized>(self, _value: &T) -> Result<Shape, Stop> {
-        Ok(Shape::Other)
+    fn collect_str<T: fmt::Display + ?Sized>(self, _value: &T) -> Result<bool, Stop> {
+        Ok(false)
     }
 
     fn is_human_readable(&self) -> bool {

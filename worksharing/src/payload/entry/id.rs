@@ -1,0 +1,22 @@
+use std::hash::{BuildHasher, RandomState};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What tells a frame from every other that ever stood under any key.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct EntryId(pub(super) [u8; 16]);
+
+impl EntryId {
+    /// Of nothing.
+    pub(crate) const NONE: Self = Self([0; 16]);
+
+    /// A new id: two keyed hashes of a counter, their keys random in each process. The process id is
+    /// hashed too, because a fork inherits both the keys and the counter.
+    pub(crate) fn random() -> Self {
+        static KEYS: LazyLock<[RandomState; 2]> = LazyLock::new(Default::default);
+        static COUNTER: AtomicU64 = AtomicU64::new(0);
+        let seed = (std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
+        let [high, low] = [&KEYS[0], &KEYS[1]].map(|keys| keys.hash_one(seed));
+        Self((u128::from(high) << 64 | u128::from(low)).to_le_bytes())
+    }
+}
