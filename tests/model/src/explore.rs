@@ -5,7 +5,7 @@
 //! can be reached, the goal can be reached without any further fault.
 
 use std::collections::HashMap;
-use std::hash::Hash;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 
 use stateright::Model;
 
@@ -54,12 +54,14 @@ impl<S: Clone + Eq + Hash> Graph<S> {
         graph
     }
 
-    fn index(&mut self, known: &mut HashMap<S, usize>, state: S) -> usize {
-        if let Some(&index) = known.get(&state) {
+    /// States are told apart by 64 bits of hash, as Stateright itself does.
+    fn index(&mut self, known: &mut HashMap<u64, usize>, state: S) -> usize {
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(&state);
+        let next = self.states.len();
+        let index = *known.entry(hash).or_insert(next);
+        if index < next {
             return index;
         }
-        let index = self.states.len();
-        known.insert(state.clone(), index);
         self.states.push(state);
         self.leading_to.push(Vec::new());
         index

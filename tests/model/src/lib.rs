@@ -1,12 +1,15 @@
-//! The lock protocols of worksharing as state machines, explored exhaustively.
+//! The protocols of worksharing as state machines, explored exhaustively.
 //!
-//! [`session`] is the protocol of session locks and interest locks, [`lease`] the one of lease rows.
-//! Both have one key and a few processes. Every statement that PostgreSQL runs for the protocol is one
-//! atomic step, and every interleaving of the steps is tried. `worksharing/docs/protocol.md` tells the same in prose.
+//! [`flow`] is what callers, the flights of their processes, the store and the lock do together, with the lock
+//! as a black box; [`session`] is the protocol of session locks and interest locks, [`lease`] the one of lease
+//! rows. Each has one key and a few callers. Every request to a server is an atomic step, and every
+//! interleaving of the steps is tried. `worksharing/docs/protocol.md` tells the same in prose, and
+//! `tests/model/README.md` names the properties and the mistakes.
 //!
-//! The tests check the right protocol, and then the protocol with one [`session::Mistake`] or
-//! [`lease::Mistake`]: each mistake must be found.
+//! The tests check the right protocol, and then the protocol with one [`flow::Mistake`],
+//! [`session::Mistake`] or [`lease::Mistake`]: each mistake must be found.
 
 pub mod explore;
+pub mod flow;
 pub mod lease;
 pub mod session;

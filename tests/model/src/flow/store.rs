@@ -1,0 +1,125 @@
+//! What the store does, and what a leader's fence makes of it.
+
+use super::{At, Caller, Entry, Mistake, Outcome, Protocol, Saw, State, Trust};
+
+impl Saw {
+    pub(super) fn of(entry: Option<Entry>) -> Self {
+        entry.map_or(Self::Nothing, |entry| Self::Entry(entry.id))
+    }
+}
+
+impl Caller {
+    /// Whether it relies on what it read under the lock.
+    fn is_fenced(&self) -> bool {
+        use At::{Body, Land, Put, Read};
+        matches!(self.at, Read(_) | Body | Put | Land(Outcome::Computed))
+    }
+
+    /// Whether the fence allows what stands in the store: what was seen under the lock, or nothing.
+    fn allows(&self, standing: Option<Entry>) -> bool {
+        standing.is_none() || Saw::of(standing) == self.fence
+    }
+}
+
+/// The entry that a caller may be given for fresh.
+pub(super) fn fresh(state: &State) -> Option<Entry> {
+    state.store.filter(|entry| entry.is_value && entry.is_fresh)
+}
+
+/// Whether the refresh that saw `saw` when it asked knows that `entry` was begun later: its leader looked
+/// when something else stood there. Nothing can stand there twice, so who saw nothing knows nothing.
+pub(super) fn is_newer(protocol: &Protocol, entry: Entry, saw: Saw) -> bool {
+    match saw {
+        Saw::Unknown => false,
+        Saw::Nothing if !protocol.has(Mistake::RefreshTrustsNothing) => false,
+        _ if protocol.has(Mistake::RefreshIgnoresBasedOn) => Saw::Entry(entry.id) != saw,
+        _ => Saw::Entry(entry.id) != saw && entry.based_on != saw,
+    }
+}
+
+/// The fenced put.
+pub(super) fn put(protocol: &Protocol, state: &mut State, i: usize) {
+    let leader = &state.callers[i];
+    let fits = leader.trust == Trust::Good && leader.allows(state.store);
+    if !fits && !protocol.has(Mistake::UnfencedPut) {
+        return;
+    }
+    state.broken.stored_superseded |= leader.number < state.newest;
+    let entry = Entry {
+        id: leader.number,
+        is_value: true,
+        is_fresh: true,
+        based_on: leader.fence,
+    };
+    place(state, entry, Some(i));
+}
+
+pub(super) fn invalidate(state: &mut State) {
+    lay_tombstone(state);
+    state.invalidating.push(state.numbered);
+}
+
+/// The tombstone's answer was lost, and it is sent again: with a new id.
+pub(super) fn resend(protocol: &Protocol, state: &mut State, nth: usize) {
+    if protocol.has(Mistake::TombstoneKeepsId) {
+        let id = state.invalidating[nth];
+        place(state, tombstone(id), None);
+    } else {
+        lay_tombstone(state);
+    }
+}
+
+fn lay_tombstone(state: &mut State) {
+    state.numbered += 1;
+    place(state, tombstone(state.numbered), None);
+}
+
+fn tombstone(id: u8) -> Entry {
+    Entry {
+        id,
+        is_value: false,
+        is_fresh: false,
+        based_on: Saw::Nothing,
+    }
+}
+
+fn place(state: &mut State, entry: Entry, by: Option<usize>) {
+    state.store = Some(entry);
+    state.newest = state.newest.max(entry.id);
+    for (i, caller) in state.callers.iter_mut().enumerate() {
+        caller.behind |= caller.is_fenced() && by != Some(i);
+    }
+}
+
+/// The entry has stood for `fence_life`, and is gone.
+pub(super) fn evict(protocol: &Protocol, state: &mut State) {
+    state.store = None;
+    let unnoticed = protocol.has(Mistake::ShortLivedEntry) || protocol.has(Mistake::NoFenceWatch);
+    for caller in &mut state.callers {
+        if caller.behind && !unnoticed {
+            caller.trust = caller.trust.max(Trust::Late);
+        }
+        caller.behind = false;
+    }
+}
+
+/// Whether the leader's look while its body runs would tell it something.
+pub(super) fn can_watch(protocol: &Protocol, state: &State, i: usize) -> bool {
+    let leader = &state.callers[i];
+    let forgives = protocol.has(Mistake::GapForgiven) && leader.trust == Trust::Late;
+    leader.at == At::Body
+        && !protocol.has(Mistake::NoFenceWatch)
+        && (leader.behind && leader.trust != Trust::Overtaken || forgives)
+}
+
+/// The leader looks while its body runs.
+pub(super) fn watch(protocol: &Protocol, state: &mut State, i: usize) {
+    let standing = state.store;
+    let leader = &mut state.callers[i];
+    leader.behind = false;
+    if !leader.allows(standing) {
+        leader.trust = Trust::Overtaken;
+    } else if protocol.has(Mistake::GapForgiven) && leader.trust == Trust::Late {
+        leader.trust = Trust::Good;
+    }
+}
