@@ -1,4 +1,5 @@
-use super::{Protocol, Shared};
+use super::Protocol;
+use super::shared::Shared;
 use crate::Error;
 use crate::block_on::may_block;
 
@@ -6,7 +7,7 @@ use crate::block_on::may_block;
 struct BorrowedConnection<'a, W: Protocol> {
     shared: &'a Shared<W>,
     connection: Option<W::Connection>,
-    generation: u64,
+    given_up: u64,
     /// Why it is not given back.
     lost: Option<Error>,
 }
@@ -26,11 +27,8 @@ impl<W: Protocol> Shared<W> {
             return Err(ask);
         };
         self.watchdog.arm();
-        match self
-            .protocol
-            .serve(connection, std::slice::from_ref(&ask), &self.watchdog)
-        {
-            Ok(mut answers) => answers.pop().ok_or(ask),
+        match self.protocol.serve_one(connection, &ask, &self.watchdog) {
+            Ok(answer) => Ok(answer),
             Err(error) => {
                 borrowed.connection = None;
                 borrowed.lost = Some(error);
@@ -41,14 +39,14 @@ impl<W: Protocol> Shared<W> {
 
     fn borrow(&self) -> Option<BorrowedConnection<'_, W>> {
         let mut state = self.state();
-        if !state.queue.is_empty() || state.crowded {
+        if !state.asks.is_empty() || state.crowded {
             return None;
         }
         let connection = Some(state.idle.take()?);
         Some(BorrowedConnection {
             shared: self,
             connection,
-            generation: state.generation,
+            given_up: state.given_up,
             lost: None,
         })
     }
@@ -57,26 +55,28 @@ impl<W: Protocol> Shared<W> {
 impl<W: Protocol> Drop for BorrowedConnection<'_, W> {
     /// Gives it back, or says that it is lost. Whoever asked meanwhile is the thread's to serve.
     fn drop(&mut self) {
-        let mut state = self.shared.state();
-        if state.generation != self.generation {
-            // It took so long that the watch let go of the connection.
-            return;
-        }
         self.shared.watchdog.disarm();
-        if std::thread::panicking() {
-            self.connection = None;
-        }
-        match self.connection.take() {
-            Some(connection) => state.idle = Some(connection),
-            None => {
-                let lost = self.lost.take();
-                state.lost =
-                    lost.or_else(|| Some(Error::unavailable("a caller lost the connection")));
+        let mut state = self.shared.state();
+        let is_late = state.given_up != self.given_up;
+        let lost = match self.connection.take() {
+            Some(connection) if !is_late && !std::thread::panicking() => {
+                state.served = true;
+                state.idle = Some(connection);
+                None
             }
-        }
-        state.crowded = !state.queue.is_empty();
-        if state.lost.is_some() || state.crowded {
+            lost => {
+                let lost_anyhow = || Error::unavailable("a caller lost the connection");
+                state.lost = Some(self.lost.take().unwrap_or_else(lost_anyhow));
+                lost
+            }
+        };
+        state.crowded = !state.asks.is_empty();
+        let is_needed = state.lost.is_some() || state.crowded;
+        drop(state);
+        if is_needed {
             self.shared.queued.notify_one();
         }
+        // A client may take its leave of the server.
+        drop(lost);
     }
 }

@@ -2,22 +2,32 @@
 //!
 //! The thread takes whatever is queued, sends it as one batch, and answers each request. It reconnects by
 //! itself, and refuses at once what is asked of it while the server is down. A server that accepts
-//! everything and answers nothing would hold a blocking client for ever; so one watching thread lets go of
-//! a link's thread that has made no progress until its deadline, and starts another.
+//! everything and answers nothing would hold a blocking client for ever; so one watching thread answers for a
+//! link whose step with the server has taken too long, and interrupts that step. There is never a second
+//! thread: a step that cannot be interrupted keeps its link down until it ends.
 
+mod backoff;
 mod borrowed;
+mod per_process;
+mod reply;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod watch;
 mod watchdog;
 
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_channel::oneshot;
 
-use self::thread::Thread;
+use self::per_process::PerProcess;
+use self::reply::Reply;
+use self::shared::Shared;
+#[cfg(feature = "postgres")]
+pub(crate) use self::watchdog::Interrupt;
 pub(crate) use self::watchdog::Watchdog;
 use crate::Error;
 
@@ -35,7 +45,7 @@ pub(crate) trait Protocol: Send + Sync + 'static {
     /// For the thread's name and for errors: what is connected to, without secrets.
     fn name(&self) -> &str;
 
-    /// Opens a connection, ready for use.
+    /// Opens a connection, ready for use, and tells the watchdog how to interrupt it.
     fn connect(&self, watchdog: &Watchdog) -> Result<Self::Connection, Error>;
 
     /// Sends a batch and returns the answers in the same order: one for each ask.
@@ -50,6 +60,23 @@ pub(crate) trait Protocol: Send + Sync + 'static {
         watchdog: &Watchdog,
     ) -> Result<Vec<Result<Self::Answer, Error>>, Error>;
 
+    /// [`serve`](Self::serve) for a batch of one.
+    fn serve_one(
+        &self,
+        connection: &mut Self::Connection,
+        ask: &Self::Ask,
+        watchdog: &Watchdog,
+    ) -> Result<Result<Self::Answer, Error>, Error> {
+        let mut answers = self.serve(connection, std::slice::from_ref(ask), watchdog)?;
+        Ok(answers.pop().unwrap_or_else(|| Err(reply::unanswered())))
+    }
+
+    /// What a connection is tried with, before anybody's ask is risked on it, when the last ones were lost without
+    /// having served anything. Not for a protocol whose [`connect`](Self::connect) shows as much.
+    fn trial(&self) -> Option<Self::Ask> {
+        None
+    }
+
     /// When [`tick`](Self::tick) is to be called next.
     fn due(&self, connection: &Self::Connection) -> Instant;
 
@@ -62,71 +89,38 @@ pub(crate) trait Protocol: Send + Sync + 'static {
     /// The connection was lost. A new one is tried for next.
     fn lost(&self, _error: &Error) {}
 
-    /// Connecting failed. It is tried again later; until then asks are refused.
+    /// There is no connection, and none is soon to be. It is tried again later; until then asks are refused.
     fn down(&self, _error: &Error) {}
 
     /// How long a server that was lost may take to come back, as in a restart, before asks are refused.
     fn grace(&self) -> Duration;
 }
 
-/// What becomes of an answer. Runs on the link's thread, so it only passes it on.
-type Reply<A> = Box<dyn FnOnce(Result<A, Error>) + Send>;
-
 /// A handle on a link. Dropping it ends the thread, once what is queued has been served.
-pub(crate) struct Link<W: Protocol>(Arc<Shared<W>>);
-
-struct Shared<W: Protocol> {
-    protocol: W,
-    state: Mutex<State<W>>,
-    queued: Condvar,
-    watchdog: Watchdog,
-}
-
-struct State<W: Protocol> {
-    /// The connection, while the thread waits with nothing to do.
-    idle: Option<W::Connection>,
-    /// Several asked at the same time of late: the thread, which batches, serves them better.
-    crowded: bool,
-    /// Why the connection was lost while it was borrowed.
-    lost: Option<Error>,
-    queue: Vec<(W::Ask, Reply<W::Answer>)>,
-    /// The replies of the batch being served. They are here so that the watch can answer for a stuck thread.
-    in_flight: Vec<Reply<W::Answer>>,
-    /// The thread of another generation has been let go of.
-    generation: u64,
-    running: bool,
-    closed: bool,
-    /// Why asks are refused, while connecting fails.
-    down: Option<Error>,
+///
+/// A forked child has neither the thread nor a right to the connection, and the fork may have come while a lock
+/// was held: so it has a queue, a thread and a connection of its own.
+pub(crate) struct Link<W: Protocol> {
+    protocol: Arc<W>,
+    shared: PerProcess<Arc<Shared<W>>>,
 }
 
 impl<W: Protocol> Link<W> {
     /// A link that connects when it is first asked something.
     pub(crate) fn new(protocol: W) -> Self {
-        let state = State {
-            idle: None,
-            crowded: false,
-            lost: None,
-            queue: Vec::new(),
-            in_flight: Vec::new(),
-            generation: 0,
-            running: false,
-            closed: false,
-            down: None,
-        };
-        let shared = Arc::new(Shared {
-            protocol,
-            state: Mutex::new(state),
-            queued: Condvar::new(),
-            watchdog: Watchdog::default(),
-        });
-        watchdog::look_after(Arc::downgrade(&shared) as _);
-        Self(shared)
+        Self {
+            protocol: Arc::new(protocol),
+            shared: PerProcess::default(),
+        }
     }
 
     #[cfg(feature = "postgres")]
     pub(crate) fn protocol(&self) -> &W {
-        &self.0.protocol
+        &self.protocol
+    }
+
+    fn shared(&self) -> &Arc<Shared<W>> {
+        self.shared.get(|| Shared::new(&self.protocol))
     }
 
     /// Queues an ask. `reply` is called exactly once, soon: on this thread if the server is known to be
@@ -137,100 +131,44 @@ impl<W: Protocol> Link<W> {
         ask: W::Ask,
         reply: impl FnOnce(Result<W::Answer, Error>) + Send + 'static,
     ) {
-        self.queue(ask, Box::new(reply), false);
+        self.shared()
+            .queue(ask, Reply::Call(Box::new(reply)), false);
     }
 
-    /// [`ask`](Self::ask), as a future. Dropping it forgets the answer, not the ask.
+    /// [`ask`](Self::ask), as a future. Dropping it forgets the answer, not the ask. If the server is known to be
+    /// down it is refused at once or, `patiently`, waits for the next attempt to connect.
     pub(crate) async fn answer(&self, ask: W::Ask, patiently: bool) -> Result<W::Answer, Error> {
-        let ask = match self.0.serve_here(ask) {
-            Ok(answer) => return answer,
-            Err(ask) => ask,
+        let receiver = {
+            let shared = self.shared();
+            let ask = match shared.serve_here(ask) {
+                Ok(answer) => return answer,
+                Err(ask) => ask,
+            };
+            let (sender, receiver) = oneshot::channel();
+            shared.queue(ask, Reply::Channel(sender), patiently);
+            receiver
         };
-        let (sender, receiver) = oneshot::channel();
-        // Nobody may want the answer any more.
-        self.queue(
-            ask,
-            Box::new(move |answer| drop(sender.send(answer))),
-            patiently,
-        );
-        receiver
-            .await
-            .unwrap_or_else(|_| Err(Error::unavailable("the connection's thread is gone")))
-    }
-
-    /// Queues an ask; if the server is known to be down, refuses it at once or, `patiently`, waits for the
-    /// next attempt to connect.
-    fn queue(&self, ask: W::Ask, reply: Reply<W::Answer>, patiently: bool) {
-        let mut state = self.0.state();
-        if let Some(error) = state.down.clone().filter(|_| !patiently) {
-            drop(state);
-            return reply(Err(error));
-        }
-        state.queue.push((ask, reply));
-        // The thread is waiting only if it has seen an empty queue; and while a caller has the connection, that
-        // caller will wake it.
-        if state.queue.len() == 1 && (state.idle.is_some() || state.down.is_some()) {
-            self.0.queued.notify_one();
-        }
-        if !state.running {
-            self.0.start(&mut state);
-        }
+        receiver.await.unwrap_or_else(|_| Err(reply::unanswered()))
     }
 
     /// Connects although nothing is asked.
     #[cfg(feature = "postgres")]
     pub(crate) fn start(&self) {
-        let mut state = self.0.state();
-        if !state.running {
-            self.0.start(&mut state);
-        }
+        self.shared().start();
     }
 }
 
 impl<W: Protocol> Drop for Link<W> {
     fn drop(&mut self) {
-        self.0.state().closed = true;
-        self.0.queued.notify_all();
+        if let Some(shared) = self.shared.peek() {
+            shared.state().closed = true;
+            shared.queued.notify_all();
+        }
     }
 }
 
 impl<W: Protocol> fmt::Debug for Link<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Link")
-            .field(&self.0.protocol.name())
-            .finish()
-    }
-}
-
-impl<W: Protocol> Shared<W> {
-    fn state(&self) -> MutexGuard<'_, State<W>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn start(self: &Arc<Self>, state: &mut State<W>) {
-        state.running = true;
-        let (shared, generation) = (Arc::clone(self), state.generation);
-        let spawned = std::thread::Builder::new()
-            .name(format!("worksharing {}", self.protocol.name()))
-            .spawn(move || Thread { shared, generation }.run());
-        if let Err(error) = spawned {
-            state.running = false;
-            let error =
-                Error::unavailable("no thread for a connection can be started").caused_by(error);
-            for (_, reply) in state.queue.drain(..) {
-                reply(Err(error.clone()));
-            }
-        }
-    }
-
-    /// Refuses all that waits for an answer.
-    fn refuse(&self, mut state: MutexGuard<'_, State<W>>, error: &Error) {
-        let in_flight = std::mem::take(&mut state.in_flight);
-        let queued = std::mem::take(&mut state.queue);
-        drop(state);
-        let replies = in_flight
-            .into_iter()
-            .chain(queued.into_iter().map(|(_, reply)| reply));
-        replies.for_each(|reply| reply(Err(error.clone())));
+        f.debug_tuple("Link").field(&self.protocol.name()).finish()
     }
 }

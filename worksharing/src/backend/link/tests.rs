@@ -1,6 +1,7 @@
 //! Links over a server that misbehaves in every way.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex};
 use std::thread;
 
 use super::*;
@@ -15,6 +16,22 @@ enum Ask {
     Lose,
     Hang,
     Panic,
+    Trial,
+}
+
+/// What the server does with a new connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Door {
+    #[default]
+    Open,
+    Closed,
+    /// Lets in, and then loses whatever is asked.
+    Trap,
+    /// Never answers, until it is interrupted.
+    Silent,
+    /// Never answers.
+    Deaf,
+    Panics,
 }
 
 #[derive(Default)]
@@ -22,7 +39,66 @@ struct Server {
     connections: AtomicUsize,
     batches: AtomicUsize,
     losses: AtomicUsize,
-    is_down: std::sync::atomic::AtomicBool,
+    trials: AtomicUsize,
+    attempts: AtomicUsize,
+    /// How many threads are in `connect` or `serve`.
+    inside: AtomicUsize,
+    downs: AtomicUsize,
+    door: Mutex<Door>,
+    changed: Condvar,
+    interrupted: Mutex<bool>,
+}
+
+impl Server {
+    fn door(&self, door: Door) {
+        *self.door.lock().unwrap() = door;
+        self.changed.notify_all();
+    }
+
+    fn when(&self, condition: impl Fn(&Self) -> bool) {
+        let begun = Instant::now();
+        while !condition(self) {
+            assert!(
+                begun.elapsed() < Duration::from_secs(10),
+                "it never happens"
+            );
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn hang(&self) {
+        let mut interrupted = self.interrupted.lock().unwrap();
+        while !std::mem::take(&mut *interrupted) {
+            interrupted = self.changed.wait(interrupted).unwrap();
+        }
+    }
+}
+
+impl Interrupt for Server {
+    fn interrupt(&self) {
+        *self.interrupted.lock().unwrap() = true;
+        self.changed.notify_all();
+    }
+}
+
+/// Counts who is inside, and that there is never a second one.
+struct Inside<'a>(&'a Server);
+
+impl<'a> Inside<'a> {
+    fn of(server: &'a Server) -> Self {
+        assert_eq!(
+            server.inside.fetch_add(1, Ordering::SeqCst),
+            0,
+            "a second thread"
+        );
+        Self(server)
+    }
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.inside.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// `CALLER_MAY_SERVE` lets callers serve their own asks.
@@ -39,11 +115,32 @@ impl<const CALLER_MAY_SERVE: bool> Protocol for Fake<CALLER_MAY_SERVE> {
         "fake"
     }
 
-    fn connect(&self, _pulse: &Watchdog) -> Result<(), Error> {
-        if self.0.is_down.load(Ordering::SeqCst) {
-            return Err(Error::unavailable("down"));
+    fn connect(&self, watchdog: &Watchdog) -> Result<(), Error> {
+        let server = &*self.0;
+        let _inside = Inside::of(server);
+        server.attempts.fetch_add(1, Ordering::SeqCst);
+        watchdog.may_interrupt(&self.0);
+        let door = server.door.lock().unwrap();
+        match *door {
+            Door::Closed => return Err(Error::unavailable("down")),
+            Door::Open | Door::Trap => (),
+            // Not `panic!`: nobody wants to read of it.
+            Door::Panics => {
+                drop(door);
+                std::panic::resume_unwind(Box::new("no descriptors"));
+            }
+            Door::Silent => {
+                drop(door);
+                watchdog.arm_for(Duration::from_millis(1));
+                server.hang();
+                return Err(Error::unavailable("interrupted"));
+            }
+            Door::Deaf => {
+                watchdog.arm_for(Duration::from_millis(1));
+                drop(server.changed.wait_while(door, |door| *door == Door::Deaf));
+            }
         }
-        self.0.connections.fetch_add(1, Ordering::SeqCst);
+        server.connections.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }
 
@@ -53,19 +150,24 @@ impl<const CALLER_MAY_SERVE: bool> Protocol for Fake<CALLER_MAY_SERVE> {
         asks: &[Ask],
         watchdog: &Watchdog,
     ) -> Result<Vec<Result<usize, Error>>, Error> {
-        self.0.batches.fetch_add(1, Ordering::SeqCst);
+        let server = &*self.0;
+        let _inside = Inside::of(server);
+        server.batches.fetch_add(1, Ordering::SeqCst);
+        if *server.door.lock().unwrap() == Door::Trap {
+            let trial = usize::from(asks.contains(&Ask::Trial));
+            server.trials.fetch_add(trial, Ordering::SeqCst);
+            return Err(Error::unavailable("lost"));
+        }
         for ask in asks {
             match ask {
-                Ask::Echo(_) => (),
-                Ask::LoseOnce if self.0.losses.fetch_add(1, Ordering::SeqCst) > 0 => (),
+                Ask::Echo(_) | Ask::Trial => (),
+                Ask::LoseOnce if server.losses.fetch_add(1, Ordering::SeqCst) > 0 => (),
                 Ask::Lose | Ask::LoseOnce => return Err(Error::unavailable("lost")),
                 Ask::Hang => {
                     watchdog.arm_for(Duration::from_millis(1));
-                    loop {
-                        thread::park();
-                    }
+                    server.hang();
+                    return Err(Error::unavailable("interrupted"));
                 }
-                // Not `panic!`: nobody wants to read of it.
                 Ask::Panic => std::panic::resume_unwind(Box::new("a defect")),
             }
         }
@@ -79,12 +181,20 @@ impl<const CALLER_MAY_SERVE: bool> Protocol for Fake<CALLER_MAY_SERVE> {
         Ok(asks.iter().map(|ask| Ok(answer(ask))).collect())
     }
 
+    fn trial(&self) -> Option<Ask> {
+        Some(Ask::Trial)
+    }
+
     fn due(&self, (): &()) -> Instant {
         Instant::now() + Duration::from_secs(3600)
     }
 
-    fn tick(&self, (): &mut (), _pulse: &Watchdog) -> Result<(), Error> {
+    fn tick(&self, (): &mut (), _watchdog: &Watchdog) -> Result<(), Error> {
         Ok(())
+    }
+
+    fn down(&self, _error: &Error) {
+        self.0.downs.fetch_add(1, Ordering::SeqCst);
     }
 
     fn grace(&self) -> Duration {
@@ -154,12 +264,12 @@ fn while_the_server_is_down_asks_are_refused_at_once() {
 fn while_the_server_is_down_asks_are_refused_at_once_by<const CALLER_MAY_SERVE: bool>(
     (link, server): (Link<Fake<CALLER_MAY_SERVE>>, Arc<Server>),
 ) {
-    server.is_down.store(true, Ordering::SeqCst);
+    server.door(Door::Closed);
     assert!(ask(&link, Ask::Echo(1)).is_err());
     for _ in 0..1_000 {
         assert!(ask(&link, Ask::Echo(1)).is_err());
     }
-    server.is_down.store(false, Ordering::SeqCst);
+    server.door(Door::Open);
     assert_eq!(
         block_on(link.answer(Ask::Echo(2), true)).unwrap(),
         2,
@@ -212,4 +322,108 @@ fn a_panic_of_a_caller_that_serves_itself_costs_the_connection_only() {
     assert!(panicked, "the caller never served itself");
     assert_eq!(ask(&link, Ask::Echo(2)).unwrap(), 2);
     assert!(server.connections.load(Ordering::SeqCst) >= 2);
+}
+
+/// A lost step must not leave its successor without a watch.
+#[test]
+fn every_step_that_hangs_is_let_go_of() {
+    every_step_that_hangs_is_let_go_of_by(link::<false>());
+    every_step_that_hangs_is_let_go_of_by(link::<true>());
+}
+
+fn every_step_that_hangs_is_let_go_of_by<const CALLER_MAY_SERVE: bool>(
+    (link, _server): (Link<Fake<CALLER_MAY_SERVE>>, Arc<Server>),
+) {
+    for number in 0..3 {
+        assert_eq!(
+            block_on(link.answer(Ask::Echo(number), true)).unwrap(),
+            number
+        );
+        // The thread has nothing to do by then, and a caller may have the connection.
+        thread::sleep(Duration::from_millis(5));
+        assert!(ask(&link, Ask::Hang).is_err());
+    }
+}
+
+#[test]
+fn a_silent_server_never_holds_more_than_one_thread() {
+    let (link, server) = link::<false>();
+    server.door(Door::Silent);
+    assert!(ask(&link, Ask::Echo(1)).is_err());
+    server.when(|server| server.attempts.load(Ordering::SeqCst) >= 3);
+    server.door(Door::Open);
+    server.when(|_| ask(&link, Ask::Echo(2)).is_ok());
+}
+
+#[test]
+fn a_step_that_cannot_be_interrupted_keeps_asks_refused_until_it_ends() {
+    let (link, server) = link::<false>();
+    server.door(Door::Deaf);
+    assert!(ask(&link, Ask::Echo(1)).is_err());
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(1_500) {
+        assert!(ask(&link, Ask::Echo(1)).is_err());
+        assert_eq!(server.attempts.load(Ordering::SeqCst), 1);
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert!(
+        begun.elapsed() < Duration::from_millis(1_900),
+        "somebody waited"
+    );
+    server.door(Door::Open);
+    server.when(|_| ask(&link, Ask::Echo(2)).is_ok());
+}
+
+/// As the client of PostgreSQL does where there is no descriptor left.
+#[test]
+fn a_client_that_panics_wakes_whoever_waits_and_is_tried_again() {
+    let (link, server) = link::<false>();
+    server.door(Door::Panics);
+    // Nothing is asked of the listener.
+    link.shared().start();
+    server.when(|server| server.downs.load(Ordering::SeqCst) > 0);
+    assert!(ask(&link, Ask::Echo(1)).is_err());
+    server.when(|server| server.attempts.load(Ordering::SeqCst) >= 5);
+    server.door(Door::Open);
+    server.when(|server| server.connections.load(Ordering::SeqCst) == 1);
+    server.when(|_| ask(&link, Ask::Echo(2)).is_ok());
+}
+
+#[test]
+fn a_thread_that_could_not_be_started_is_started_by_the_watch() {
+    let (link, server) = link::<false>();
+    link.shared().state().wanted = true;
+    server.when(|server| server.connections.load(Ordering::SeqCst) == 1);
+}
+
+#[test]
+fn a_server_that_lets_in_and_serves_nothing_costs_the_first_callers_only() {
+    a_server_that_lets_in_and_serves_nothing_costs_the_first_callers_only_by(link::<false>());
+    a_server_that_lets_in_and_serves_nothing_costs_the_first_callers_only_by(link::<true>());
+}
+
+fn a_server_that_lets_in_and_serves_nothing_costs_the_first_callers_only_by<
+    const CALLER_MAY_SERVE: bool,
+>(
+    (link, server): (Link<Fake<CALLER_MAY_SERVE>>, Arc<Server>),
+) {
+    assert!(ask(&link, Ask::Echo(1)).is_ok());
+    server.door(Door::Trap);
+    server.when(|server| {
+        assert!(ask(&link, Ask::Echo(1)).is_err());
+        server.downs.load(Ordering::SeqCst) > 0
+    });
+    // From now on the server is tried without them, and ever more seldom.
+    let risked = |server: &Server| {
+        server.batches.load(Ordering::SeqCst) - server.trials.load(Ordering::SeqCst)
+    };
+    let before = risked(&server);
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(1) {
+        assert!(ask(&link, Ask::Echo(1)).is_err());
+    }
+    assert_eq!(risked(&server), before);
+    assert!((2..10).contains(&server.trials.load(Ordering::SeqCst)));
+    server.door(Door::Open);
+    server.when(|_| ask(&link, Ask::Echo(2)).is_ok());
 }

@@ -1,128 +1,193 @@
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use super::Protocol;
+use super::backoff::Backoff;
+use super::reply::{Reply, quietly};
+use super::shared::{Shared, State};
 use super::watchdog::PATIENCE;
-use super::{Protocol, Reply, Shared, State};
 use crate::Error;
 
-/// One generation of a link's thread.
+/// A link's thread.
 pub(super) struct Thread<W: Protocol> {
-    pub(super) shared: Arc<Shared<W>>,
-    pub(super) generation: u64,
+    shared: Arc<Shared<W>>,
+    backoff: Backoff,
+    /// When a connection was lost, until the next one serves or the server is found to be down.
+    lost_at: Option<Instant>,
+    /// How many connections in a row were lost without having served anything since.
+    losses: u32,
+    /// The batch being served, and sent once more if its connection is lost under it.
+    batch: Vec<W::Ask>,
+    /// How often it was sent.
+    tries: u32,
+    /// What `given_up` was when this step began.
+    given_up: u64,
 }
+
+/// A batch is answered with an error when its connection is lost for the second time.
+const TRIES: u32 = 2;
+/// After so many losses in a row the server is as good as down, even though it lets us connect.
+const LOSSES: u32 = 3;
 
 /// What a link's thread is to do next.
-enum Next<A> {
-    Serve(Vec<A>),
+enum Next {
+    Serve,
     Tick,
+    End,
 }
 
-type ToDo<W> = (<W as Protocol>::Connection, Next<<W as Protocol>::Ask>);
-
 impl<W: Protocol> Thread<W> {
-    pub(super) fn run(self) {
-        let mut backoff = Backoff::default();
-        let mut lost_at: Option<Instant> = None;
-        // A batch whose connection was lost under it.
-        let mut again = Vec::new();
-        while self.is_current() {
-            self.shared.watchdog.arm_for(PATIENCE * 2);
-            match self.shared.protocol.connect(&self.shared.watchdog) {
-                Ok(connection) => {
-                    backoff = Backoff::default();
-                    match self.use_connection(connection, &mut again) {
-                        Ok(()) => return,
-                        Err(error) => self.lost(&error, !again.is_empty()),
-                    }
-                    lost_at = Some(Instant::now());
-                }
-                Err(error) => {
-                    if lost_at.is_none_or(|at| at.elapsed() > self.shared.protocol.grace()) {
-                        again.clear();
-                        lost_at = None;
-                        self.down(&error);
-                    }
-                    self.sleep(backoff.next());
-                }
+    pub(super) fn new(shared: Arc<Shared<W>>) -> Self {
+        Self {
+            shared,
+            backoff: Backoff::default(),
+            lost_at: None,
+            losses: 0,
+            batch: Vec::new(),
+            tries: 0,
+            given_up: 0,
+        }
+    }
+
+    /// Runs until the link is closed. No panic of a client ends it.
+    pub(super) fn run(mut self) {
+        while catch_unwind(AssertUnwindSafe(|| self.work())).is_err() {
+            self.tries = TRIES;
+            self.lost(&Error::unavailable("the connection's client has panicked"));
+        }
+        let closed = Error::unavailable("the connection is closed");
+        self.shared.refuse_all(self.shared.state(), &closed);
+    }
+
+    fn work(&mut self) {
+        while self.goes_on() {
+            match self.connect() {
+                Ok(connection) => match self.use_connection(connection) {
+                    Ok(()) => return,
+                    Err(error) => self.lost(&error),
+                },
+                Err(error) => self.not_connected(&error),
             }
         }
     }
 
-    fn is_current(&self) -> bool {
+    fn goes_on(&mut self) -> bool {
         let state = self.shared.state();
-        state.generation == self.generation && !(state.closed && state.queue.is_empty())
+        if mem::replace(&mut self.given_up, state.given_up) != state.given_up {
+            self.batch.clear();
+        }
+        !(state.closed && state.asks.is_empty())
     }
 
-    /// Serves until the connection is lost. `again` is a batch that the last one took with it, and is left with
-    /// the batch that this one took with it.
-    fn use_connection(
-        &self,
-        mut connection: W::Connection,
-        again: &mut Vec<W::Ask>,
-    ) -> Result<(), Error> {
+    fn connect(&mut self) -> Result<W::Connection, Error> {
         let Shared {
             protocol, watchdog, ..
         } = &*self.shared;
-        self.shared.state().down = None;
-        if !again.is_empty() {
+        watchdog.arm_for(PATIENCE * 2);
+        let mut connection = protocol.connect(watchdog)?;
+        if self.losses >= LOSSES
+            && let Some(trial) = protocol.trial()
+        {
             watchdog.arm();
-            self.serve(&mut connection, &std::mem::take(again))?;
+            // A refusal is an answer, too.
+            drop(protocol.serve_one(&mut connection, &trial, watchdog)?);
+        }
+        let mut state = self.shared.state();
+        if state.given_up != self.given_up {
+            drop(state);
+            return Err(late());
+        }
+        state.down = None;
+        state.served = false;
+        Ok(connection)
+    }
+
+    /// Serves until the connection is lost, first of all what the last one took with it.
+    fn use_connection(&mut self, mut connection: W::Connection) -> Result<(), Error> {
+        if !self.batch.is_empty() {
+            self.serve(&mut connection)?;
         }
         loop {
             let next;
-            (connection, next) = match self.next(connection)? {
-                Some(next) => next,
-                None => return Ok(()),
-            };
+            (connection, next) = self.next(connection)?;
             match next {
-                Next::Tick => protocol.tick(&mut connection, watchdog)?,
-                Next::Serve(asks) => {
-                    if let Err(error) = self.serve(&mut connection, &asks) {
-                        *again = asks;
-                        return Err(error);
-                    }
+                Next::Serve => self.serve(&mut connection)?,
+                Next::Tick => {
+                    let Shared {
+                        protocol, watchdog, ..
+                    } = &*self.shared;
+                    protocol.tick(&mut connection, watchdog)?;
+                    self.served()?;
                 }
+                Next::End => return Ok(()),
             }
         }
     }
 
-    fn serve(&self, connection: &mut W::Connection, asks: &[W::Ask]) -> Result<(), Error> {
-        let answers = self
-            .shared
-            .protocol
-            .serve(connection, asks, &self.shared.watchdog)?;
-        for (reply, answer) in self.replies().into_iter().zip(answers) {
-            reply(answer);
+    fn serve(&mut self, connection: &mut W::Connection) -> Result<(), Error> {
+        let Shared {
+            protocol, watchdog, ..
+        } = &*self.shared;
+        watchdog.arm();
+        self.tries += 1;
+        let answers = protocol.serve(connection, &self.batch, watchdog)?;
+        watchdog.disarm();
+        self.tries = 0;
+        self.batch.clear();
+        let mut replies = self.replies();
+        let mut answers = answers.into_iter();
+        for reply in replies.drain(..) {
+            reply.give(
+                answers
+                    .next()
+                    .unwrap_or_else(|| Err(super::reply::unanswered())),
+            );
         }
+        self.reuse(replies);
+        self.served()
+    }
+
+    /// The connection is good, unless the watch has interrupted it meanwhile.
+    fn served(&mut self) -> Result<(), Error> {
+        if self.shared.state().given_up != self.given_up {
+            return Err(late());
+        }
+        self.proven();
         Ok(())
     }
 
-    /// Waits until there is something to do, or `None` if this thread is to end. Meanwhile callers may borrow the
-    /// connection.
-    fn next(&self, connection: W::Connection) -> Result<Option<ToDo<W>>, Error> {
+    fn proven(&mut self) {
+        self.losses = 0;
+        self.lost_at = None;
+        self.backoff = Backoff::default();
+    }
+
+    /// Waits until there is something to do. Meanwhile callers may borrow the connection.
+    fn next(&mut self, connection: W::Connection) -> Result<(W::Connection, Next), Error> {
         self.shared.watchdog.disarm();
         let due = self.shared.protocol.due(&connection);
         let mut connection = Some(connection);
-        let mut state = self.shared.state();
+        let shared = Arc::clone(&self.shared);
+        let mut state = shared.state();
         loop {
-            if state.generation != self.generation {
-                return Ok(None);
+            if mem::take(&mut state.served) {
+                self.proven();
             }
             if let Some(error) = state.lost.take() {
+                // The caller's ask is queued now, and was sent once.
+                self.tries = 1;
                 return Err(error);
             }
             let now = Instant::now();
             if let Some(connection) = connection.take() {
                 if let Some(next) = self.at_once(&mut state, due <= now) {
-                    return Ok(Some((connection, next)));
-                }
-                if state.closed {
-                    return Ok(None);
+                    return Ok((connection, next));
                 }
                 state.idle = Some(connection);
             }
-            let waited = self
-                .shared
+            let waited = shared
                 .queued
                 .wait_timeout(state, due.saturating_duration_since(now));
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
@@ -131,91 +196,91 @@ impl<W: Protocol> Thread<W> {
         }
     }
 
-    fn at_once(&self, state: &mut State<W>, is_due: bool) -> Option<Next<W::Ask>> {
+    fn at_once(&mut self, state: &mut State<W>, is_due: bool) -> Option<Next> {
         // A tick that is due comes first, or a busy link would never send its heartbeat.
         if is_due && !state.closed {
             return Some(Next::Tick);
         }
-        if state.queue.is_empty() {
-            return None;
+        if state.asks.is_empty() {
+            return state.closed.then_some(Next::End);
         }
-        state.crowded = state.queue.len() > 1;
-        let (asks, replies) = std::mem::take(&mut state.queue).into_iter().unzip();
-        state.in_flight = replies;
-        self.shared.watchdog.arm();
-        Some(Next::Serve(asks))
+        state.crowded = state.asks.len() > 1;
+        mem::swap(&mut state.asks, &mut self.batch);
+        let State {
+            replies, in_flight, ..
+        } = state;
+        mem::swap(replies, in_flight);
+        Some(Next::Serve)
     }
 
     /// The replies of the batch just served; none if the watch has answered them.
     fn replies(&self) -> Vec<Reply<W::Answer>> {
-        let mut state = self.shared.state();
-        if state.generation == self.generation {
-            std::mem::take(&mut state.in_flight)
-        } else {
-            Vec::new()
+        mem::take(&mut self.shared.state().in_flight)
+    }
+
+    /// Keeps the room of a batch for the next one.
+    fn reuse(&self, replies: Vec<Reply<W::Answer>>) {
+        let in_flight = &mut self.shared.state().in_flight;
+        if in_flight.is_empty() {
+            *in_flight = replies;
         }
     }
 
     /// The connection is lost. What was under way goes over the next one, unless it did already.
-    fn lost(&self, error: &Error, again: bool) {
-        if !again {
-            self.replies()
-                .into_iter()
-                .for_each(|reply| reply(Err(error.clone())));
-        }
-        if self.is_current() {
-            tracing::debug!(link = self.shared.protocol.name(), %error, "connection lost");
-            self.shared.protocol.lost(error);
-        }
-    }
-
-    fn down(&self, error: &Error) {
+    fn lost(&mut self, error: &Error) {
+        let Shared {
+            protocol, watchdog, ..
+        } = &*self.shared;
+        watchdog.disarm();
+        self.losses = self.losses.saturating_add(1);
+        self.lost_at.get_or_insert_with(Instant::now);
         let mut state = self.shared.state();
-        if state.generation != self.generation {
-            return;
+        let is_late = state.given_up != self.given_up;
+        state.idle = None;
+        state.lost = None;
+        drop(state);
+        if is_late || self.tries >= TRIES {
+            self.tries = 0;
+            self.batch.clear();
+            let refused = self.replies().into_iter();
+            refused.for_each(|reply| reply.give(Err(error.clone())));
         }
-        state.down = Some(error.clone());
-        self.shared.refuse(state, error);
-        self.shared.protocol.down(error);
+        tracing::debug!(link = protocol.name(), %error, "connection lost");
+        quietly(|| protocol.lost(error));
+        if self.losses >= LOSSES {
+            self.not_connected(error);
+        }
     }
 
-    /// Sleeps until the time is over, somebody asks patiently, or the link is closed.
-    fn sleep(&self, time: Duration) {
+    fn not_connected(&mut self, error: &Error) {
+        let grace = self.shared.protocol.grace();
+        if self.lost_at.is_some_and(|at| at.elapsed() <= grace) {
+            self.sleep();
+        } else {
+            self.down(error);
+        }
+    }
+
+    /// Refuses what is asked until the next attempt.
+    fn down(&mut self, error: &Error) {
+        self.batch.clear();
+        self.lost_at = None;
+        self.shared.refuse_all(self.shared.state(), error);
+        self.sleep();
+    }
+
+    /// Sleeps until the next attempt is due, somebody asks patiently, or the link is closed.
+    fn sleep(&mut self) {
         self.shared.watchdog.disarm();
         let state = self.shared.state();
         let asleep = |state: &mut State<W>| {
-            !(state.closed || (state.down.is_some() && !state.queue.is_empty()))
+            !(state.closed || (state.down.is_some() && !state.asks.is_empty()))
         };
-        drop(self.shared.queued.wait_timeout_while(state, time, asleep));
+        let pause = self.backoff.next();
+        drop(self.shared.queued.wait_timeout_while(state, pause, asleep));
     }
 }
 
-/// The pause between attempts to connect: doubles from 50 ms to 1 s.
-#[derive(Default)]
-struct Backoff(u32);
-
-impl Backoff {
-    fn next(&mut self) -> Duration {
-        let pause = Duration::from_millis(50 << self.0.min(5)).min(Duration::from_secs(1));
-        self.0 += 1;
-        pause
-    }
-}
-
-impl<W: Protocol> Drop for Thread<W> {
-    /// A defect of ours must not leave callers without an answer: the next ask starts another thread.
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            return;
-        }
-        let mut state = self.shared.state();
-        if state.generation == self.generation {
-            state.generation += 1;
-            state.running = false;
-            self.shared.watchdog.disarm();
-            let error = Error::unavailable("the connection's thread has panicked");
-            self.shared.refuse(state, &error);
-            self.shared.protocol.lost(&error);
-        }
-    }
+fn late() -> Error {
+    Error::unavailable("the server's answer came too late")
 }

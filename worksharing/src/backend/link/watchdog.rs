@@ -1,13 +1,22 @@
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
-use std::thread;
+#[cfg(feature = "postgres")]
+use std::sync::Arc;
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use super::{Protocol, Shared};
-use crate::Error;
+/// Ends a step with the server from another thread: whatever waits for the server returns with an error.
+pub(crate) trait Interrupt: Send + Sync {
+    fn interrupt(&self);
+}
 
-/// How long a link's thread may go on without a sign of progress.
+/// How long a link may go on without a sign of progress, and how to end that.
 #[derive(Default)]
-pub(crate) struct Watchdog(Mutex<Option<Instant>>);
+pub(crate) struct Watchdog(Mutex<Watch>);
+
+#[derive(Default)]
+struct Watch {
+    deadline: Option<Instant>,
+    connections: Vec<Weak<dyn Interrupt>>,
+}
 
 /// What an answer of the server may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
@@ -20,76 +29,39 @@ impl Watchdog {
 
     /// A step with the server begins, that takes no longer than this.
     pub(crate) fn arm_for(&self, patience: Duration) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + patience);
+        self.watch().deadline = Some(Instant::now() + patience);
+    }
+
+    /// A connection that is to be interrupted when a step takes too long, for as long as there is one.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn may_interrupt<I: Interrupt + 'static>(&self, connection: &Arc<I>) {
+        let connection: Weak<dyn Interrupt> = Arc::downgrade(connection) as _;
+        let connections = &mut self.watch().connections;
+        connections.retain(|connection| connection.strong_count() > 0);
+        connections.push(connection);
     }
 
     pub(super) fn disarm(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.watch().deadline = None;
     }
 
-    fn is_overdue(&self) -> bool {
-        let deadline = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        deadline.is_some_and(|deadline| deadline < Instant::now())
+    /// The connections to interrupt, if a step has taken too long. Says so once.
+    pub(super) fn take_overdue(&self) -> Option<Vec<Weak<dyn Interrupt>>> {
+        let mut watch = self.watch();
+        watch
+            .deadline
+            .take_if(|deadline| *deadline < Instant::now())?;
+        Some(std::mem::take(&mut watch.connections))
     }
-}
 
-/// What the watching thread sees of a link.
-pub(super) trait Watched: Send + Sync {
-    fn look_after(self: Arc<Self>);
-}
-
-impl<W: Protocol> Watched for Shared<W> {
-    /// Lets go of a thread that is stuck, answers for it, and starts another.
-    fn look_after(self: Arc<Self>) {
-        let mut state = self.state();
-        if !state.running || !self.watchdog.is_overdue() {
-            return;
-        }
-        let error = Error::unavailable(format!("{} does not answer", self.protocol.name()));
-        state.generation += 1;
-        // Should it be a caller who is stuck, the thread waits for the connection.
-        self.queued.notify_all();
-        state.down = Some(error.clone());
-        self.watchdog.disarm();
-        if !state.closed {
-            self.start(&mut state);
-        }
-        self.refuse(state, &error);
-        self.protocol.lost(&error);
-        self.protocol.down(&error);
+    #[cfg(all(test, feature = "postgres"))]
+    pub(crate) fn interrupt(&self) {
+        let connections = std::mem::take(&mut self.watch().connections);
+        let live = connections.iter().filter_map(Weak::upgrade);
+        live.for_each(|connection| connection.interrupt());
     }
-}
 
-/// Has the process's watching thread look after a link, for as long as it lives.
-pub(super) fn look_after(link: Weak<dyn Watched>) {
-    static LINKS: OnceLock<Mutex<Vec<Weak<dyn Watched>>>> = OnceLock::new();
-    const INTERVAL: Duration = Duration::from_millis(500);
-
-    let mut first = false;
-    let links = LINKS.get_or_init(|| {
-        first = true;
-        Mutex::default()
-    });
-    links
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .push(link);
-    if !first {
-        return;
-    }
-    let spawned = thread::Builder::new()
-        .name("worksharing watch".into())
-        .spawn(move || {
-            loop {
-                thread::sleep(INTERVAL);
-                let mut links = links.lock().unwrap_or_else(PoisonError::into_inner);
-                links.retain(|link| link.strong_count() > 0);
-                let live: Vec<_> = links.iter().filter_map(Weak::upgrade).collect();
-                drop(links);
-                live.into_iter().for_each(Watched::look_after);
-            }
-        });
-    if let Err(error) = spawned {
-        tracing::warn!(%error, "no thread can be started: a server that hangs is not noticed");
+    fn watch(&self) -> MutexGuard<'_, Watch> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,6 +7,7 @@ use ::postgres::fallible_iterator::FallibleIterator as _;
 
 use super::probe;
 use super::server::Address;
+use super::socket::InterruptibleClient;
 use crate::Error;
 use crate::backend::link::{Protocol, Watchdog};
 use crate::backend::postgres::lock::KeyTable;
@@ -25,7 +26,7 @@ enum Beside {
     /// There is no session of the lock.
     #[default]
     Nothing,
-    Probed(Box<Client>),
+    Probed(Box<InterruptibleClient>),
     Session,
 }
 
@@ -35,7 +36,7 @@ impl Spare {
     }
 
     /// The probe's client, which the listener is to use.
-    pub(crate) fn give(&self, client: Client) {
+    pub(crate) fn give(&self, client: InterruptibleClient) {
         *self.beside() = Beside::Probed(Box::new(client));
     }
 
@@ -50,7 +51,7 @@ impl Spare {
     }
 
     /// The probe's client or, where the session has outlived it, leave to connect.
-    fn take(&self) -> Result<Option<Client>, Error> {
+    fn take(&self) -> Result<Option<InterruptibleClient>, Error> {
         let mut beside = self.beside();
         match std::mem::replace(&mut *beside, Beside::Session) {
             Beside::Probed(client) if !client.is_closed() => Ok(Some(*client)),
@@ -73,7 +74,7 @@ pub(crate) struct Listener {
 
 /// A listening session.
 pub(crate) struct Listening {
-    client: Client,
+    client: InterruptibleClient,
     heartbeat: Instant,
 }
 
@@ -108,7 +109,10 @@ impl Protocol for Listener {
 
     fn connect(&self, watchdog: &Watchdog) -> Result<Listening, Error> {
         let mut client = match self.spare.take()? {
-            Some(client) => client,
+            Some(client) => {
+                watchdog.may_interrupt(&client.stop);
+                client
+            }
             None => self.address.connect(watchdog)?,
         };
         probe::set_up(&mut client, &self.address)?;

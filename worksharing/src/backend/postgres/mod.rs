@@ -10,6 +10,7 @@ mod probe;
 mod serve;
 pub(crate) mod server;
 mod session;
+pub(crate) mod socket;
 mod store;
 mod values;
 

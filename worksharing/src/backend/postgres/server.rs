@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use ::postgres::Config;
 use ::postgres::config::{Host, SslMode};
-use ::postgres::{Client, Config};
 
 use super::lease::Tokens;
 use super::listener::{Listener, Spare};
 use super::session::Session;
+use super::socket::{self, InterruptibleClient};
 use crate::backend::link::{Link, Watchdog};
 use crate::backend::postgres::lock::KeyTable;
 use crate::backend::tls;
@@ -130,13 +131,19 @@ impl Address {
     }
 
     /// Opens a session.
-    pub(crate) fn connect(&self, watchdog: &Watchdog) -> Result<Client, Error> {
+    pub(crate) fn connect(&self, watchdog: &Watchdog) -> Result<InterruptibleClient, Error> {
+        socket::client_can_start(&self.config)?;
         watchdog.arm_for(CONNECT);
+        let stop = Arc::default();
+        watchdog.may_interrupt(&stop);
         #[cfg(feature = "tls")]
-        let client = tls::postgres::connect(&self.config, || watchdog.arm_for(CONNECT))?;
+        let client = tls::postgres::connect(&self.config, &stop, || watchdog.arm_for(CONNECT))?;
         #[cfg(not(feature = "tls"))]
-        let client = self.config.connect(::postgres::NoTls);
-        client.map_err(|error| tls::unreachable(&self.name, error))
+        let client = socket::connect(&self.config, ::postgres::NoTls, &stop);
+        match client {
+            Ok(client) => Ok(stop.client(client)),
+            Err(error) => Err(tls::unreachable(&self.name, error)),
+        }
     }
 
     /// An error of a session with this server.

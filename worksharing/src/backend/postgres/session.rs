@@ -10,6 +10,7 @@ use super::lease::{Leases, Tokens};
 use super::listener::{Listener, Spare};
 use super::probe;
 use super::server::{Address, Table};
+use super::socket::InterruptibleClient;
 use super::values::Values;
 use crate::backend::link::{Link, Protocol, Watchdog};
 use crate::backend::postgres::lock::KeyTable;
@@ -33,7 +34,7 @@ pub(crate) struct Session {
 
 /// An open session.
 pub(crate) struct Connection {
-    pub(super) client: Client,
+    pub(super) client: InterruptibleClient,
     /// The server's process, or `None` where a pooler may give us another for each statement.
     pub(super) backend: Option<i32>,
     pub(super) number: SessionNumber,

@@ -17,6 +17,7 @@ use rustls::{
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::Error;
+use crate::backend::postgres::socket::{Stop, connect as connect_through};
 
 /// Connects as the URL's `sslmode` says. `again` is called before a second attempt.
 ///
@@ -24,12 +25,13 @@ use crate::Error;
 /// There is nothing to verify certificates with; or, within, there is no connection.
 pub(crate) fn connect(
     config: &Config,
+    stop: &Arc<Stop>,
     again: impl FnOnce(),
 ) -> Result<Result<Client, ::postgres::Error>, Error> {
     Ok(match config.get_ssl_mode() {
-        SslMode::Require => config.connect(trusted()?),
-        SslMode::Prefer => prefer(config, Preferred::new()?, again),
-        _ => config.connect(NoTls),
+        SslMode::Require => connect_through(config, trusted()?, stop),
+        SslMode::Prefer => prefer(config, Preferred::new()?, stop, again),
+        _ => connect_through(config, NoTls, stop),
     })
 }
 
@@ -37,16 +39,17 @@ pub(crate) fn connect(
 fn prefer(
     config: &Config,
     tls: Preferred,
+    stop: &Arc<Stop>,
     again: impl FnOnce(),
 ) -> Result<Client, ::postgres::Error> {
-    let with_tls = match config.connect(tls.clone()) {
-        Err(error) if tls.met() && may_do_without(config, &error) => error,
+    let with_tls = match connect_through(config, tls.clone(), stop) {
+        Err(error) if tls.met() && !stop.is_stopped() && may_do_without(config, &error) => error,
         done => return done,
     };
     tracing::debug!(error = %with_tls, "no PostgreSQL with TLS: trying without");
     again();
     let mut plain = config.clone();
-    match plain.ssl_mode(SslMode::Disable).connect(NoTls) {
+    match connect_through(plain.ssl_mode(SslMode::Disable), NoTls, stop) {
         Err(error) if lets_nobody_in(&error) => Err(with_tls),
         done => done,
     }
