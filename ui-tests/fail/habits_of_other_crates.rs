@@ -30,4 +30,9 @@ fn others(n: u32) -> u32 {
     n
 }
 
+#[work_shared(ttl = "1m", timeout = 5)]
+fn waits(n: u32) -> u32 {
+    n
+}
+
 fn main() {}

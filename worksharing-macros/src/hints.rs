@@ -17,15 +17,18 @@ pub(crate) const OPTIONS: &[&str] = &[
 
 /// Reserved, so that they are not guessed to be misspelt.
 const LATER: &[&str] = &[
+    "detach",
     "wait",
     "on_timeout",
     "stale_while_revalidate",
     "stale_if_error",
     "early_refresh",
     "jitter",
-    "local",
+    "share_err",
     "cache_err",
+    "local",
     "tags",
+    "each",
     "codec",
 ];
 
@@ -47,7 +50,7 @@ pub(crate) fn unknown_option(name: &str, value: Option<&str>) -> String {
 fn habit(name: &str, value: Option<&str>) -> Option<String> {
     let hint = match name {
         "time" | "time_secs" | "ttl_secs" | "seconds" | "secs" | "expire" | "expires"
-        | "expiry" | "expiration" | "timeout" | "max_age" | "lifespan" => {
+        | "expiry" | "expiration" | "max_age" | "lifespan" => {
             return Some(format!("write `ttl = \"{}\"`", in_seconds(value)));
         }
         "ttl_millis" | "time_millis" | "millis" => {
@@ -55,6 +58,10 @@ fn habit(name: &str, value: Option<&str>) -> Option<String> {
                 "write `ttl = \"{}ms\"`",
                 number(value).unwrap_or("250")
             ));
+        }
+        "timeout" | "wait_timeout" | "lock_timeout" | "max_wait" | "deadline" => {
+            "for how long a value lives, write `ttl = \"60s\"`; for how long a caller waits, \
+             there will be `wait`, which is not available yet"
         }
         "convert" | "key_fn" | "cache_key" => {
             "write the key as a template, `key = \"report:{year}\"`, or as an expression, \
