@@ -1,6 +1,6 @@
 use worksharing::work_shared;
 
-#[work_shared(key = "a:{a}", skip(b))]
+#[work_shared(key = a, skip(b))]
 fn key_and_skip(a: u32, b: u32) -> u32 {
     a + b
 }

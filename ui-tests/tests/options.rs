@@ -157,6 +157,31 @@ fn skip_and_skip_all() {
 }
 
 #[test]
+fn skip_beside_a_template() {
+    struct NoDebug(u32);
+    #[work_shared(key = "beside:{a}:{1}", skip(db, b), force_refresh = fresh)]
+    fn some(db: &NoDebug, c: u32, (a, b): (u32, u32), fresh: bool, _trace: &str) -> u64 {
+        let _ = (db.0, b);
+        tick()
+    }
+    #[work_shared(key = "beside:{type}", skip())]
+    fn none(r#type: u32) -> u64 {
+        tick()
+    }
+    impl NoDebug {
+        #[work_shared(key = "beside self:{n}", skip(self))]
+        fn method(&self, n: u32) -> u64 {
+            tick() + u64::from(self.0)
+        }
+    }
+    let call = |db, a, b, c| some(&NoDebug(db), c, (a, b), false, "");
+    assert_eq!(call(1, 2, 3, 4), call(5, 2, 6, 4));
+    assert_ne!(call(1, 2, 3, 4), call(1, 2, 3, 5));
+    assert_eq!(none(1), none(1));
+    assert_eq!(NoDebug(1).method(1), NoDebug(2).method(1));
+}
+
+#[test]
 fn force_refresh_stores_under_the_same_key() {
     struct Options {
         fresh: bool,

@@ -52,7 +52,7 @@ pub(crate) fn cfg_of(input: &FnArg) -> Option<&Attribute> {
 }
 
 /// The variables that an expression names. What a macro in it names is seen, too.
-fn named(expr: &Expr) -> Vec<Ident> {
+pub(crate) fn named(expr: &Expr) -> Vec<Ident> {
     struct Variables(Vec<Ident>);
     impl<'ast> Visit<'ast> for Variables {
         fn visit_path(&mut self, path: &'ast Path) {

@@ -16,6 +16,7 @@ mod output;
 mod placeholder;
 #[cfg(test)]
 mod properties;
+mod skip;
 mod template;
 #[cfg(test)]
 mod tests;

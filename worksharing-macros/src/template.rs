@@ -12,7 +12,7 @@ use crate::work_fn::{Form, WorkFn};
 /// A key template, checked: the format string with its placeholders emptied, and what fills them.
 pub(crate) struct Template {
     format: LitStr,
-    values: Vec<Expr>,
+    pub(crate) values: Vec<Expr>,
 }
 
 impl Template {

@@ -3,12 +3,12 @@ use syn::spanned::Spanned as _;
 use syn::{Expr, Signature};
 
 use crate::args::{Args, KeyForm, Rule, Ttl};
-use crate::hints;
 use crate::key_parts::{cfg_of, key_parts};
 use crate::mistakes::Mistakes;
 use crate::output::check_output;
+use crate::skip::{check_left_out, check_skipped};
 use crate::template::Template;
-use crate::work_fn::{Param, WorkFn};
+use crate::work_fn::WorkFn;
 
 /// Where the characteristic string comes from, checked.
 pub(crate) enum Key<'a> {
@@ -28,7 +28,9 @@ pub(crate) fn validate<'a>(args: &'a Args, function: &WorkFn, mistakes: &mut Mis
     check_handle(args, function, mistakes);
     match &args.key {
         Some(KeyForm::Template(literal)) => {
-            Key::Template(Template::parse(literal, function, mistakes))
+            let template = Template::parse(literal, function, mistakes);
+            check_left_out(args, function, &template, mistakes);
+            Key::Template(template)
         }
         Some(KeyForm::Expr(expr)) => Key::Expr(expr),
         None => Key::Default(key_parts(args, function, mistakes)),
@@ -61,17 +63,22 @@ fn check_modifiers(sig: &Signature, mistakes: &mut Mistakes) {
 }
 
 fn check_clashes(args: &Args, mistakes: &mut Mistakes) {
-    let skips = [(args.skip_span, "skip"), (args.skip_all, "skip_all")];
-    if args.key.is_some() {
-        for (span, name) in skips {
-            if let Some(span) = span {
-                let message = format!(
-                    "`{name}` is about the default key, and `key` replaces that: remove one of them"
-                );
-                mistakes.at(span, message);
-            }
-        }
-    } else if let (Some(_), Some(span)) = (args.skip_span, args.skip_all) {
+    let by_expr = matches!(args.key, Some(KeyForm::Expr(_)));
+    let skip = args
+        .skip_span
+        .filter(|_| by_expr)
+        .map(|span| (span, "skip"));
+    let skip_all = args.skip_all.filter(|_| args.key.is_some());
+    for (span, name) in skip
+        .into_iter()
+        .chain(skip_all.map(|span| (span, "skip_all")))
+    {
+        let message = format!(
+            "`{name}` is about the default key, and `key` replaces that: remove one of them"
+        );
+        mistakes.at(span, message);
+    }
+    if let (None, Some(_), Some(span)) = (&args.key, args.skip_span, args.skip_all) {
         mistakes.at(
             span,
             "`skip_all` leaves out what `skip` names, too: remove one of them",
@@ -109,34 +116,6 @@ fn check_closures(args: &Args, mistakes: &mut Mistakes) {
                 );
             }
             _ => {}
-        }
-    }
-}
-
-fn check_skipped(args: &Args, function: &WorkFn, mistakes: &mut Mistakes) {
-    for (at, name) in args.skip.iter().enumerate() {
-        if args.skip[..at].contains(name) {
-            mistakes.at(
-                name.span(),
-                format!("`{name}` is skipped twice: remove one of them"),
-            );
-        } else if !function.params.iter().any(|param| param.binds(name)) {
-            let arguments: Vec<String> = function
-                .params
-                .iter()
-                .flat_map(Param::bindings)
-                .map(ToString::to_string)
-                .collect();
-            let guess = hints::closest(&name.to_string(), arguments.iter().map(String::as_str));
-            let end = match guess {
-                Some(meant) => format!("did you mean `{meant}`?"),
-                None if arguments.is_empty() => "the function has none".into(),
-                None => format!("the arguments are {}", hints::list(&arguments)),
-            };
-            mistakes.at(
-                name.span(),
-                format!("there is no argument `{name}` to skip: {end}"),
-            );
         }
     }
 }

@@ -12,6 +12,9 @@ pub(crate) enum Value {
     List(TokenStream),
 }
 
+/// What `skip` wants.
+pub(crate) const SKIP: &str = "write the arguments to leave out: `skip(db, log)`";
+
 impl Value {
     pub(crate) fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         if input.parse::<Option<Token![=]>>()?.is_some() {
@@ -49,23 +52,12 @@ impl Value {
     }
 
     pub(crate) fn list(self, name: &Ident) -> syn::Result<Vec<Ident>> {
-        let example = || {
-            syn::Error::new(
-                name.span(),
-                "write the arguments to leave out: `skip(db, log)`",
-            )
-        };
         let Self::List(tokens) = self else {
-            return Err(example());
+            return Err(syn::Error::new(name.span(), SKIP));
         };
         let names = Punctuated::<Ident, Token![,]>::parse_terminated_with;
         let parse = |input: ParseStream<'_>| names(input, Ident::parse_any);
-        let names = parse.parse2(tokens)?;
-        if names.is_empty() {
-            Err(example())
-        } else {
-            Ok(names.into_iter().collect())
-        }
+        Ok(parse.parse2(tokens)?.into_iter().collect())
     }
 
     /// For hints.
