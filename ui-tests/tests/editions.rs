@@ -14,6 +14,8 @@ fn renamed(n: u32) -> u64 {
     tick()
 }
 
+edition_2021::define!(by_a_macro);
+
 #[test]
 fn an_older_edition() {
     assert_eq!(keyed(1, "a"), keyed(1, "a"));
@@ -46,4 +48,5 @@ fn through_other_names() {
     assert_eq!(through_a_facade(1), through_a_facade(1));
     assert_ne!(through_a_facade(1), through_a_facade(2));
     assert_eq!(renamed(1), renamed_call(1).get());
+    assert_eq!(by_a_macro(1), by_a_macro(1));
 }

@@ -11,6 +11,7 @@ mod expand;
 mod fallback;
 mod hints;
 mod key_parts;
+mod krate;
 mod mistakes;
 mod output;
 mod placeholder;

@@ -4,6 +4,7 @@ use syn::{Expr, Signature};
 
 use crate::args::{Args, KeyForm, Rule, Ttl};
 use crate::key_parts::{cfg_of, key_parts};
+use crate::krate::check_crate;
 use crate::mistakes::Mistakes;
 use crate::output::check_output;
 use crate::skip::{check_left_out, check_skipped};
@@ -20,6 +21,7 @@ pub(crate) enum Key<'a> {
 
 /// Judges the function and the options together. All mistakes are told of at once.
 pub(crate) fn validate<'a>(args: &'a Args, function: &WorkFn, mistakes: &mut Mistakes) -> Key<'a> {
+    check_crate(args, mistakes);
     check_modifiers(&function.sig, mistakes);
     check_output(function, mistakes);
     check_clashes(args, mistakes);
