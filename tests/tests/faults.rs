@@ -174,13 +174,14 @@ fn without_postgres_each_process_computes_once() {
 }
 
 #[test]
-fn without_redis_processes_compute_one_after_the_other() {
+fn without_redis_no_process_waits_for_another() {
     let mut servers = Servers::start();
     servers.redis.stop();
     let mut mesh = Mesh::start(3, WORKER, &servers.setup());
     let timeline = mesh.run_all(&Run::of("no values", seconds(1)).callers(Callers::Mixed(6)));
     scenarios::assert_all_served(&timeline, 18);
-    assert_eq!((timeline.executions(), timeline.max_overlap()), (3, 1));
+    // Nothing would come of waiting. Who joined late, and cannot know what was there, is served by a second body.
+    assert!(timeline.executions() <= 6, "{}", timeline.executions());
     assert!(
         timeline.longest_call() <= HELD_UP,
         "{:?}",
@@ -192,14 +193,14 @@ fn without_redis_processes_compute_one_after_the_other() {
 }
 
 #[test]
-fn without_any_server_each_process_computes_once() {
+fn without_any_server_each_process_computes_for_itself() {
     let mut servers = Servers::start();
     servers.redis.stop();
     servers.postgres.stop(Stop::Fast);
     let mut mesh = Mesh::start(4, WORKER, &servers.setup());
     let timeline = mesh.run_all(&Run::of("nothing", seconds(1)).callers(Callers::Mixed(6)));
     scenarios::assert_all_served(&timeline, 24);
-    assert_eq!(timeline.executions(), 4);
+    assert!(timeline.executions() <= 8, "{}", timeline.executions());
     assert!(
         timeline.longest_call() <= HELD_UP,
         "{:?}",

@@ -144,16 +144,22 @@ fn crowd_of_threads_and_tasks_computes_once() {
     each_setup(|_, setup| scenarios::crowd(WORKER, setup, 4, 100));
 }
 
-// A refresh computes although there is a value, under the lock, one at a time; its value replaces the old.
+// A refresh computes although there is a value, under the lock; its value replaces the old. Refreshes that are asked for
+// while one computes share the next.
 #[test]
-fn refresh_computes_anew_one_at_a_time() {
+fn refreshes_compute_anew_and_share() {
     let servers = Servers::start();
     let mut mesh = Mesh::start(3, WORKER, &servers.setup());
     mesh.run_all(&Run::of("refreshed", Duration::from_millis(300)));
     let before = now_us();
     mesh.run(&Run::of("refreshed", Duration::from_millis(300)).force_refresh());
     let timeline = mesh.wait(2).since(before);
-    assert_eq!((timeline.executions(), timeline.max_overlap()), (3, 1));
+    assert_eq!(timeline.max_overlap(), 1);
+    assert!(
+        (1..=2).contains(&timeline.executions()),
+        "{}",
+        timeline.executions()
+    );
     let last = Timeline::of(&mesh.workers).last_value();
     assert_eq!(mesh.workers[0].peek("refreshed"), last);
 }

@@ -1,12 +1,9 @@
 //! What the expansion of `#[work_shared]` calls. Not public: it changes with the macro crate.
 //!
-//! An annotated function becomes: a [`Plan`] (runtime, key, options), a [`Policy`] (how its return
-//! type is shared, what is stored and for how long), and its body, given to [`run`] or
-//! [`run_blocking`].
+//! An annotated function becomes: a [`Plan`] (runtime, key, options), a [`Policy`] (how its return type is shared, what
+//! is stored and for how long), and a match over what [`acquire`] gives: a value, or the lead, which the body lands.
 
 mod plan;
-
-use std::pin::Pin;
 
 pub use std::future::Future;
 pub use std::pin::pin;
@@ -15,11 +12,26 @@ pub use std::time::Duration;
 pub use std::{concat, format, module_path};
 
 pub use crate::default_key::{DefaultKey, KeyPart, KeyText, text};
+pub use crate::flow::{Acquired, Leading};
 pub use crate::handle::{AsyncCall, Call, PlainAsyncCall, PlainCall};
-pub use crate::policy::{By, Policy, Returns, Rule, Rules, Shareable, by_type};
+pub use crate::policy::{By, Policy, Returns, Rule, Rules, Shareable, SharedError, by_type};
 pub use plan::Plan;
 
-use crate::policy::Held;
+/// Looks, joins or waits, until there is a value or it is this caller's turn to compute.
+pub async fn acquire<P: Policy>(plan: Plan, policy: P) -> Acquired<P> {
+    crate::flow::begin(plan.call(), policy).await
+}
+
+/// [`acquire`], blocking this thread.
+pub fn acquire_blocking<P: Policy>(plan: Plan, policy: P) -> Acquired<P> {
+    crate::blocking::block_on(acquire(plan, policy))
+}
+
+/// A value of any type, for what is never reached: the dead `return` that tells an async block its type.
+#[cold]
+pub fn never<R>() -> R {
+    unreachable!("it stands behind `if false`")
+}
 
 /// Runs a plain function's body as shared work.
 pub fn run_blocking<P: Policy>(
@@ -27,47 +39,20 @@ pub fn run_blocking<P: Policy>(
     policy: P,
     body: impl FnOnce() -> P::Returned,
 ) -> P::Returned {
-    let mut body = Some(body);
-    let mut once = || match body.take() {
-        Some(body) => body(),
-        None => never(),
-    };
-    run_any_blocking(plan, policy, &mut once)
+    match acquire_blocking(plan, policy) {
+        Acquired::Value(value) => value,
+        Acquired::Lead(lead) => lead.land_blocking(body),
+    }
 }
 
-/// For bodies of any type: the flow is compiled once for every return type, not for every function.
-fn run_any_blocking<P: Policy>(
+/// Runs an async function's body as shared work.
+pub async fn run<P: Policy, F: Future<Output = P::Returned>>(
     plan: Plan,
     policy: P,
-    body: &mut dyn FnMut() -> P::Returned,
+    body: std::pin::Pin<&mut F>,
 ) -> P::Returned {
-    plan.work::<P::Shared>()
-        .__run_blocking(
-            |value: &P::Shared, default| policy.lifetime(value, default),
-            || Held::<P>::new(body()),
-        )
-        .into_inner()
-}
-
-/// Runs an async function's body as shared work. The body stays pinned in the caller's own frame, so
-/// that the layers below only carry a pointer to it.
-pub async fn run<P, F>(plan: Plan, policy: P, body: Pin<&mut F>) -> P::Returned
-where
-    P: Policy,
-    F: Future<Output = P::Returned>,
-{
-    plan.work::<P::Shared>()
-        .__run(
-            |value: &P::Shared, default| policy.lifetime(value, default),
-            async move || Held::<P>::new(body.await),
-        )
-        .await
-        .into_inner()
-}
-
-/// A value of any type, for what is never reached: the dead `return` that tells an async block its type,
-/// and the second run of a body.
-#[cold]
-pub fn never<R>() -> R {
-    unreachable!("a body runs once")
+    match acquire(plan, policy).await {
+        Acquired::Value(value) => value,
+        Acquired::Lead(lead) => lead.land(body).await,
+    }
 }

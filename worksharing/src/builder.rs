@@ -3,10 +3,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::events::Counts;
-use crate::flow::Flights;
+use crate::events::Events;
+use crate::flow::{Flights, Unstorable};
 use crate::lock::{self, Lock, PostgresLock};
-use crate::sharing::{Inner, Warned};
+use crate::runtime::{self, Runtime};
 use crate::store::{self, Store};
 use crate::{Error, WorkSharing};
 
@@ -33,6 +33,7 @@ pub struct Builder {
     tombstone_ttl: Duration,
     max_held_keys: usize,
     max_value_bytes: usize,
+    long_computation: Duration,
     postgres_lock: PostgresLock,
 }
 
@@ -54,6 +55,7 @@ impl Builder {
             tombstone_ttl: Duration::from_secs(3600),
             max_held_keys: 1_024,
             max_value_bytes: 64 << 20,
+            long_computation: Duration::from_secs(300),
             postgres_lock: PostgresLock::Auto,
         }
     }
@@ -155,6 +157,13 @@ impl Builder {
         self
     }
 
+    /// After how long a computation is warned of. It keeps its key for as long as it runs; so does a future that has
+    /// begun to compute and is kept without being polled, which cannot be told from a long wait. Left out: 5 minutes.
+    pub fn long_computation(mut self, time: Duration) -> Self {
+        self.long_computation = time;
+        self
+    }
+
     /// How keys are locked in PostgreSQL. Left out: [`PostgresLock::Auto`].
     pub fn postgres_lock(mut self, lock: PostgresLock) -> Self {
         self.postgres_lock = lock;
@@ -178,16 +187,18 @@ impl Builder {
     }
 
     fn assemble(self, store: Arc<dyn Store>, lock: Arc<dyn Lock>) -> WorkSharing {
-        WorkSharing::new(Inner {
+        WorkSharing::new(Runtime {
+            lock_scope: runtime::scope_of(&lock),
             store,
             lock,
             namespace: self.namespace,
             default_ttl: self.default_ttl,
             tombstone_ttl: self.tombstone_ttl,
             max_value_bytes: self.max_value_bytes,
+            long_computation: self.long_computation,
             flights: Arc::new(Flights::default()),
-            counts: Counts::default(),
-            warned: Warned::default(),
+            unstorable: Unstorable::default(),
+            events: Events::default(),
         })
     }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::sync::{Mutex, lock};
+use crate::{Error, Key};
 
 macro_rules! counts {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
@@ -17,12 +18,12 @@ macro_rules! counts {
         }
 
         #[derive(Debug, Default)]
-        pub(crate) struct Counts {
-            $(pub(crate) $name: AtomicU64,)*
+        struct Counts {
+            $($name: AtomicU64,)*
         }
 
         impl Counts {
-            pub(crate) fn snapshot(&self) -> Stats {
+            fn snapshot(&self) -> Stats {
                 Stats { $($name: self.$name.load(Ordering::Relaxed),)* }
             }
         }
@@ -52,8 +53,137 @@ counts! {
     recursive,
 }
 
-pub(crate) fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
+/// Something that happened to a call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Event<'a> {
+    /// Its look found a fresh value.
+    Hit,
+    /// It began to wait for another lead, in this process or elsewhere.
+    Waited,
+    /// It was given what another lead computed or found.
+    Shared,
+    /// Its body began to run.
+    Computed,
+    /// Its value was stored.
+    Stored,
+    /// Its value was not stored: something newer stands there.
+    Refused,
+    /// Its value was not stored: its time to live is zero.
+    NoLifetime,
+    /// Its value was not stored: it is larger than so many bytes.
+    TooLarge(usize),
+    /// Its value cannot be encoded, or a closure about it panicked.
+    Unshareable(&'a str),
+    /// A stored entry could not be read.
+    Unreadable(&'a str),
+    /// A step went on without the store.
+    WithoutStore(&'a Error),
+    /// Its body runs without the lock.
+    WithoutLock(&'a Error),
+    /// It is inside the computation of its own key.
+    Recursive,
+    /// It would have to block a thread that holds a suspended lead.
+    WouldBlock,
+    /// Its computation goes on for this long.
+    Long(Duration),
+}
+
+/// Who an event is about: the label of the function, and its key.
+#[derive(Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    pub(crate) name: &'static str,
+    pub(crate) key: &'a Key,
+}
+
+/// What becomes of events: counts and log lines.
+#[derive(Debug, Default)]
+pub(crate) struct Events {
+    counts: Counts,
+    lock: RateLimited,
+    store: RateLimited,
+    refused: RateLimited,
+    recursion: RateLimited,
+    would_block: RateLimited,
+    long: RateLimited,
+    no_lifetime: RateLimited,
+    too_large: OncePerKey,
+    unreadable: OncePerKey,
+    unshareable: OncePerKey,
+}
+
+macro_rules! say {
+    ($level:ident, $limit:expr, $subject:expr, { $($fields:tt)* } $message:literal) => {
+        $limit.say(|kept_back| {
+            tracing::$level!(name = $subject.name, key = $subject.key.hex(), kept_back, $($fields)* $message);
+        })
+    };
+}
+
+macro_rules! say_once {
+    ($limit:expr, $subject:expr, { $($fields:tt)* } $message:literal) => {
+        if $limit.first($subject.key.digest()) {
+            tracing::warn!(name = $subject.name, key = $subject.key.hex(), $($fields)* $message);
+        }
+    };
+}
+
+impl Events {
+    pub(crate) fn stats(&self) -> Stats {
+        self.counts.snapshot()
+    }
+
+    pub(crate) fn record(&self, subject: Subject<'_>, event: Event<'_>) {
+        self.count(event);
+        self.log(subject, event);
+    }
+
+    fn count(&self, event: Event<'_>) {
+        let counts = &self.counts;
+        let counter = match event {
+            Event::Hit => &counts.hits,
+            Event::Waited => &counts.waited,
+            Event::Shared => &counts.shared,
+            Event::Computed => &counts.computed,
+            Event::Stored => &counts.stored,
+            Event::Refused => &counts.refused,
+            Event::Unreadable(_) => &counts.unreadable,
+            Event::WithoutStore(_) | Event::WithoutLock(_) | Event::WouldBlock => &counts.degraded,
+            Event::Recursive => &counts.recursive,
+            Event::NoLifetime | Event::TooLarge(_) | Event::Unshareable(_) | Event::Long(_) => {
+                return;
+            }
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn log(&self, who: Subject<'_>, event: Event<'_>) {
+        match event {
+            Event::Hit | Event::Waited | Event::Shared | Event::Computed | Event::Stored => {}
+            Event::WithoutLock(error) => say!(warn, self.lock, who, { %error, }
+                "computing without the lock: other processes may compute the same"),
+            Event::WithoutStore(error) => say!(warn, self.store, who, { %error, }
+                "the store is not used: values are computed anew"),
+            Event::Refused => say!(info, self.refused, who, {}
+                "a value was not stored: something newer stands there"),
+            Event::Recursive => say!(warn, self.recursion, who, {}
+                "asked for inside its own computation: computed inline; give the inner call a key of its own"),
+            Event::WouldBlock => say!(warn, self.would_block, who, {}
+                "computed inline: this thread is needed by a computation that it would have waited for; call \
+                 blocking functions by spawn_blocking, or make this one async"),
+            Event::Long(so_far) => say!(warn, self.long, who, { ?so_far, }
+                "a computation goes on for long, and keeps its key: a future that is kept without being polled does \
+                 so for ever"),
+            Event::NoLifetime => say!(warn, self.no_lifetime, who, {}
+                "a value was not stored: its time to live is zero; write how long it may be used, for example \
+                 Duration::from_secs(60), or use `cache_if` to leave values out"),
+            Event::TooLarge(allowed) => say_once!(self.too_large, who, { allowed, }
+                "a value was not stored: it is too large; raise it with Builder::max_value_bytes"),
+            Event::Unreadable(reason) => say_once!(self.unreadable, who, { reason, }
+                "a stored entry cannot be read, and counts as missing"),
+            Event::Unshareable(reason) => say_once!(self.unshareable, who, { reason, }
+                "a value cannot be stored: every caller computes it"),
+        }
+    }
 }
 
 /// Says a warning at most once a minute, with how many were kept back.

@@ -3,7 +3,9 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::pin::pin;
 
-use crate::__private::{Plan, run, run_blocking};
+use crate::__private::{Plan, acquire, acquire_blocking};
+use crate::blocking::block_on;
+use crate::flow::{self, Acquired};
 use crate::policy::{Policy, Shareable};
 use crate::{Error, Key};
 
@@ -37,12 +39,16 @@ impl<R, P: Policy<Returned = R>, F: FnOnce() -> R> Call<R, P, F> {
 
     /// What the function itself does: the stored value, or else the computed one.
     pub fn get(self) -> R {
-        run_blocking(self.plain.plan, self.policy, self.body)
+        match acquire_blocking(self.plain.plan, self.policy) {
+            Acquired::Value(value) => value,
+            Acquired::Lead(lead) => lead.land_blocking(self.body),
+        }
     }
 
     /// Computes without looking, and stores.
-    pub fn refresh(self) -> R {
-        run_blocking(self.plain.plan.force_refresh(true), self.policy, self.body)
+    pub fn refresh(mut self) -> R {
+        self.plain.plan = self.plain.plan.force_refresh(true);
+        self.get()
     }
 
     /// Removes the stored value, and keeps a computation under way from storing its own.
@@ -50,30 +56,26 @@ impl<R, P: Policy<Returned = R>, F: FnOnce() -> R> Call<R, P, F> {
     /// # Errors
     /// The store cannot be reached.
     pub fn invalidate(&self) -> Result<(), Error> {
-        self.plain
-            .plan
-            .clone()
-            .work::<P::Shared>()
-            .invalidate_blocking()
+        block_on(self.plain.plan.call().invalidate())
     }
 
     /// The key.
     pub fn key(&self) -> Key {
-        self.plain.plan.key()
+        self.plain.plan.key().clone()
     }
 }
 
 impl<T: Shareable, E, P, F> Call<Result<T, E>, P, F> {
     /// The stored value, if there is one. Never computes.
     pub fn peek(&self) -> Option<T> {
-        self.plain.plan.clone().work().peek_blocking()
+        block_on(flow::peek(self.plain.plan.call()))
     }
 }
 
 impl<R: Shareable> PlainCall<R> {
     /// The stored value, if there is one. Never computes.
     pub fn peek(&self) -> Option<R> {
-        self.plan.clone().work().peek_blocking()
+        block_on(flow::peek(self.plan.call()))
     }
 }
 
@@ -131,20 +133,19 @@ impl<R, P: Policy<Returned = R>, F: Future<Output = R>> AsyncCall<R, P, F> {
     /// # Cancel safety
     /// As of the function: dropped, it leaves nothing behind.
     pub async fn get(self) -> R {
-        run(self.plain.plan, self.policy, pin!(self.body)).await
+        match acquire(self.plain.plan, self.policy).await {
+            Acquired::Value(value) => value,
+            Acquired::Lead(lead) => lead.land(pin!(self.body)).await,
+        }
     }
 
     /// Computes without looking, and stores.
     ///
     /// # Cancel safety
     /// As of [`get`](Self::get).
-    pub async fn refresh(self) -> R {
-        run(
-            self.plain.plan.force_refresh(true),
-            self.policy,
-            pin!(self.body),
-        )
-        .await
+    pub async fn refresh(mut self) -> R {
+        self.plain.plan = self.plain.plan.force_refresh(true);
+        self.get().await
     }
 
     /// Removes the stored value, and keeps a computation under way from storing its own.
@@ -154,14 +155,14 @@ impl<R, P: Policy<Returned = R>, F: Future<Output = R>> AsyncCall<R, P, F> {
     ///
     /// # Cancel safety
     /// Dropped, it may or may not have taken effect.
-    pub async fn invalidate(&self) -> Result<(), Error> {
-        let work = self.plain.plan.clone().work::<P::Shared>();
-        work.invalidate().await
+    pub fn invalidate(&self) -> impl Future<Output = Result<(), Error>> + Send + use<R, P, F> {
+        let call = self.plain.plan.call();
+        async move { call.invalidate().await }
     }
 
     /// The key.
     pub fn key(&self) -> Key {
-        self.plain.plan.key()
+        self.plain.plan.key().clone()
     }
 }
 
@@ -170,8 +171,8 @@ impl<T: Shareable, E, P, F> AsyncCall<Result<T, E>, P, F> {
     ///
     /// # Cancel safety
     /// Dropped, it leaves nothing behind.
-    pub async fn peek(&self) -> Option<T> {
-        self.plain.plan.clone().work().peek().await
+    pub fn peek(&self) -> impl Future<Output = Option<T>> + Send + use<T, E, P, F> {
+        flow::peek(self.plain.plan.call())
     }
 }
 
@@ -180,8 +181,8 @@ impl<R: Shareable> PlainAsyncCall<R> {
     ///
     /// # Cancel safety
     /// Dropped, it leaves nothing behind.
-    pub async fn peek(&self) -> Option<R> {
-        self.plan.clone().work().peek().await
+    pub fn peek(&self) -> impl Future<Output = Option<R>> + Send + use<R> {
+        flow::peek(self.plan.call())
     }
 }
 

@@ -2,18 +2,20 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod backend;
-mod block_on;
+mod background;
+mod blocking;
 mod builder;
 mod default_key;
 mod error;
 mod events;
 mod flow;
 mod handle;
+mod install;
 mod key;
 pub mod lock;
-mod outcome;
 mod payload;
 mod policy;
+mod runtime;
 mod sharing;
 pub mod store;
 mod sync;

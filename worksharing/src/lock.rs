@@ -49,6 +49,12 @@ pub trait Lock: fmt::Debug + Send + Sync + 'static {
     fn register_waiter<'a>(&'a self, key: &'a Key)
     -> BoxFuture<'a, Result<Box<dyn Waiter>, Error>>;
 
+    /// What this lock excludes on, if other objects exclude on the same: the server and database, the directory. A
+    /// body that asks for its own key through another runtime is noticed by it. No secret is in it.
+    fn scope(&self) -> Option<String> {
+        None
+    }
+
     /// Connects, and makes sure that the lock works there.
     ///
     /// # Errors
@@ -73,6 +79,10 @@ impl<L: Lock + ?Sized> Lock for Arc<L> {
         key: &'a Key,
     ) -> BoxFuture<'a, Result<Box<dyn Waiter>, Error>> {
         (**self).register_waiter(key)
+    }
+
+    fn scope(&self) -> Option<String> {
+        (**self).scope()
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), Error>> {

@@ -1,11 +1,13 @@
+use std::any::Any;
 use std::marker::PhantomData;
 use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::outcome::Outcome;
+use crate::sync::{Mutex, lock};
 
 /// What can be stored and shared.
 #[diagnostic::on_unimplemented(
@@ -19,7 +21,7 @@ pub trait Shareable: Serialize + DeserializeOwned {}
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned> Shareable for T {}
 
-/// How a function is shared: what of its return value is stored, and for how long.
+/// How a function is shared: what of its return value is stored, for how long, and what others are given of an error.
 ///
 /// What the function returns is no parameter of the trait: it may borrow, in an error, and the compiler
 /// would lose sight of the lifetime where it checks that a future is `Send`.
@@ -38,7 +40,22 @@ pub trait Policy {
 
     /// How long the value is kept; `None`: not at all.
     fn lifetime(&self, value: &Self::Shared, default: Duration) -> Option<Duration>;
+
+    /// What makes the error of a failed computation anew, for each caller that waited for it.
+    fn share_error(&self, returned: &Self::Returned) -> Option<SharedError> {
+        let _ = returned;
+        None
+    }
+
+    /// What a caller returns that was given such an error, if it is of this type.
+    fn with_error(&self, error: Box<dyn Any + Send>) -> Option<Self::Returned> {
+        let _ = error;
+        None
+    }
 }
+
+/// Makes an error for each caller that waited for it.
+pub type SharedError = Arc<dyn Fn() -> Box<dyn Any + Send> + Send + Sync>;
 
 /// The dispatch by return type: a method found for `Result<T, E>` wins over the same method found
 /// through `Deref`. The type itself decides, whatever alias it is written by. The odd names keep a trait
@@ -90,7 +107,20 @@ impl<T, E> Returns<Result<T, E>> {
     }
 }
 
+// Here the bounds decide: an error that others cannot be given is its own caller's.
+impl<T, E: Clone + Send + 'static> Returns<Result<T, E>> {
+    /// How its errors are shared.
+    pub fn __errors(&self) -> CloneErrors {
+        CloneErrors
+    }
+}
+
 impl<R> ReturnsPlain<R> {
+    /// How errors are shared that cannot be.
+    pub fn __errors(&self) -> KeepErrors {
+        KeepErrors
+    }
+
     /// The policy of a return value that is shared whole.
     pub fn __policy(&self) -> Rules<Whole, R>
     where
@@ -193,43 +223,96 @@ impl<T, Out, F: Fn(&T) -> Out> Rule<Option<T>, Out> for By<F, Inner> {
     }
 }
 
-/// A policy: how the return type is shared (`K`), and the closures of `cache_if` and `ttl`.
+/// An error goes to its own caller.
+#[derive(Debug)]
+pub struct KeepErrors;
+
+/// An error goes to all who waited for it, as clones.
+#[derive(Debug)]
+pub struct CloneErrors;
+
+/// How an error is given to those who waited for the computation.
+pub trait ErrorRule<E> {
+    /// What makes it anew for each of them.
+    fn share(&self, error: &E) -> Option<SharedError>;
+
+    /// The error, if it is of this type.
+    fn take(&self, error: Box<dyn Any + Send>) -> Option<E>;
+}
+
+impl<E> ErrorRule<E> for KeepErrors {
+    fn share(&self, _: &E) -> Option<SharedError> {
+        None
+    }
+
+    fn take(&self, _: Box<dyn Any + Send>) -> Option<E> {
+        None
+    }
+}
+
+impl<E: Clone + Send + 'static> ErrorRule<E> for CloneErrors {
+    fn share(&self, error: &E) -> Option<SharedError> {
+        // `E` need not be `Sync`.
+        let error = Mutex::new(error.clone());
+        Some(Arc::new(move || Box::new(lock(&error).clone())))
+    }
+
+    fn take(&self, error: Box<dyn Any + Send>) -> Option<E> {
+        error.downcast().ok().map(|error| *error)
+    }
+}
+
+/// A policy: how the return type is shared (`K`), the closures of `cache_if` and `ttl`, and how errors are (`X`).
 #[derive(Debug)]
 #[must_use]
-pub struct Rules<K, S, C = NoRule, L = NoRule> {
+pub struct Rules<K, S, C = NoRule, L = NoRule, X = KeepErrors> {
     kind: PhantomData<fn() -> (K, S)>,
     cache_if: C,
     ttl: L,
+    errors: X,
 }
 
 impl<K, S> Rules<K, S> {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             kind: PhantomData,
             cache_if: NoRule,
             ttl: NoRule,
+            errors: KeepErrors,
         }
     }
 }
 
-impl<K, S, C, L> Rules<K, S, C, L> {
+impl<K, S, C, L, X> Rules<K, S, C, L, X> {
     // What is returned is opaque: after a wrong closure, nothing else is wrong.
 
     /// The option `cache_if`.
-    pub fn cache_if<N: Rule<S, bool>>(self, cache_if: N) -> Rules<K, S, impl Rule<S, bool>, L> {
+    pub fn cache_if<N: Rule<S, bool>>(self, cache_if: N) -> Rules<K, S, impl Rule<S, bool>, L, X> {
         Rules {
             kind: PhantomData,
             cache_if,
             ttl: self.ttl,
+            errors: self.errors,
         }
     }
 
     /// The option `ttl`, where it is a closure.
-    pub fn ttl<N: Rule<S, Duration>>(self, ttl: N) -> Rules<K, S, C, impl Rule<S, Duration>> {
+    pub fn ttl<N: Rule<S, Duration>>(self, ttl: N) -> Rules<K, S, C, impl Rule<S, Duration>, X> {
         Rules {
             kind: PhantomData,
             cache_if: self.cache_if,
             ttl,
+            errors: self.errors,
+        }
+    }
+
+    /// How errors are given to those who waited.
+    pub fn errors<N>(self, errors: N) -> Rules<K, S, C, L, N> {
+        Rules {
+            kind: PhantomData,
+            cache_if: self.cache_if,
+            ttl: self.ttl,
+            errors,
         }
     }
 
@@ -243,7 +326,7 @@ impl<K, S, C, L> Rules<K, S, C, L> {
     }
 }
 
-impl<R: Shareable, C: Rule<R, bool>, L: Rule<R, Duration>> Policy for Rules<Whole, R, C, L> {
+impl<R: Shareable, C: Rule<R, bool>, L: Rule<R, Duration>, X> Policy for Rules<Whole, R, C, L, X> {
     type Returned = R;
     type Shared = R;
 
@@ -260,11 +343,12 @@ impl<R: Shareable, C: Rule<R, bool>, L: Rule<R, Duration>> Policy for Rules<Whol
     }
 }
 
-impl<T, E, C, L> Policy for Rules<OkOnly<E>, T, C, L>
+impl<T, E, C, L, X> Policy for Rules<OkOnly<E>, T, C, L, X>
 where
     T: Shareable,
     C: Rule<T, bool>,
     L: Rule<T, Duration>,
+    X: ErrorRule<E>,
 {
     type Returned = Result<T, E>;
     type Shared = T;
@@ -280,29 +364,12 @@ where
     fn lifetime(&self, value: &T, default: Duration) -> Option<Duration> {
         self.decide(value, default)
     }
-}
 
-/// A return value on its way through the flow.
-pub(crate) struct Held<P: Policy>(P::Returned);
-
-impl<P: Policy> Held<P> {
-    pub(crate) fn new(returned: P::Returned) -> Self {
-        Self(returned)
+    fn share_error(&self, returned: &Result<T, E>) -> Option<SharedError> {
+        self.errors.share(returned.as_ref().err()?)
     }
 
-    pub(crate) fn into_inner(self) -> P::Returned {
-        self.0
-    }
-}
-
-impl<P: Policy> Outcome for Held<P> {
-    type Shared = P::Shared;
-
-    fn shared(&self) -> Option<&P::Shared> {
-        P::shared(&self.0)
-    }
-
-    fn from_shared(value: P::Shared) -> Self {
-        Self::new(P::from_shared(value))
+    fn with_error(&self, error: Box<dyn Any + Send>) -> Option<Result<T, E>> {
+        self.errors.take(error).map(Err)
     }
 }

@@ -1,16 +1,12 @@
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::Arc;
 
-use crate::block_on::block_on;
+use crate::blocking::block_on;
 use crate::builder::Builder;
-use crate::events::{Counts, OncePerKey, RateLimited, Stats, count};
-use crate::flow::Call;
-use crate::flow::Flights;
-use crate::lock::Lock;
-use crate::store::Store;
-use crate::{Error, ErrorKind, Key, Work};
+use crate::events::Stats;
+use crate::runtime::Runtime;
+use crate::{Error, Key, Work};
 
 /// A runtime: where locks are taken and values are kept. A cheap clone; the last one to go closes its
 /// connections.
@@ -29,41 +25,7 @@ use crate::{Error, ErrorKind, Key, Work};
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct WorkSharing(Arc<Inner>);
-
-/// The parts of a runtime.
-pub(crate) struct Inner {
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) lock: Arc<dyn Lock>,
-    pub(crate) namespace: Option<String>,
-    pub(crate) default_ttl: Duration,
-    pub(crate) tombstone_ttl: Duration,
-    pub(crate) max_value_bytes: usize,
-    pub(crate) flights: Arc<Flights>,
-    pub(crate) counts: Counts,
-    pub(crate) warned: Warned,
-}
-
-/// What was said already.
-#[derive(Debug, Default)]
-pub(crate) struct Warned {
-    lock: RateLimited,
-    store: RateLimited,
-    refused: RateLimited,
-    recursion: RateLimited,
-    no_lifetime: RateLimited,
-    too_large: OncePerKey,
-    unreadable: OncePerKey,
-    unshareable: OncePerKey,
-}
-
-static INSTALLED: RwLock<Option<Installed>> = RwLock::new(None);
-
-struct Installed {
-    sharing: WorkSharing,
-    /// Made because nothing was installed when it was first asked for.
-    by_default: bool,
-}
+pub struct WorkSharing(Arc<Runtime>);
 
 impl WorkSharing {
     /// Begins to describe a runtime.
@@ -103,46 +65,6 @@ impl WorkSharing {
         Builder::from_env().build()
     }
 
-    /// Makes this the runtime of functions that are annotated without `via`.
-    ///
-    /// # Errors
-    /// Another one is installed already.
-    pub fn install(&self) -> Result<(), Error> {
-        let mut installed = INSTALLED.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(other) = &*installed
-            && !other.by_default
-            && !Arc::ptr_eq(&other.sharing.0, &self.0)
-        {
-            return Err(Error::new(
-                ErrorKind::AlreadyInstalled,
-                "another runtime is installed already, and a process has one: call `install` once, early in \
-                 `main`, and give functions that need another runtime `via = …`",
-            ));
-        }
-        *installed = Some(Installed {
-            sharing: self.clone(),
-            by_default: false,
-        });
-        Ok(())
-    }
-
-    /// The runtime of functions that are annotated without `via`: the installed one. If nothing is
-    /// installed it is in memory, which is said once, at info level.
-    pub fn installed() -> Self {
-        if let Some(installed) = &*INSTALLED.read().unwrap_or_else(PoisonError::into_inner) {
-            return installed.sharing.clone();
-        }
-        let mut installed = INSTALLED.write().unwrap_or_else(PoisonError::into_inner);
-        let installed = installed.get_or_insert_with(|| {
-            tracing::info!(
-                "no runtime is installed: work is shared in the memory of this process only; build a \
-                 WorkSharing and call its `install` to share it among processes"
-            );
-            Installed { sharing: Self::in_memory(), by_default: true }
-        });
-        installed.sharing.clone()
-    }
-
     /// Connects to the servers now, blocking this thread, and makes sure that they can do what is needed.
     ///
     /// # Errors
@@ -158,20 +80,45 @@ impl WorkSharing {
     /// One piece of work, by its characteristic string, which is used exactly as written (after the
     /// namespace, if there is one).
     pub fn work<T>(&self, characteristic: impl AsRef<str>) -> Work<T> {
-        Work::new(self, characteristic.as_ref())
+        Work::new(self, self.0.key(characteristic.as_ref()))
+    }
+
+    /// The work that a key belongs to, as a call's [`key`](crate::Call::key) gives it: the namespace, which is in it
+    /// already, is not put before it again.
+    ///
+    /// ```
+    /// use worksharing::WorkSharing;
+    ///
+    /// # fn main() -> Result<(), worksharing::Error> {
+    /// let sharing = WorkSharing::builder().namespace("shop").build()?;
+    /// let work = sharing.work::<u32>("price:7");
+    /// let key = work.key().clone();
+    /// work.run_blocking(|| 12);
+    /// sharing.work_of::<u32>(key).invalidate_blocking()?;
+    /// assert_eq!(sharing.work::<u32>("price:7").peek_blocking(), None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn work_of<T>(&self, key: Key) -> Work<T> {
+        Work::new(self, key)
     }
 
     /// What happened since the runtime was built.
     pub fn stats(&self) -> Stats {
-        self.0.counts.snapshot()
+        self.0.events.stats()
     }
 
-    pub(crate) fn new(inner: Inner) -> Self {
-        Self(Arc::new(inner))
+    pub(crate) fn new(runtime: Runtime) -> Self {
+        Self(Arc::new(runtime))
     }
 
-    pub(crate) fn inner(&self) -> Arc<Inner> {
-        Arc::clone(&self.0)
+    pub(crate) fn runtime(&self) -> &Arc<Runtime> {
+        &self.0
+    }
+
+    /// Whether both are one runtime.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
@@ -184,103 +131,5 @@ impl AsRef<WorkSharing> for WorkSharing {
 impl fmt::Debug for WorkSharing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
-    }
-}
-
-impl fmt::Debug for Inner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WorkSharing")
-            .field("store", &self.store)
-            .field("lock", &self.lock)
-            .field("namespace", &self.namespace)
-            .field("default_ttl", &self.default_ttl)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Inner {
-    pub(crate) fn key(&self, characteristic: &str) -> Key {
-        match &self.namespace {
-            Some(namespace) => Key::new(format!("{namespace}:{characteristic}")),
-            None => Key::new(characteristic),
-        }
-    }
-
-    pub(crate) fn without_lock(&self, call: &Call, error: &Error) {
-        count(&self.counts.degraded);
-        self.warned.lock.say(|kept_back| {
-            tracing::warn!(name = call.name, key = call.key.hex(), kept_back, %error,
-                "computing without the lock: other processes may compute the same");
-        });
-    }
-
-    pub(crate) fn without_store(&self, call: &Call, error: &Error) {
-        count(&self.counts.degraded);
-        self.warned.store.say(|kept_back| {
-            tracing::warn!(name = call.name, key = call.key.hex(), kept_back, %error,
-                "the store is not used: values are computed anew");
-        });
-    }
-
-    pub(crate) fn refused(&self, call: &Call) {
-        count(&self.counts.refused);
-        self.warned.refused.say(|kept_back| {
-            tracing::info!(
-                name = call.name,
-                key = call.key.hex(),
-                kept_back,
-                "a value was not stored: something newer stands there"
-            );
-        });
-    }
-
-    pub(crate) fn recursion(&self, call: &Call) {
-        count(&self.counts.recursive);
-        self.warned.recursion.say(|kept_back| {
-            tracing::warn!(name = call.name, key = call.key.hex(), kept_back,
-                "asked for inside its own computation: computed inline; give the inner call a key of its own");
-        });
-    }
-
-    pub(crate) fn no_lifetime(&self, call: &Call) {
-        self.warned.no_lifetime.say(|kept_back| {
-            tracing::warn!(name = call.name, key = call.key.hex(), kept_back,
-                "a value was not stored: its time to live is zero; write how long it may be used, for \
-                 example Duration::from_secs(60), or use `cache_if` to leave values out");
-        });
-    }
-
-    pub(crate) fn too_large(&self, call: &Call) {
-        if self.warned.too_large.first(call.key.digest()) {
-            tracing::warn!(
-                name = call.name,
-                key = call.key.hex(),
-                allowed = self.max_value_bytes,
-                "a value was not stored: it is too large; raise it with Builder::max_value_bytes"
-            );
-        }
-    }
-
-    pub(crate) fn unreadable(&self, call: &Call, reason: &str) {
-        count(&self.counts.unreadable);
-        if self.warned.unreadable.first(call.key.digest()) {
-            tracing::warn!(
-                name = call.name,
-                key = call.key.hex(),
-                reason,
-                "a stored entry cannot be read, and counts as missing"
-            );
-        }
-    }
-
-    pub(crate) fn unshareable(&self, call: &Call, reason: &str) {
-        if self.warned.unshareable.first(call.key.digest()) {
-            tracing::warn!(
-                name = call.name,
-                key = call.key.hex(),
-                reason,
-                "a value cannot be encoded: every caller computes it"
-            );
-        }
     }
 }

@@ -35,6 +35,21 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         look: Look,
     ) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>>;
 
+    /// What stands under one key: [`get`](Self::get), which may be cheaper so.
+    ///
+    /// # Errors
+    /// As of [`get`](Self::get).
+    fn get_one<'a>(
+        &'a self,
+        key: &'a Key,
+        look: Look,
+    ) -> BoxFuture<'a, Result<Option<Stored>, Error>> {
+        Box::pin(async move {
+            let found = self.get(std::slice::from_ref(key), look).await?;
+            Ok(found.into_iter().next().flatten())
+        })
+    }
+
     /// Stores an entry for `ttl`, but only if what stands there now is nothing, or what the fence
     /// [allows](Fence::allows). The comparison and the write are one atomic step. Returns whether it was
     /// stored.
@@ -80,6 +95,14 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         look: Look,
     ) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
         (**self).get(keys, look)
+    }
+
+    fn get_one<'a>(
+        &'a self,
+        key: &'a Key,
+        look: Look,
+    ) -> BoxFuture<'a, Result<Option<Stored>, Error>> {
+        (**self).get_one(key, look)
     }
 
     fn put<'a>(
@@ -195,7 +218,7 @@ impl Seen {
         seen
     }
 
-    fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
 }

@@ -1,13 +1,15 @@
 use std::fmt;
 use std::marker::PhantomData;
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::block_on::block_on;
-use crate::flow::{self, Call};
-use crate::outcome::{Outcome, Plain};
+use crate::blocking::block_on;
+use crate::flow::{self, Acquired, Call, Options};
+use crate::policy::{OkOnly, Rules, Whole};
 use crate::{Error, Key, WorkSharing};
 
 /// One piece of work: its key, and how its value is kept. What the attribute makes of a call, and the
@@ -31,18 +33,13 @@ pub struct Work<T> {
 }
 
 impl<T> Work<T> {
-    pub(crate) fn new(sharing: &WorkSharing, characteristic: &str) -> Self {
-        let sharing = sharing.inner();
-        let key = sharing.key(characteristic);
-        let call = Call {
-            sharing,
+    pub(crate) fn new(sharing: &WorkSharing, key: Key) -> Self {
+        let call = Call::new(
+            Arc::clone(sharing.runtime()),
             key,
-            ttl: None,
-            force_refresh: false,
-            cache_none: false,
-            version: 0,
-            name: "work",
-        };
+            "work",
+            Options::default(),
+        );
         Self {
             call,
             value: PhantomData,
@@ -52,27 +49,27 @@ impl<T> Work<T> {
     /// How long the stored value lives. Left out: [`Builder::default_ttl`](crate::Builder::default_ttl).
     /// Zero means that it is not stored, with a warning.
     pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.call.ttl = Some(ttl);
+        self.call.options.ttl = Some(ttl);
         self
     }
 
     /// Whether to compute without looking, under the lock, and to store the result: the gist's
     /// `force_update`.
     pub fn force_refresh(mut self, force_refresh: bool) -> Self {
-        self.call.force_refresh = force_refresh;
+        self.call.options.force_refresh = force_refresh;
         self
     }
 
-    /// Whether `None` is stored like any other value. Left out, it is not, as in the gist.
-    pub fn cache_none(mut self, cache_none: bool) -> Self {
-        self.call.cache_none = cache_none;
+    /// Stores `None` like any other value. Left out, it is not stored, as in the gist.
+    pub fn cache_none(mut self) -> Self {
+        self.call.options.cache_none = true;
         self
     }
 
     /// A number that is part of the type fingerprint: values stored with another one are misses. For when a
     /// value's meaning changes and its structure does not.
     pub fn version(mut self, version: u32) -> Self {
-        self.call.version = version;
+        self.call.options.version = version;
         self
     }
 
@@ -109,8 +106,8 @@ impl<T> Work<T> {
 
 impl<T: Serialize + DeserializeOwned> Work<T> {
     /// The value: the stored one, or another caller's who is computing it now, or else what `compute`
-    /// returns. A `None` is returned, and not shared; a `Result` is a value like any other (see
-    /// [`try_run`](Self::try_run)).
+    /// returns. A `None` is returned to all who wait for it, and not stored. For what may fail there is
+    /// [`try_run`](Self::try_run).
     ///
     /// # Panics
     /// If `compute` does. Another caller, if one waits, takes over.
@@ -118,9 +115,10 @@ impl<T: Serialize + DeserializeOwned> Work<T> {
     /// # Cancel safety
     /// Dropped, it leaves nothing behind: the lock is released, and another caller takes over.
     pub async fn run(self, compute: impl AsyncFnOnce() -> T) -> T {
-        self.__run(|_: &T, ttl| Some(ttl), async || Plain(compute().await))
-            .await
-            .0
+        match flow::begin(self.call, Rules::<Whole, T>::new()).await {
+            Acquired::Value(value) => value,
+            Acquired::Lead(lead) => lead.land(pin!(compute())).await,
+        }
     }
 
     /// [`run`](Self::run), blocking this thread. Also from inside an async runtime, whose thread it then
@@ -129,8 +127,10 @@ impl<T: Serialize + DeserializeOwned> Work<T> {
     /// # Panics
     /// If `compute` does.
     pub fn run_blocking(self, compute: impl FnOnce() -> T) -> T {
-        self.__run_blocking(|_: &T, ttl| Some(ttl), || Plain(compute()))
-            .0
+        match block_on(flow::begin(self.call, Rules::<Whole, T>::new())) {
+            Acquired::Value(value) => value,
+            Acquired::Lead(lead) => lead.land_blocking(compute),
+        }
     }
 
     /// [`run`](Self::run) for what may fail, with any type of error: only `Ok` is shared.
@@ -144,7 +144,10 @@ impl<T: Serialize + DeserializeOwned> Work<T> {
     /// # Cancel safety
     /// As of [`run`](Self::run).
     pub async fn try_run<E>(self, compute: impl AsyncFnOnce() -> Result<T, E>) -> Result<T, E> {
-        self.__run(|_: &T, ttl| Some(ttl), compute).await
+        match flow::begin(self.call, Rules::<OkOnly<E>, T>::new()).await {
+            Acquired::Value(value) => value,
+            Acquired::Lead(lead) => lead.land(pin!(compute())).await,
+        }
     }
 
     /// [`try_run`](Self::try_run), blocking this thread.
@@ -155,7 +158,31 @@ impl<T: Serialize + DeserializeOwned> Work<T> {
     /// # Panics
     /// If `compute` does.
     pub fn try_run_blocking<E>(self, compute: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        self.__run_blocking(|_: &T, ttl| Some(ttl), compute)
+        match block_on(flow::begin(self.call, Rules::<OkOnly<E>, T>::new())) {
+            Acquired::Value(value) => value,
+            Acquired::Lead(lead) => lead.land_blocking(compute),
+        }
+    }
+
+    /// Computes without looking, under the lock, and stores: [`run`](Self::run) with
+    /// [`force_refresh`](Self::force_refresh). Refreshes of one key that are asked for at the same time share: each is
+    /// served by any computation that began after it was asked for.
+    ///
+    /// # Panics
+    /// If `compute` does.
+    ///
+    /// # Cancel safety
+    /// As of [`run`](Self::run).
+    pub async fn refresh(self, compute: impl AsyncFnOnce() -> T) -> T {
+        self.force_refresh(true).run(compute).await
+    }
+
+    /// [`refresh`](Self::refresh), blocking this thread.
+    ///
+    /// # Panics
+    /// If `compute` does.
+    pub fn refresh_blocking(self, compute: impl FnOnce() -> T) -> T {
+        self.force_refresh(true).run_blocking(compute)
     }
 
     /// The stored value. Never computes, never waits for whoever does.
@@ -163,35 +190,12 @@ impl<T: Serialize + DeserializeOwned> Work<T> {
     /// # Cancel safety
     /// Dropped, it leaves nothing behind.
     pub async fn peek(self) -> Option<T> {
-        self.call.peek().await
+        flow::peek(self.call).await
     }
 
     /// [`peek`](Self::peek), blocking this thread.
     pub fn peek_blocking(self) -> Option<T> {
         block_on(self.peek())
-    }
-
-    /// The flow, for the attribute: `lifetime` is given a computed value and the time to live that holds
-    /// for it, and returns how long it is to be stored, or `None` for not at all.
-    #[doc(hidden)]
-    pub async fn __run<O, P, F>(self, lifetime: P, compute: F) -> O
-    where
-        O: Outcome<Shared = T>,
-        P: Fn(&T, Duration) -> Option<Duration>,
-        F: AsyncFnOnce() -> O,
-    {
-        flow::share(&self.call, lifetime, compute).await
-    }
-
-    /// [`__run`](Self::__run), blocking this thread.
-    #[doc(hidden)]
-    pub fn __run_blocking<O, P, F>(self, lifetime: P, compute: F) -> O
-    where
-        O: Outcome<Shared = T>,
-        P: Fn(&T, Duration) -> Option<Duration>,
-        F: FnOnce() -> O,
-    {
-        block_on(self.__run(lifetime, async || compute()))
     }
 }
 

@@ -7,11 +7,11 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::pin;
 
-use crate::block_on::Blocking;
+use crate::blocking::Blocking;
 use crate::lock::Caller;
 
-/// A runtime's number, and a key's digest.
-pub(crate) type Id = (usize, [u8; 16]);
+/// What the runtime's lock excludes on, and a key's digest.
+pub(crate) type Id = (u64, [u8; 16]);
 
 // Shuttle's threads share one of the system's.
 #[cfg(feature = "__shuttle")]
@@ -40,16 +40,16 @@ pub(crate) async fn within<F: Future>(id: Id, body: F) -> F::Output {
     let mut body = pin!(body);
     poll_fn(move |context| {
         let _frame = Frame::enter(id);
-        let _not_ours = Blocking::set(false);
+        let _not_ours = Blocking::set(None);
         body.as_mut().poll(context)
     })
     .await
 }
 
-struct Frame;
+pub(super) struct Frame;
 
 impl Frame {
-    fn enter(id: Id) -> Self {
+    pub(super) fn enter(id: Id) -> Self {
         STACK.with(|stack| stack.borrow_mut().push(id));
         Self
     }

@@ -1,93 +1,162 @@
+//! One call: what the flow needs to know of it, but the types; and its looks into the store.
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use crate::events::count;
-use crate::flow::ancestry;
-use crate::payload::codec::{self, Unencodable};
-use crate::payload::entry::{Container, Draft, Header, Kind, Written};
-use crate::payload::fingerprint::fingerprint;
-use crate::sharing::Inner;
-use crate::store::{Fence, Look, Seen, Stored};
+use super::ancestry;
+use super::timing::{self, Verdict};
+use crate::events::{Event, Subject};
+use crate::payload::entry::{Container, Draft, EntryId, Frame, Header, Kind, Written};
+use crate::runtime::Runtime;
+use crate::store::{Look, Seen, Stored};
 use crate::{Error, Key};
 
 /// Everything the flow needs to know of one call, but the types.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Call {
-    pub(crate) sharing: Arc<Inner>,
+    pub(crate) runtime: Arc<Runtime>,
     pub(crate) key: Key,
+    pub(crate) name: &'static str,
+    pub(crate) options: Options,
+    /// Of the type of the value, once it is known.
+    pub(crate) fingerprint: u64,
+}
+
+/// What a caller may ask for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Options {
     pub(crate) ttl: Option<Duration>,
+    pub(crate) version: u32,
     pub(crate) force_refresh: bool,
     pub(crate) cache_none: bool,
-    pub(crate) version: u32,
-    pub(crate) name: &'static str,
+}
+
+impl Sight {
+    /// The entry, if it is fresh.
+    pub(super) fn into_fresh(self) -> Option<Bytes> {
+        self.fresh?;
+        Some(self.stored?.bytes)
+    }
 }
 
 /// What a look into the store found.
-pub(super) enum Found<T> {
-    Fresh(T, Bytes),
-    Miss(Seen),
+pub(crate) struct Sight {
+    /// What stands there, for a fence; `None` where the look failed.
+    pub(crate) seen: Option<Seen>,
+    pub(crate) stored: Option<Stored>,
+    /// The fresh entry of this call's type in it, by its id and what it is based on.
+    pub(crate) fresh: Option<(EntryId, EntryId)>,
 }
 
 impl Call {
+    pub(crate) fn new(
+        runtime: Arc<Runtime>,
+        key: Key,
+        name: &'static str,
+        options: Options,
+    ) -> Self {
+        Self {
+            runtime,
+            key,
+            name,
+            options,
+            fingerprint: 0,
+        }
+    }
+
     pub(super) fn id(&self) -> ancestry::Id {
-        (Arc::as_ptr(&self.sharing).addr(), *self.key.digest())
+        (self.runtime.lock_scope, *self.key.digest())
     }
 
-    /// The value under this key. Trouble with the store is a miss.
-    pub(super) async fn look<T: DeserializeOwned>(&self) -> Found<T> {
-        let look = Look::up_to(self.sharing.max_value_bytes);
-        let keys = std::slice::from_ref(&self.key);
-        match self.sharing.store.get(keys, look).await {
-            Ok(mut found) => match found.pop().flatten() {
-                Some(found) => match self.read_stored(&found) {
-                    Some(value) => Found::Fresh(value, found.bytes),
-                    None => Found::Miss(Seen::of(Some(&found.bytes))),
-                },
-                None => Found::Miss(Seen::of(None)),
-            },
-            Err(error) => {
-                self.sharing.without_store(self, &error);
-                Found::Miss(Seen::of(None))
-            }
+    pub(crate) fn record(&self, event: Event<'_>) {
+        let subject = Subject {
+            name: self.name,
+            key: &self.key,
+        };
+        self.runtime.events.record(subject, event);
+    }
+
+    /// How long a value is fresh, if its function does not say otherwise.
+    pub(super) fn ttl(&self) -> Duration {
+        self.options.ttl.unwrap_or(self.runtime.default_ttl)
+    }
+
+    /// Looks under this key. Trouble with the store finds nothing. An entry of the id `distrust` counts as missing.
+    pub(super) async fn look(&self, distrust: Option<EntryId>) -> Sight {
+        self.look_as(distrust, timing::asks_for_age(self.ttl()))
+            .await
+    }
+
+    /// [`look`](Self::look), with the age of what is found.
+    pub(super) async fn look_with_age(&self, distrust: Option<EntryId>) -> Sight {
+        self.look_as(distrust, true).await
+    }
+
+    async fn look_as(&self, distrust: Option<EntryId>, with_age: bool) -> Sight {
+        let mut look = Look::up_to(self.runtime.max_value_bytes);
+        if with_age {
+            look = look.with_time_left();
+        }
+        let mut stored = match self.get(look).await {
+            Ok(stored) => stored,
+            Err(error) => return self.without_store(&error),
+        };
+        let mut verdict = self.judge(stored.as_ref());
+        if matches!(verdict, Some((Verdict::Unknown, ..))) {
+            stored = match self.get(look.with_time_left()).await {
+                Ok(stored) => stored,
+                Err(error) => return self.without_store(&error),
+            };
+            verdict = self.judge(stored.as_ref());
+        }
+        let fresh = verdict.and_then(|(verdict, id, based_on)| {
+            (verdict == Verdict::Fresh && Some(id) != distrust).then_some((id, based_on))
+        });
+        Sight {
+            seen: Some(Seen::of(stored.as_ref().map(|stored| &stored.bytes[..]))),
+            stored,
+            fresh,
         }
     }
 
-    pub(crate) async fn peek<T: DeserializeOwned>(&self) -> Option<T> {
-        match self.look().await {
-            Found::Fresh(value, _) => Some(value),
-            Found::Miss(_) => None,
+    async fn get(&self, look: Look) -> Result<Option<Stored>, Error> {
+        self.runtime.store.get_one(&self.key, look).await
+    }
+
+    fn without_store(&self, error: &Error) -> Sight {
+        self.record(Event::WithoutStore(error));
+        Sight {
+            seen: None,
+            stored: None,
+            fresh: None,
         }
     }
 
-    pub(crate) async fn invalidate(&self) -> Result<(), Error> {
-        let header = Header::new(Kind::Tombstone, self.sharing.tombstone_ttl);
-        let max_bytes = self.sharing.max_value_bytes;
-        let tombstone = Draft::new(header, self.key.characteristic(), None, max_bytes);
-        let Written { bytes, lives_for } = tombstone.without_payload();
-        let laid = self
-            .sharing
-            .store
-            .replace(&self.key, bytes, lives_for)
-            .await;
-        // Whoever asks from now on must not be given what was begun before.
-        self.sharing.flights.forget(self.key.digest());
-        laid
-    }
-
-    /// [`read`](Self::read), for an entry that somebody may have stored under other limits.
-    fn read_stored<T: DeserializeOwned>(&self, found: &Stored) -> Option<T> {
-        if !found.whole {
-            return self.unreadable("it is larger than Builder::max_value_bytes allows");
+    /// What that is worth to this call, and its id and what it is based on.
+    fn judge(&self, stored: Option<&Stored>) -> Option<(Verdict, EntryId, EntryId)> {
+        let stored = stored?;
+        if !stored.whole {
+            self.record(Event::Unreadable(
+                "it is larger than Builder::max_value_bytes allows",
+            ));
+            return None;
         }
-        self.read(&found.bytes)
+        let (container, frame) = self.frame(&stored.bytes)?;
+        let Header {
+            id,
+            based_on,
+            fresh_for,
+            ..
+        } = frame.header;
+        let age = stored.time_left.map(|left| container.age(&frame, left));
+        let verdict = timing::judge(fresh_for, container.age(&frame, Duration::ZERO), age);
+        Some((verdict, id, based_on))
     }
 
-    /// Decodes an entry, if it is a value of this key and type.
-    pub(super) fn read<T: DeserializeOwned>(&self, bytes: &[u8]) -> Option<T> {
+    /// The value of this call's key and type in an entry, if it has one.
+    pub(super) fn frame<'a>(&self, bytes: &'a [u8]) -> Option<(Container<'a>, Frame<'a>)> {
         let container = match Container::parse(bytes) {
             Ok(container) => container,
             Err(reason) => return self.unreadable(&reason.to_string()),
@@ -99,71 +168,40 @@ impl Call {
             return self
                 .unreadable("it belongs to another characteristic string with the same digest");
         }
-        let Some(frame) = container.frame_of(fingerprint::<T>(self.version).hash) else {
-            return self.unreadable("it holds a value of another type, structure or version");
-        };
-        let payload = frame.payload().map_err(|reason| reason.to_string());
-        let value = payload.and_then(|(codec, payload)| {
-            codec::decode(codec, payload).map_err(|reason| reason.to_string())
-        });
-        match value {
-            Ok(value) => Some(value),
-            Err(reason) => self.unreadable(&reason),
+        let frame = container.frame_of(self.fingerprint).copied();
+        match frame.filter(|frame| frame.header.kind == Kind::Value) {
+            Some(frame) => Some((container, frame)),
+            None => self.unreadable("it holds a value of another type, structure or version"),
         }
     }
 
-    fn unreadable<T>(&self, reason: &str) -> Option<T> {
-        self.sharing.unreadable(self, reason);
+    pub(super) fn unreadable<T>(&self, reason: &str) -> Option<T> {
+        self.record(Event::Unreadable(reason));
         None
     }
 
-    /// The entry of a computed value, if it is to be shared at all.
-    pub(super) fn entry<T: Serialize + DeserializeOwned>(
-        &self,
-        value: &T,
-        lifetime: &impl Fn(&T, Duration) -> Option<Duration>,
-        compute_time: Duration,
-    ) -> Option<Written> {
-        if !self.cache_none && codec::is_none(value) {
-            return None;
+    /// Lays a tombstone, and keeps flights under way from serving callers that come later.
+    pub(crate) async fn invalidate(&self) -> Result<(), Error> {
+        const ATTEMPTS: usize = 3;
+        let mut laid = self.lay_tombstone().await;
+        for _ in 1..ATTEMPTS {
+            if laid.is_ok() {
+                break;
+            }
+            // Each with an id of its own: one that takes effect late must not look like one that was seen.
+            laid = self.lay_tombstone().await;
         }
-        let ttl = lifetime(value, self.ttl.unwrap_or(self.sharing.default_ttl))?;
-        let fingerprint = fingerprint::<T>(self.version);
-        let header = Header {
-            fingerprint: fingerprint.hash,
-            compute_time,
-            ..Header::new(Kind::Value, ttl.min(LONGEST))
-        };
-        let max_bytes = self.sharing.max_value_bytes;
-        let draft = Draft::new(header, self.key.characteristic(), None, max_bytes);
-        match codec::encode(value, fingerprint.names, draft.room()) {
-            Ok(payload) => return Some(draft.finish(payload)),
-            Err(Unencodable::TooLarge) => self.sharing.too_large(self),
-            Err(reason) => self.sharing.unshareable(self, &reason.to_string()),
-        }
-        None
+        self.runtime.flights.supersede(self.key.digest());
+        laid
     }
 
-    pub(super) async fn put(&self, entry: Written, fence: Fence) {
-        let sharing = &self.sharing;
-        if entry.lives_for.is_zero() {
-            return sharing.no_lifetime(self);
-        }
-        match sharing
+    async fn lay_tombstone(&self) -> Result<(), Error> {
+        let header = Header::new(Kind::Tombstone, self.runtime.tombstone_ttl);
+        let tombstone = Draft::new(header, self.key.characteristic(), None, usize::MAX);
+        let Written { bytes, lives_for } = tombstone.without_payload();
+        self.runtime
             .store
-            .put(&self.key, entry.bytes, entry.lives_for, fence)
+            .replace(&self.key, bytes, lives_for)
             .await
-        {
-            Ok(true) => count(&sharing.counts.stored),
-            Ok(false) => sharing.refused(self),
-            Err(error) => sharing.without_store(self, &error),
-        }
-    }
-
-    pub(super) fn recursion(&self) {
-        self.sharing.recursion(self);
     }
 }
-
-/// Ten years: past what any store's clock arithmetic minds.
-const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);

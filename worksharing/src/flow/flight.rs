@@ -1,4 +1,8 @@
 //! Single-flight: of all callers of one key in this process one leads, the others follow.
+//!
+//! A flight lives for as long as somebody leads or follows it. Its leaders come one after the other; each looks
+//! under the lock, computes, and lands an outcome. Who takes it is decided by the landing rule, [`Landing::serves`];
+//! whoever it does not serve stays, and one of those leads next.
 
 #[cfg(test)]
 #[cfg(feature = "__shuttle")]
@@ -9,16 +13,20 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
-use bytes::Bytes;
-
+use super::landing::{Joiner, Landing, Outcome};
+use crate::background;
 use crate::sync::{Mutex, lock};
 
 type Digest = [u8; 16];
 
+/// How long a successor may take to be polled before another follower is named.
+const SUCCESSION: Duration = Duration::from_secs(1);
+
 /// The flights under way, by the digest of their key.
 ///
-/// Lock order: this map, then a flight's state. Nobody is woken under either.
+/// Lock order: this map, then a flight's state. Nobody is woken, and no waker dropped, under either.
 #[derive(Default)]
 pub(crate) struct Flights(Mutex<HashMap<Digest, Arc<Flight>>>);
 
@@ -27,13 +35,23 @@ struct Flight(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// What the leader landed: the bytes of an entry, for each follower to decode.
-    landed: Option<Bytes>,
-    /// The follower that a failed leader has named its successor, until it takes up the lead.
+    /// How many looks the leaders of this flight have sent.
+    looks: u64,
+    /// The follower that is to lead next, until it takes up the lead.
     successor: Option<u64>,
     /// Who follows, in the order of joining.
-    followers: BTreeMap<u64, Option<Waker>>,
+    followers: BTreeMap<u64, Slot>,
     next_ticket: u64,
+}
+
+/// A follower.
+struct Slot {
+    joiner: Joiner,
+    /// The number of looks that had been sent when it joined.
+    looks: u64,
+    waker: Option<Waker>,
+    /// What it was given: it only has to fetch it.
+    outcome: Option<Outcome>,
 }
 
 /// What a caller is in a flight.
@@ -43,56 +61,81 @@ pub(crate) enum Role {
 }
 
 /// What a follower is given in the end.
-pub(crate) enum Landing {
-    Value(Bytes),
-    /// The leader failed, and this follower takes its place.
+pub(crate) enum Turn {
+    Served(Outcome),
+    /// The leader is gone without an outcome for this follower, which takes its place.
     Lead(Leader),
 }
 
 impl Flights {
     /// Joins the flight of a key: leads it if nobody does.
-    pub(crate) fn join(self: &Arc<Self>, digest: Digest) -> Role {
+    pub(crate) fn join(self: &Arc<Self>, digest: Digest, joiner: Joiner) -> Role {
         match lock(&self.0).entry(digest) {
             hash_map::Entry::Vacant(vacant) => {
                 let flight = Arc::clone(vacant.insert(Arc::default()));
-                Role::Leader(Leader::of(FlightRef {
-                    flights: Arc::clone(self),
-                    digest,
-                    flight,
-                }))
+                Role::Leader(Leader(Some(FlightRef::new(self, digest, flight))))
             }
             hash_map::Entry::Occupied(occupied) => {
                 let flight = Arc::clone(occupied.get());
-                let ticket = lock(&flight.0).admit();
-                let flight_ref = FlightRef {
-                    flights: Arc::clone(self),
-                    digest,
-                    flight,
-                };
+                let ticket = lock(&flight.0).admit(joiner);
                 Role::Follower(Follower {
-                    flight_ref: Some(flight_ref),
+                    flight: Some(FlightRef::new(self, digest, flight)),
                     ticket,
                 })
             }
         }
     }
 
-    /// Leaves the flight under way to those who are in it: whoever joins from now on begins a new one.
-    pub(crate) fn forget(&self, digest: &Digest) {
-        lock(&self.0).remove(digest);
+    /// Keeps callers that join from now on from taking what the flight under way lands: its leader began before.
+    pub(crate) fn supersede(&self, digest: &Digest) {
+        let flight = lock(&self.0).remove(digest);
+        drop(flight);
     }
 }
 
 impl State {
-    fn admit(&mut self) -> u64 {
+    fn admit(&mut self, joiner: Joiner) -> u64 {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        self.followers.insert(ticket, None);
+        let slot = Slot {
+            joiner,
+            looks: self.looks,
+            waker: None,
+            outcome: None,
+        };
+        self.followers.insert(ticket, slot);
         ticket
+    }
+
+    /// Names the follower that is to lead next: the first that waits behind this ticket, or the first of all.
+    fn name_successor(&mut self, behind: Option<u64>) -> Option<(u64, Option<Waker>)> {
+        let waits = |(_, slot): &(&u64, &mut Slot)| slot.outcome.is_none();
+        let start = behind.map_or(0, |ticket| ticket + 1);
+        let mut next = self.followers.range_mut(start..).find(waits);
+        if next.is_none() {
+            next = self.followers.iter_mut().find(waits);
+        }
+        let (ticket, waker) = next.map(|(ticket, slot)| (*ticket, slot.waker.take()))?;
+        self.successor = Some(ticket);
+        Some((ticket, waker))
+    }
+
+    /// Gives the outcome to those whom it serves.
+    fn serve(&mut self, landing: &Landing) -> Vec<Waker> {
+        let waiting = self.followers.values_mut();
+        let served = waiting.filter(|slot| {
+            slot.outcome.is_none() && landing.serves(&slot.joiner, slot.looks < landing.look)
+        });
+        let given = served.filter_map(|slot| {
+            slot.outcome = Some(landing.outcome.clone());
+            slot.waker.take()
+        });
+        given.collect()
     }
 }
 
-/// A place in a flight, with the way back to the map.
+/// A flight, with the way back to the map.
+#[derive(Clone)]
 struct FlightRef {
     flights: Arc<Flights>,
     digest: Digest,
@@ -100,36 +143,51 @@ struct FlightRef {
 }
 
 impl FlightRef {
-    /// Ends the flight with a value: every follower wakes.
-    fn land(&self, bytes: Bytes) {
-        self.remove(&mut lock(&self.flights.0));
-        let followers = {
-            let mut state = lock(&self.flight.0);
-            state.landed = Some(bytes);
-            std::mem::take(&mut state.followers)
-        };
-        followers.into_values().flatten().for_each(Waker::wake);
+    fn new(flights: &Arc<Flights>, digest: Digest, flight: Arc<Flight>) -> Self {
+        Self {
+            flights: Arc::clone(flights),
+            digest,
+            flight,
+        }
     }
 
-    /// Passes the lead to the follower that waited longest, or ends the flight if there is none.
-    fn pass_on(&self) {
-        let successor = {
+    /// The leader is gone. Gives its outcome, if there is one, to those whom it serves; one of the others leads next,
+    /// and if there is none the flight is over.
+    fn end_lead(&self, landing: Option<&Landing>) {
+        let (served, successor) = {
             let mut flights = lock(&self.flights.0);
             let mut state = lock(&self.flight.0);
-            match state.followers.pop_first() {
-                Some((ticket, waker)) => {
-                    state.successor = Some(ticket);
-                    waker
-                }
-                None => {
-                    self.remove(&mut flights);
-                    None
-                }
+            let served = landing.map_or_else(Vec::new, |landing| state.serve(landing));
+            let successor = state.name_successor(None);
+            if successor.is_none() {
+                self.remove(&mut flights);
             }
+            (served, successor)
         };
-        if let Some(waker) = successor {
-            waker.wake();
-        }
+        served.into_iter().for_each(Waker::wake);
+        self.wake_successor(successor);
+    }
+
+    /// Wakes a successor, and sees to it that the succession goes on if it is not polled.
+    fn wake_successor(&self, successor: Option<(u64, Option<Waker>)>) {
+        let Some((ticket, waker)) = successor else {
+            return;
+        };
+        waker.into_iter().for_each(Waker::wake);
+        let this = self.clone();
+        background::after(SUCCESSION, move || this.pass_over(ticket));
+    }
+
+    /// Names another successor, unless this one has taken up the lead by now.
+    fn pass_over(&self, ticket: u64) {
+        let successor = {
+            let mut state = lock(&self.flight.0);
+            if state.successor != Some(ticket) {
+                return;
+            }
+            state.name_successor(Some(ticket))
+        };
+        self.wake_successor(successor);
     }
 
     fn remove(&self, flights: &mut HashMap<Digest, Arc<Flight>>) {
@@ -142,87 +200,100 @@ impl FlightRef {
     }
 }
 
-/// The one who looks, locks and computes. Dropped without a value it has failed, be it by an error, a
-/// panic or a dropped future: a follower takes over.
-pub(crate) struct Leader {
-    flight_ref: Option<FlightRef>,
-    value: Option<Bytes>,
-}
+/// The one who looks under the lock and computes. Dropped without landing it has failed, be it by a panic, a dropped
+/// future, or an error that cannot be shared: a follower takes over.
+pub(crate) struct Leader(Option<FlightRef>);
 
 impl Leader {
-    fn of(flight_ref: FlightRef) -> Self {
-        Self {
-            flight_ref: Some(flight_ref),
-            value: None,
-        }
+    /// A look is about to be sent: its number. Whoever has joined by now asked before it.
+    pub(crate) fn begin_look(&self) -> u64 {
+        self.0.as_ref().map_or(0, |flight| {
+            let mut state = lock(&flight.flight.0);
+            state.looks += 1;
+            state.looks
+        })
     }
 
-    /// From now on the flight lands this value when the leader is dropped, however that comes about.
-    pub(crate) fn land_on_drop(&mut self, value: Bytes) {
-        self.value = Some(value);
+    /// Whether somebody follows who could be given an outcome.
+    pub(crate) fn is_followed(&self) -> bool {
+        let flight = self.0.as_ref();
+        flight.is_some_and(|flight| !lock(&flight.flight.0).followers.is_empty())
+    }
+
+    /// Ends the lead with an outcome.
+    pub(crate) fn land(mut self, landing: &Landing) {
+        if let Some(flight) = self.0.take() {
+            flight.end_lead(Some(landing));
+        }
     }
 }
 
 impl Drop for Leader {
     fn drop(&mut self) {
-        if let Some(flight_ref) = self.flight_ref.take() {
-            match self.value.take() {
-                Some(value) => flight_ref.land(value),
-                None => flight_ref.pass_on(),
-            }
+        if let Some(flight) = self.0.take() {
+            flight.end_lead(None);
         }
     }
 }
 
-/// One who waits for the leader's value.
+/// One who waits for a leader's outcome.
 ///
 /// # Cancel safety
 /// Dropped, it leaves the flight; if it was the successor, the next one is.
 pub(crate) struct Follower {
-    flight_ref: Option<FlightRef>,
+    flight: Option<FlightRef>,
     ticket: u64,
 }
 
 impl Future for Follower {
-    type Output = Landing;
+    type Output = Turn;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Landing> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Turn> {
         let ticket = self.ticket;
-        let Some(flight_ref) = &self.flight_ref else {
+        let Some(flight) = &self.flight else {
             return Poll::Pending;
         };
-        let mut state = lock(&flight_ref.flight.0);
-        if let Some(bytes) = state.landed.clone() {
+        let waker = context.waker().clone();
+        let mut state = lock(&flight.flight.0);
+        let leads = state.successor == Some(ticket);
+        let Some(slot) = state.followers.get_mut(&ticket) else {
+            return Poll::Pending;
+        };
+        if let Some(outcome) = slot.outcome.take() {
+            state.followers.remove(&ticket);
             drop(state);
-            self.flight_ref = None;
-            return Poll::Ready(Landing::Value(bytes));
+            self.flight = None;
+            return Poll::Ready(Turn::Served(outcome));
         }
-        if state.successor == Some(ticket) {
+        if leads {
             state.successor = None;
+            let slot = state.followers.remove(&ticket);
             drop(state);
-            return self.flight_ref.take().map_or(Poll::Pending, |flight_ref| {
-                Poll::Ready(Landing::Lead(Leader::of(flight_ref)))
-            });
+            drop(slot);
+            let flight = self.flight.take();
+            return Poll::Ready(Turn::Lead(Leader(flight)));
         }
-        state
-            .followers
-            .insert(ticket, Some(context.waker().clone()));
+        let old = slot.waker.replace(waker);
+        drop(state);
+        drop(old);
         Poll::Pending
     }
 }
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        let Some(flight_ref) = self.flight_ref.take() else {
+        let Some(flight) = self.flight.take() else {
             return;
         };
-        let succeeds = {
-            let mut state = lock(&flight_ref.flight.0);
-            state.followers.remove(&self.ticket);
-            state.successor == Some(self.ticket)
+        let (slot, succeeded) = {
+            let mut state = lock(&flight.flight.0);
+            let slot = state.followers.remove(&self.ticket);
+            let succeeded = state.successor.take_if(|ticket| *ticket == self.ticket);
+            (slot, succeeded)
         };
-        if succeeds {
-            flight_ref.pass_on();
+        drop(slot);
+        if succeeded.is_some() {
+            flight.end_lead(None);
         }
     }
 }

@@ -1,191 +1,134 @@
-//! The flow: one place, for sync and async callers alike.
-//!
-//! 1. A refresh skips the result of 2 and 5.
-//! 2. Join the flight of this key in the process: one leads, the others follow.
-//! 3. The leader gets from the store. Fresh: land it, done.
-//! 4. Try the lock. Busy: wait, then back to 3.
-//! 5. Held: get again. Fresh: release, land, done.
-//! 6. Compute. 7. Put, if nothing changed since 5. 8. Land. 9. Release, queued, not awaited.
-//!
-//! Source: the gist "cache work-sharing using PostgreSQL advisory locks": get, lock, get, compute, store,
-//! release.
+//! The flow: one place, for sync and async callers alike. This file is the only part of it that knows the value's
+//! type: it decodes what [`acquire`] found, and makes bytes of what was computed.
 
+mod acquire;
 pub(crate) mod ancestry;
 mod call;
 #[cfg(test)]
 #[cfg(feature = "__shuttle")]
 mod explore;
+mod fence;
 mod flight;
+mod landing;
+mod lead;
+mod product;
+mod suspended;
+mod timing;
+mod unstorable;
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::pin::{Pin, pin};
 
-use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-pub(crate) use self::call::Call;
-use self::call::Found;
+use self::acquire::{Next, acquire};
+pub(crate) use self::call::{Call, Options};
 pub(crate) use self::flight::Flights;
-use self::flight::{Landing, Leader, Role};
-use crate::Error;
-use crate::events::count;
-use crate::lock::LockGuard;
-use crate::outcome::Outcome;
-use crate::store::{Fence, Seen};
+use self::lead::Lead;
 
-/// How a leader's wait for its turn ended.
-enum Turn<T> {
-    /// Somebody stored a value meanwhile.
-    Fresh(T, Bytes),
-    /// It is ours to compute, with the lock or, where the lock server fails, without; and what stands there now.
-    Compute(Option<Arc<LockGuard>>, Seen),
+pub(crate) use self::unstorable::Unstorable;
+use crate::events::Event;
+use crate::payload::entry::EntryId;
+use crate::payload::{codec, fingerprint};
+use crate::policy::Policy;
+
+/// How a call of shared work goes on.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is matched at once, and boxing it would cost every miss"
+)]
+pub enum Acquired<P: Policy> {
+    /// With what it returns.
+    Value(P::Returned),
+    /// By computing.
+    Lead(Leading<P>),
 }
 
-/// Runs the flow. `lifetime` tells how long a value is to live, or `None` if it is not to be stored.
-pub(crate) async fn share<O, P, F>(call: &Call, lifetime: P, compute: F) -> O
-where
-    O: Outcome,
-    P: Fn(&O::Shared, Duration) -> Option<Duration>,
-    F: AsyncFnOnce() -> O,
-{
-    if ancestry::contains(&call.id()) {
-        call.recursion();
-        return compute().await;
-    }
-    let mut leader = None;
-    if !call.force_refresh {
-        leader = match join(call).await {
-            Joined::Lead(leader) => Some(leader),
-            Joined::Shared(value) => return O::from_shared(value),
+/// The right, and the duty, to compute. Dropped without landing, another caller computes.
+#[must_use = "others wait for it"]
+pub struct Leading<P> {
+    call: Call,
+    policy: P,
+    lead: Lead,
+}
+
+/// Looks, joins or waits, until there is something to return or to be computed.
+pub(crate) async fn begin<P: Policy>(mut call: Call, policy: P) -> Acquired<P> {
+    call.fingerprint = fingerprint::fingerprint::<P::Shared>(call.options.version).hash;
+    let mut distrust = None;
+    loop {
+        let (bytes, event) = match acquire(&call, distrust).await {
+            Next::Lead(lead) => return Acquired::Lead(Leading { call, policy, lead }),
+            Next::Failed(error) => match policy.with_error(error) {
+                Some(returned) => {
+                    call.record(Event::Shared);
+                    return Acquired::Value(returned);
+                }
+                None => continue,
+            },
+            Next::Hit(bytes) => (bytes, Event::Hit),
+            Next::Shared(bytes) => (bytes, Event::Shared),
         };
-    }
-    // The match ends before the computation: no value is kept across it, so that the future is `Send` where it
-    // is not known whether the value is.
-    let (held, seen) = match turn(call).await {
-        Turn::Fresh(value, entry) => {
-            if let Some(leader) = &mut leader {
-                leader.land_on_drop(entry);
+        match call.decode(&bytes) {
+            Ok(value) => {
+                call.record(event);
+                return Acquired::Value(P::from_shared(value));
             }
-            return O::from_shared(value);
+            Err(id) => distrust = id,
         }
-        Turn::Compute(held, seen) => (held, seen),
-    };
-    lead(call, leader, held, seen, lifetime, compute).await
+    }
 }
 
-/// Steps 6 to 9. However this ends, by a panic or a dropped future too, the lock is released, and without a value
-/// before the lead is passed on (arguments are dropped from the last to the first): the successor finds the key
-/// free.
-async fn lead<O, P, F>(
-    call: &Call,
-    mut leader: Option<Leader>,
-    held: Option<Arc<LockGuard>>,
-    seen: Seen,
-    lifetime: P,
-    compute: F,
-) -> O
-where
-    O: Outcome,
-    P: Fn(&O::Shared, Duration) -> Option<Duration>,
-    F: AsyncFnOnce() -> O,
-{
-    let begun = Instant::now();
-    count(&call.sharing.counts.computed);
-    let outcome = ancestry::within(call.id(), compute()).await;
-    if let Some(value) = outcome.shared()
-        && let Some(entry) = call.entry(value, &lifetime, begun.elapsed())
+/// The stored value, if it is fresh.
+pub(crate) async fn peek<T: DeserializeOwned>(mut call: Call) -> Option<T> {
+    call.fingerprint = fingerprint::fingerprint::<T>(call.options.version).hash;
+    let bytes = call.look(None).await.into_fresh()?;
+    call.decode(&bytes).ok()
+}
+
+impl<P: Policy> Leading<P> {
+    /// Computes, and shares what comes of it.
+    pub async fn land<F>(self, body: Pin<&mut F>) -> P::Returned
+    where
+        F: Future<Output = P::Returned>,
     {
-        if let Some(leader) = &mut leader {
-            leader.land_on_drop(entry.bytes.clone());
-        }
-        call.put(entry, Fence::new(seen, held.clone())).await;
-        leader = None;
+        self.call.record(Event::Computed);
+        let body = pin!(ancestry::within(self.call.id(), body));
+        let returned = suspended::counted(body).await;
+        self.share(returned).await
     }
-    drop(held);
-    drop(leader);
-    outcome
-}
 
-enum Joined<T> {
-    Lead(Leader),
-    Shared(T),
-}
-
-async fn join<T: DeserializeOwned>(call: &Call) -> Joined<T> {
-    loop {
-        let follower = match call.sharing.flights.join(*call.key.digest()) {
-            Role::Leader(leader) => return Joined::Lead(leader),
-            Role::Follower(follower) => follower,
+    /// [`land`](Self::land), on this thread.
+    pub fn land_blocking(self, body: impl FnOnce() -> P::Returned) -> P::Returned {
+        self.call.record(Event::Computed);
+        let returned = {
+            let _frame = ancestry::Frame::enter(self.call.id());
+            body()
         };
-        count(&call.sharing.counts.waited);
-        match follower.await {
-            Landing::Lead(leader) => return Joined::Lead(leader),
-            Landing::Value(entry) => {
-                // Not of our type: somebody else uses the same key. The next flight may be ours.
-                if let Some(value) = call.read(&entry) {
-                    count(&call.sharing.counts.shared);
-                    return Joined::Shared(value);
-                }
-            }
-        }
+        crate::blocking::block_on(self.share(returned))
+    }
+
+    async fn share(self, returned: P::Returned) -> P::Returned {
+        let Self { call, policy, lead } = self;
+        let product = product::of(&call, &lead, &policy, &returned);
+        let landing = pin!(lead.finish(&call, product));
+        suspended::counted(landing).await;
+        returned
     }
 }
 
-/// Steps 3 to 5: until there is a fresh value, or it is our turn to compute.
-async fn turn<T: DeserializeOwned>(call: &Call) -> Turn<T> {
-    let held = match wait(call).await {
-        Ok(Waited::Fresh(value, entry)) => return Turn::Fresh(value, entry),
-        Ok(Waited::Held(guard)) => Some(Arc::new(guard)),
-        Err(error) => {
-            call.sharing.without_lock(call, &error);
-            None
-        }
-    };
-    match call.look().await {
-        Found::Fresh(_, entry) if call.force_refresh => Turn::Compute(held, Seen::of(Some(&entry))),
-        Found::Fresh(value, entry) => {
-            count(&call.sharing.counts.shared);
-            Turn::Fresh(value, entry)
-        }
-        Found::Miss(seen) => Turn::Compute(held, seen),
-    }
-}
-
-enum Waited<T> {
-    Fresh(T, Bytes),
-    Held(LockGuard),
-}
-
-/// Steps 3 and 4.
-async fn wait<T: DeserializeOwned>(call: &Call) -> Result<Waited<T>, Error> {
-    let lock = &call.sharing.lock;
-    let mut waiter = None;
-    loop {
-        if !call.force_refresh
-            && let Found::Fresh(value, entry) = call.look().await
-        {
-            let counts = &call.sharing.counts;
-            count(if waiter.is_none() {
-                &counts.hits
-            } else {
-                &counts.shared
-            });
-            return Ok(Waited::Fresh(value, entry));
-        }
-        if let Some(guard) = lock.try_lock(&call.key, ancestry::caller()).await? {
-            return Ok(Waited::Held(guard));
-        }
-        match &mut waiter {
-            // Interest first, then look and try again: a release in between is not missed.
-            None => {
-                count(&call.sharing.counts.waited);
-                waiter = Some(lock.register_waiter(&call.key).await?);
-            }
-            Some(waiter) => {
-                if let Some(guard) = waiter.woken().await? {
-                    return Ok(Waited::Held(guard));
-                }
-            }
-        }
+impl Call {
+    /// The value in an entry of this call's key and type; or the id of the entry that cannot be decoded.
+    fn decode<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, Option<EntryId>> {
+        let Some((_, frame)) = self.frame(bytes) else {
+            return Err(None);
+        };
+        let decoded = match frame.payload() {
+            Ok((codec, payload)) => codec::decode(codec, payload).map_err(|e| e.to_string()),
+            Err(reason) => Err(reason.to_string()),
+        };
+        decoded.map_err(|reason| {
+            self.record(Event::Unreadable(&reason));
+            Some(frame.header.id)
+        })
     }
 }

@@ -6,7 +6,7 @@ use std::thread;
 
 use super::{Caller, Lock};
 use crate::Key;
-use crate::block_on::block_on;
+use crate::blocking::block_on;
 
 /// Callers of each lock, one key: never two at once, and all of them come through.
 pub(crate) fn excludes(locks: &[&dyn Lock], callers: usize, rounds: usize) {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::{Directory, Fence, Look, Memory, Seen, Store};
 use crate::Key;
-use crate::block_on::block_on;
+use crate::blocking::block_on;
 
 const HOUR: Duration = Duration::from_secs(3600);
 

@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex};
 use std::thread;
 
 use super::*;
-use crate::block_on::block_on;
+use crate::blocking::block_on;
 
 /// What the server does with a batch that holds this ask.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -74,11 +74,16 @@ impl Store for Redis {
         Box::pin(async move {
             let mut found = Vec::with_capacity(keys.len());
             for key in keys {
-                let ask = Ask::Get { key: self.key(key) };
-                found.push(match self.link.answer(ask, false).await? {
-                    Value::BulkString(entry) => Some(Stored::new(entry.into(), look)),
-                    _ => None,
-                });
+                let key = self.key(key);
+                // The time first: what replaces the entry in between then looks too old, never too fresh.
+                let left = if look.time_left {
+                    let ask = Ask::TimeLeft { key: key.clone() };
+                    Some(self.link.answer(ask, false).await?)
+                } else {
+                    None
+                };
+                let entry = self.link.answer(Ask::Get { key }, false).await?;
+                found.push(stored(entry, left, look));
             }
             Ok(found)
         })
@@ -127,9 +132,30 @@ impl Store for Redis {
     }
 }
 
+fn stored(entry: Value, left: Option<Value>, look: Look) -> Option<Stored> {
+    let Value::BulkString(entry) = entry else {
+        return None;
+    };
+    let stored = Stored::new(entry.into(), look);
+    match left {
+        None => Some(stored),
+        // It was there, and for ever: it is not ours.
+        Some(Value::Int(-1)) => None,
+        Some(Value::Int(left)) => {
+            // It came between the two: it is new.
+            let left = u64::try_from(left).map_or(Duration::MAX, Duration::from_millis);
+            Some(stored.with_time_left(left))
+        }
+        Some(_) => None,
+    }
+}
+
 #[derive(Debug)]
 enum Ask {
     Get {
+        key: String,
+    },
+    TimeLeft {
         key: String,
     },
     Put {
@@ -159,6 +185,7 @@ impl Ask {
     fn command(&self) -> Cmd {
         match self {
             Self::Get { key } => command("GET", 1, key.len()).arg(key).take(),
+            Self::TimeLeft { key } => command("PTTL", 1, key.len()).arg(key).take(),
             Self::Put {
                 key,
                 entry,
@@ -204,7 +231,7 @@ impl Ask {
     fn len(&self) -> usize {
         match self {
             Self::Put { entry, .. } | Self::Replace { entry, .. } => entry.len(),
-            Self::Get { .. } | Self::Ping => 0,
+            Self::Get { .. } | Self::TimeLeft { .. } | Self::Ping => 0,
         }
     }
 }

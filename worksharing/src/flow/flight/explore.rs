@@ -9,9 +9,38 @@ use bytes::Bytes;
 use shuttle::future::block_on;
 use shuttle::thread;
 
+use super::super::landing::Origin;
 use super::*;
+use crate::payload::entry::EntryId;
 
 const KEY: Digest = [7; 16];
+const SAW_NOTHING: Joiner = Joiner {
+    saw: Some(EntryId::NONE),
+    refresh: false,
+};
+
+/// What a leader lands that saw this in its look.
+fn computed(look: u64, seen: EntryId) -> Landing {
+    Landing {
+        outcome: Outcome::Entry(Bytes::from_static(b"value")),
+        look,
+        origin: Origin::Computed { seen: Some(seen) },
+    }
+}
+
+fn lead(flights: &Arc<Flights>) -> Leader {
+    match flights.join(KEY, SAW_NOTHING) {
+        Role::Leader(leader) => leader,
+        Role::Follower(_) => panic!("somebody else leads"),
+    }
+}
+
+fn follow(flights: &Arc<Flights>, joiner: Joiner) -> Follower {
+    match flights.join(KEY, joiner) {
+        Role::Leader(_) => panic!("nobody leads"),
+        Role::Follower(follower) => follower,
+    }
+}
 
 /// How one caller's computation ends.
 #[derive(Clone, Copy, PartialEq)]
@@ -22,21 +51,22 @@ enum End {
 
 /// What became of a caller.
 #[derive(Debug, PartialEq)]
-enum Outcome {
+enum Fate {
     Computed,
     Followed,
     Failed,
 }
 
 /// One caller: leads or follows until it has a value, or has computed.
-async fn call(flights: Arc<Flights>, end: End, computing: Arc<AtomicUsize>) -> Outcome {
-    let mut leader = match flights.join(KEY) {
+async fn call(flights: Arc<Flights>, end: End, computing: Arc<AtomicUsize>) -> Fate {
+    let leader = match flights.join(KEY, SAW_NOTHING) {
         Role::Leader(leader) => leader,
         Role::Follower(follower) => match follower.await {
-            Landing::Value(_) => return Outcome::Followed,
-            Landing::Lead(leader) => leader,
+            Turn::Served(_) => return Fate::Followed,
+            Turn::Lead(leader) => leader,
         },
     };
+    let look = leader.begin_look();
     assert_eq!(
         computing.fetch_add(1, Ordering::SeqCst),
         0,
@@ -46,15 +76,15 @@ async fn call(flights: Arc<Flights>, end: End, computing: Arc<AtomicUsize>) -> O
     computing.fetch_sub(1, Ordering::SeqCst);
     match end {
         Value => {
-            leader.land_on_drop(Bytes::from_static(b"value"));
-            Outcome::Computed
+            leader.land(&computed(look, EntryId::NONE));
+            Fate::Computed
         }
-        Failure => Outcome::Failed,
+        Failure => Fate::Failed,
     }
 }
 use End::{Failure, Value};
 
-fn explore(callers: &'static [End], check: fn(&[Outcome])) {
+fn explore(callers: &'static [End], check: fn(&[Fate])) {
     let run = move || {
         let flights = Arc::new(Flights::default());
         let computing = Arc::new(AtomicUsize::new(0));
@@ -76,30 +106,30 @@ fn explore(callers: &'static [End], check: fn(&[Outcome])) {
     shuttle::check_random(run, 2_000);
 }
 
-fn count(outcomes: &[Outcome], outcome: Outcome) -> usize {
+fn count(outcomes: &[Fate], outcome: Fate) -> usize {
     outcomes.iter().filter(|other| **other == outcome).count()
 }
 
 #[test]
 fn everybody_is_served_and_two_never_compute_at_once() {
     explore(&[Value, Value, Value], |outcomes| {
-        assert!(count(outcomes, Outcome::Computed) >= 1);
-        assert_eq!(count(outcomes, Outcome::Failed), 0);
+        assert!(count(outcomes, Fate::Computed) >= 1);
+        assert_eq!(count(outcomes, Fate::Failed), 0);
     });
 }
 
 #[test]
 fn after_a_failure_a_follower_takes_over() {
     explore(&[Failure, Value, Failure, Value], |outcomes| {
-        assert!(count(outcomes, Outcome::Computed) >= 1);
-        assert!(count(outcomes, Outcome::Failed) <= 2);
+        assert!(count(outcomes, Fate::Computed) >= 1);
+        assert!(count(outcomes, Fate::Failed) <= 2);
     });
 }
 
 #[test]
 fn failures_only_end_one_after_another() {
     explore(&[Failure, Failure, Failure], |outcomes| {
-        assert_eq!(count(outcomes, Outcome::Failed), 3);
+        assert_eq!(count(outcomes, Fate::Failed), 3);
     });
 }
 
@@ -108,18 +138,12 @@ fn failures_only_end_one_after_another() {
 fn a_dropped_follower_does_not_take_the_lead_with_it() {
     let run = || {
         let flights = Arc::new(Flights::default());
-        let Role::Leader(leader) = flights.join(KEY) else {
-            panic!("nobody else leads")
-        };
-        let Role::Follower(first) = flights.join(KEY) else {
-            panic!("the first leads")
-        };
-        let Role::Follower(second) = flights.join(KEY) else {
-            panic!("the first leads")
-        };
+        let leader = lead(&flights);
+        let first = follow(&flights, SAW_NOTHING);
+        let second = follow(&flights, SAW_NOTHING);
         let failing = thread::spawn(move || drop(leader));
         let leaving = thread::spawn(move || drop(first));
-        let Landing::Lead(leader) = block_on(second) else {
+        let Turn::Lead(leader) = block_on(second) else {
             panic!("nobody landed a value")
         };
         failing.join().unwrap();
@@ -133,31 +157,50 @@ fn a_dropped_follower_does_not_take_the_lead_with_it() {
 
 /// Whoever asks after an invalidation is not given what was begun before it.
 #[test]
-fn a_forgotten_flight_lands_for_its_own_followers_only() {
+fn a_superseded_flight_lands_for_its_own_followers_only() {
     let run = || {
         let flights = Arc::new(Flights::default());
-        let Role::Leader(mut old) = flights.join(KEY) else {
-            panic!("nobody else leads")
-        };
-        let Role::Follower(follower) = flights.join(KEY) else {
-            panic!("the old one leads")
-        };
-        flights.forget(&KEY);
-        let Role::Leader(new) = flights.join(KEY) else {
-            panic!("the old flight is forgotten")
-        };
-        let landing = thread::spawn(move || {
-            old.land_on_drop(Bytes::from_static(b"old"));
-        });
-        let Landing::Value(value) = block_on(follower) else {
-            panic!("it landed")
-        };
-        assert_eq!(value, "old");
+        let old = lead(&flights);
+        let follower = follow(&flights, SAW_NOTHING);
+        let look = old.begin_look();
+        flights.supersede(&KEY);
+        let new = lead(&flights);
+        let landing = thread::spawn(move || old.land(&computed(look, EntryId::NONE)));
+        assert!(matches!(block_on(follower), Turn::Served(_)));
         landing.join().unwrap();
-        let Role::Follower(_) = flights.join(KEY) else {
-            panic!("the new flight is under way")
-        };
+        drop(follow(&flights, SAW_NOTHING));
         drop(new);
+        assert!(lock(&flights.0).is_empty(), "a flight is left behind");
+    };
+    shuttle::check_random(run, 2_000);
+}
+
+/// Who joined after the leader's look and saw something else leads next.
+#[test]
+fn a_late_follower_that_saw_something_else_is_not_served() {
+    let run = || {
+        let flights = Arc::new(Flights::default());
+        let leader = lead(&flights);
+        let early = follow(&flights, SAW_NOTHING);
+        let look = leader.begin_look();
+        let saw = Some(EntryId::random());
+        let late = follow(
+            &flights,
+            Joiner {
+                saw,
+                refresh: false,
+            },
+        );
+        let same = follow(&flights, SAW_NOTHING);
+        let landing = thread::spawn(move || leader.land(&computed(look, EntryId::NONE)));
+        assert!(matches!(block_on(early), Turn::Served(_)));
+        assert!(matches!(block_on(same), Turn::Served(_)));
+        let Turn::Lead(next) = block_on(late) else {
+            panic!("it was given what is older than what it saw")
+        };
+        landing.join().unwrap();
+        let look = next.begin_look();
+        next.land(&computed(look, EntryId::NONE));
         assert!(lock(&flights.0).is_empty(), "a flight is left behind");
     };
     shuttle::check_random(run, 2_000);

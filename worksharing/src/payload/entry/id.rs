@@ -19,4 +19,10 @@ impl EntryId {
         let [high, low] = [&KEYS[0], &KEYS[1]].map(|keys| keys.hash_one(seed));
         Self((u128::from(high) << 64 | u128::from(low)).to_le_bytes())
     }
+
+    /// Of the entry that begins with these bytes; of nothing, if there are not enough.
+    pub(crate) fn seen(beginning: &[u8]) -> Self {
+        let id = beginning.get(8..24).and_then(|id| id.try_into().ok());
+        id.map_or(Self::NONE, Self)
+    }
 }

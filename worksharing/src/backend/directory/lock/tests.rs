@@ -1,7 +1,7 @@
 use std::thread;
 
 use super::*;
-use crate::block_on::block_on;
+use crate::blocking::block_on;
 use crate::lock::Caller;
 use crate::lock::tests::{excludes, only_its_key, wakes_all};
 

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use super::{PATIENCE, Permit, Permits};
-use crate::block_on::block_on;
+use crate::blocking::block_on;
 use crate::{Error, ErrorKind};
 
 fn free(permits: &std::sync::Arc<Permits>) -> Vec<Permit> {

@@ -1,0 +1,122 @@
+//! What a leader saw under the lock, and whether it still stands there while the body runs.
+
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+use super::call::Call;
+use super::timing::{FENCE_CHECK, FENCE_LIFE};
+use crate::background::{self, Timer};
+use crate::events::Event;
+use crate::store::{Look, Seen};
+use crate::sync::{Mutex, lock};
+
+/// Looks at the entry's id again and again, from the background, until it is dropped.
+pub(super) struct FenceWatch(Arc<Mutex<State>>);
+
+struct State {
+    /// `None`: the leader's look failed.
+    seen: Option<Seen>,
+    /// When the last look was sent that found nothing newer.
+    confirmed: Instant,
+    /// Something newer was found.
+    superseded: bool,
+    begun: Instant,
+    /// The computation was said to be long.
+    said: bool,
+    next: Option<Timer>,
+}
+
+/// What a look of the watch needs. The runtime is not kept alive for it.
+struct Watched {
+    call: Call,
+    state: Weak<Mutex<State>>,
+}
+
+impl FenceWatch {
+    pub(super) fn begin(call: &Call, seen: Option<Seen>) -> Self {
+        let now = Instant::now();
+        let state = Arc::new(Mutex::new(State {
+            seen,
+            confirmed: now,
+            superseded: false,
+            begun: now,
+            said: false,
+            next: None,
+        }));
+        look_later(call.clone(), &state);
+        Self(state)
+    }
+
+    /// What the leader saw; `None` where its look failed.
+    pub(super) fn seen(&self) -> Option<Seen> {
+        lock(&self.0).seen
+    }
+
+    /// What the leader saw, if that is all that anybody who looked since can have seen.
+    pub(super) fn holds(&self) -> Option<Seen> {
+        let state = lock(&self.0);
+        let holds = !state.superseded && state.confirmed.elapsed() < FENCE_LIFE;
+        state.seen.filter(|_| holds)
+    }
+
+    /// What a put may replace; `None` if it may not be made at all, because what superseded it may be gone again.
+    pub(super) async fn confirmed(&self, call: &Call) -> Option<Seen> {
+        if lock(&self.0).confirmed.elapsed() >= FENCE_CHECK * 2 {
+            look(call, &self.0).await;
+        }
+        let state = lock(&self.0);
+        let confirmed = !state.superseded && state.confirmed.elapsed() < FENCE_LIFE;
+        confirmed.then(|| state.seen.unwrap_or_default())
+    }
+}
+
+fn look_later(call: Call, state: &Arc<Mutex<State>>) {
+    let watched = Watched {
+        call,
+        state: Arc::downgrade(state),
+    };
+    let timer = background::timer(FENCE_CHECK, move || {
+        background::spawn(watched.look());
+    });
+    lock(state).next = Some(timer);
+}
+
+impl Watched {
+    async fn look(self) {
+        let Some(state) = self.state.upgrade() else {
+            return;
+        };
+        look(&self.call, &state).await;
+        self.say_if_long(&state);
+        // The leader may have ended meanwhile.
+        if Arc::strong_count(&state) > 1 && !lock(&state).superseded {
+            look_later(self.call, &state);
+        }
+    }
+
+    fn say_if_long(&self, state: &Mutex<State>) {
+        let mut state = lock(state);
+        let so_far = state.begun.elapsed();
+        if so_far >= self.call.runtime.long_computation && !std::mem::replace(&mut state.said, true)
+        {
+            drop(state);
+            self.call.record(Event::Long(so_far));
+        }
+    }
+}
+
+/// Looks at the id of what stands there. A look that fails, or takes very long, confirms nothing.
+async fn look(call: &Call, state: &Mutex<State>) {
+    let asked = Instant::now();
+    let look = Look::up_to(Seen::LEN);
+    let Ok(found) = call.runtime.store.get_one(&call.key, look).await else {
+        return;
+    };
+    let found = Seen::of(found.as_ref().map(|found| &found.bytes[..]));
+    let mut state = lock(state);
+    if found == Seen::default() || state.seen == Some(found) {
+        state.confirmed = asked;
+    } else {
+        state.superseded = true;
+    }
+}

@@ -1,0 +1,143 @@
+//! Who is served by what a leader lands: the landing rule, as pure functions.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::payload::entry::EntryId;
+
+/// What a computation, or a look under the lock, gives to those who waited for it.
+#[derive(Clone)]
+pub(crate) enum Outcome {
+    /// An entry, for each to decode: stored or not.
+    Entry(Bytes),
+    /// Makes an error for each of them.
+    Error(Arc<dyn Fn() -> Box<dyn Any + Send> + Send + Sync>),
+}
+
+/// What one who joins a flight has seen in the store before: `None` where that look failed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Joiner {
+    pub(crate) saw: Option<EntryId>,
+    /// It wants what was computed after it asked.
+    pub(crate) refresh: bool,
+}
+
+/// How a lead ends: its outcome, and where that comes from.
+pub(crate) struct Landing {
+    pub(crate) outcome: Outcome,
+    /// The number of the look under the lock.
+    pub(crate) look: u64,
+    pub(crate) origin: Origin,
+}
+
+/// Where an outcome comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Origin {
+    /// It was found in the store.
+    Found { id: EntryId, based_on: EntryId },
+    /// It was computed by a leader that had seen this; `None` where its look failed, or where something else was
+    /// seen there since.
+    Computed { seen: Option<EntryId> },
+}
+
+impl Landing {
+    /// The landing rule. `early`: the follower joined before the leader's look under the lock was sent, so whatever
+    /// was there when it asked, the leader has seen that or something newer.
+    ///
+    /// Who came later is served if its own look found what the leader's fence allows: then nothing has changed
+    /// between the two looks. Its own look came after it asked, so an invalidation before that would have been seen.
+    pub(crate) fn serves(&self, joiner: &Joiner, early: bool) -> bool {
+        match self.origin {
+            Origin::Found { id, based_on } if joiner.refresh => {
+                early && is_newer(joiner.saw, id, based_on)
+            }
+            Origin::Computed { .. } if joiner.refresh => early,
+            Origin::Found { id, .. } => early || allows(Some(id), joiner.saw),
+            Origin::Computed { seen } => early || allows(seen, joiner.saw),
+        }
+    }
+}
+
+/// Whether an entry was computed after a look that saw `saw`: what its leader saw was newer than that already.
+pub(crate) fn is_newer(saw: Option<EntryId>, id: EntryId, based_on: EntryId) -> bool {
+    saw.is_some_and(|saw| saw != id && saw != based_on)
+}
+
+/// Whether a fence of `fence` lets something be put over `saw`.
+fn allows(fence: Option<EntryId>, saw: Option<EntryId>) -> bool {
+    match (fence, saw) {
+        (Some(fence), Some(saw)) => saw == fence || saw == EntryId::NONE,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn serves(origin: Origin, saw: Option<EntryId>, refresh: bool, early: bool) -> bool {
+        let landing = Landing {
+            outcome: Outcome::Entry(Bytes::new()),
+            look: 1,
+            origin,
+        };
+        landing.serves(&Joiner { saw, refresh }, early)
+    }
+
+    #[test]
+    fn the_landing_rule() {
+        let [x, y, z] = [(); 3].map(|()| EntryId::random());
+        let nothing = EntryId::NONE;
+        let computed = |seen| Origin::Computed { seen };
+        let found = |id, based_on| Origin::Found { id, based_on };
+        for (origin, saw, early, expected) in [
+            // Early: whatever was seen, and if the follower's look or the leader's failed.
+            (computed(Some(x)), Some(y), true, true),
+            (computed(None), None, true, true),
+            (found(x, y), Some(z), true, true),
+            // Late: the same, or nothing.
+            (computed(Some(x)), Some(x), false, true),
+            (computed(Some(x)), Some(nothing), false, true),
+            (computed(Some(nothing)), Some(nothing), false, true),
+            (found(x, y), Some(nothing), false, true),
+            // Late, and something came between: an invalidation, say.
+            (computed(Some(x)), Some(y), false, false),
+            (computed(Some(nothing)), Some(y), false, false),
+            (found(x, y), Some(y), false, false),
+            // Late, and a look failed, or the fence does not hold any more.
+            (computed(Some(x)), None, false, false),
+            (computed(None), Some(nothing), false, false),
+        ] {
+            assert_eq!(
+                serves(origin, saw, false, early),
+                expected,
+                "{origin:?} {saw:?} {early}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_refresh_takes_what_was_begun_after_it_asked() {
+        let [x, y, z] = [(); 3].map(|()| EntryId::random());
+        let computed = Origin::Computed { seen: Some(x) };
+        let found = Origin::Found { id: x, based_on: y };
+        for (origin, saw, early, expected) in [
+            (computed, Some(x), true, true),
+            (computed, None, true, true),
+            (computed, Some(x), false, false),
+            (found, Some(z), true, true),
+            (found, Some(x), true, false),
+            (found, Some(y), true, false),
+            (found, None, true, false),
+            (found, Some(z), false, false),
+        ] {
+            assert_eq!(
+                serves(origin, saw, true, early),
+                expected,
+                "{origin:?} {saw:?} {early}"
+            );
+        }
+    }
+}

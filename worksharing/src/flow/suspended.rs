@@ -1,0 +1,133 @@
+//! Leads that are suspended: futures that lead a flight or hold a lock, and wait to be polled.
+//!
+//! A thread or task that holds one must not block until another lead ends: it may be the only one that can poll what
+//! it would be waiting for, or one of several such that wait for each other in a circle. So suspended leads are
+//! counted by the thread and the task that polled them last, and whoever would block asks here first.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use crate::blocking;
+
+thread_local! {
+    static OF_THREAD: Arc<AtomicUsize> = Arc::default();
+}
+
+/// Where a lead was suspended. Dropped when it is polled again, or is gone.
+struct Suspended {
+    of_thread: Arc<AtomicUsize>,
+    _of_task: task::Counted,
+}
+
+impl Suspended {
+    fn here() -> Self {
+        let of_thread = OF_THREAD.with(Arc::clone);
+        of_thread.fetch_add(1, Ordering::Relaxed);
+        Self {
+            of_thread,
+            _of_task: task::Counted::new(),
+        }
+    }
+}
+
+impl Drop for Suspended {
+    fn drop(&mut self) {
+        self.of_thread.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Runs a part of a lead, and counts it as suspended whenever it is not being polled.
+pub(crate) async fn counted<F: Future>(mut lead: Pin<&mut F>) -> F::Output {
+    let mut suspended = None;
+    poll_fn(move |context: &mut Context<'_>| {
+        drop(suspended.take());
+        let polled = lead.as_mut().poll(context);
+        // A thread that blocks on it polls nothing else meanwhile.
+        if polled.is_pending() && !blocking::is_blocking() {
+            suspended = Some(Suspended::here());
+        }
+        polled
+    })
+    .await
+}
+
+/// Waits for the end of another lead; `None` where this thread must not, because that end may need it.
+pub(crate) async fn wait<F: Future>(mut other: Pin<&mut F>) -> Option<F::Output> {
+    poll_fn(move |context| {
+        let polled = other.as_mut().poll(context);
+        if polled.is_pending() && blocking::is_blocking() {
+            if !may_block() {
+                return Poll::Ready(None);
+            }
+            blocking::waits_for_lead();
+        }
+        polled.map(Some)
+    })
+    .await
+}
+
+fn may_block() -> bool {
+    let on_this_thread = || OF_THREAD.with(|leads| leads.load(Ordering::Relaxed) > 0);
+    !task::holds_one() && (blocking::can_hand_over() || !on_this_thread())
+}
+
+/// Tasks are tokio's: no other runtime tells which one is running.
+#[cfg(feature = "tokio")]
+mod task {
+    use std::collections::HashMap;
+
+    use tokio::task::{Id, try_id};
+
+    use crate::sync::Mutex;
+    use crate::sync::lock;
+
+    static OF_TASKS: std::sync::LazyLock<Mutex<HashMap<Id, usize>>> =
+        std::sync::LazyLock::new(Mutex::default);
+
+    pub(super) struct Counted(Option<Id>);
+
+    impl Counted {
+        pub(super) fn new() -> Self {
+            let task = try_id();
+            if let Some(task) = task {
+                *lock(&OF_TASKS).entry(task).or_default() += 1;
+            }
+            Self(task)
+        }
+    }
+
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            let Some(task) = self.0 else { return };
+            let mut tasks = lock(&OF_TASKS);
+            if let Some(leads) = tasks.get_mut(&task) {
+                *leads -= 1;
+                if *leads == 0 {
+                    tasks.remove(&task);
+                }
+            }
+        }
+    }
+
+    pub(super) fn holds_one() -> bool {
+        try_id().is_some_and(|task| lock(&OF_TASKS).contains_key(&task))
+    }
+}
+
+#[cfg(not(feature = "tokio"))]
+mod task {
+    pub(super) struct Counted;
+
+    impl Counted {
+        pub(super) fn new() -> Self {
+            Self
+        }
+    }
+
+    pub(super) fn holds_one() -> bool {
+        false
+    }
+}

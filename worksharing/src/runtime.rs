@@ -1,0 +1,59 @@
+//! The parts of a runtime: what all its calls share. It knows no call.
+
+use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use crate::Key;
+use crate::events::Events;
+use crate::flow::{Flights, Unstorable};
+use crate::lock::Lock;
+use crate::store::Store;
+
+/// What a [`WorkSharing`](crate::WorkSharing) is made of.
+pub(crate) struct Runtime {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) lock: Arc<dyn Lock>,
+    /// The same for all runtimes whose locks exclude each other.
+    pub(crate) lock_scope: u64,
+    pub(crate) namespace: Option<String>,
+    pub(crate) default_ttl: Duration,
+    pub(crate) tombstone_ttl: Duration,
+    pub(crate) max_value_bytes: usize,
+    /// After this a computation is said to be long.
+    pub(crate) long_computation: Duration,
+    pub(crate) flights: Arc<Flights>,
+    pub(crate) unstorable: Unstorable,
+    pub(crate) events: Events,
+}
+
+/// A number for the keys that a lock excludes on: of its [`scope`](Lock::scope), or of the lock itself.
+pub(crate) fn scope_of(lock: &Arc<dyn Lock>) -> u64 {
+    static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    match lock.scope() {
+        Some(scope) => HASHER.hash_one(scope),
+        None => HASHER.hash_one(Arc::as_ptr(lock).addr()),
+    }
+}
+
+impl Runtime {
+    /// The key of a characteristic string, behind the namespace.
+    pub(crate) fn key(&self, characteristic: &str) -> Key {
+        match &self.namespace {
+            Some(namespace) => Key::new(format!("{namespace}:{characteristic}")),
+            None => Key::new(characteristic),
+        }
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkSharing")
+            .field("store", &self.store)
+            .field("lock", &self.lock)
+            .field("namespace", &self.namespace)
+            .field("default_ttl", &self.default_ttl)
+            .finish_non_exhaustive()
+    }
+}
