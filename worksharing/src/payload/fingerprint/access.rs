@@ -7,7 +7,7 @@ use serde::de::{
 
 use super::candidates::{KNOWN_LENGTHS, NEW_LENGTHS, pick};
 use super::deserializer::Trace;
-use super::error::TraceError;
+use super::error::{TraceError, caught};
 use super::explore::Tracer;
 use super::node::Place;
 
@@ -53,33 +53,43 @@ impl<'t> Inside<'t> {
         part: u32,
         seed: S,
     ) -> Result<S::Value, TraceError> {
-        self.failing(part, seed.deserialize(self.part(part)))
+        self.trying(part, || seed.deserialize(self.part(part)))
     }
 
-    pub(super) fn failing<V>(
+    pub(super) fn trying<V>(
         self,
         part: u32,
-        outcome: Result<V, TraceError>,
+        make: impl FnOnce() -> Result<V, TraceError>,
     ) -> Result<V, TraceError> {
-        outcome.inspect_err(|&error| self.tracer.0.borrow_mut().fail(self.place(part), error))
+        let fail = |&error: &_| {
+            let mut state = self.tracer.state.borrow_mut();
+            state.fail(self.place(part), error);
+        };
+        caught(make).inspect_err(fail)
     }
 
     pub(super) fn hopeless(self, part: u32) -> bool {
-        self.tracer.0.borrow().hopeless.contains(&self.place(part))
+        self.tracer
+            .state
+            .borrow()
+            .hopeless
+            .contains(&self.place(part))
     }
 
     /// How many elements or entries to make, whose parts are numbered from 0 to `parts`.
-    pub(super) fn length(self, parts: u32) -> usize {
+    pub(super) fn length(self, parts: u32) -> Result<usize, TraceError> {
         let lengths = if self.known {
             KNOWN_LENGTHS
         } else {
             NEW_LENGTHS
         };
-        if (0..parts).any(|part| self.hopeless(part)) {
-            0
-        } else {
-            pick(lengths, self.attempt)
+        if (0..parts).all(|part| self.hopeless(part)) {
+            self.tracer.make_up()?;
         }
+        if self.tracer.makes_up && (0..parts).any(|part| self.hopeless(part)) {
+            return Ok(0);
+        }
+        Ok(pick(lengths, self.attempt))
     }
 
     /// Fields in their order. Where one is hopeless they come by name, it last: derived code takes
@@ -89,6 +99,9 @@ impl<'t> Inside<'t> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, TraceError> {
+        if fields.is_empty() {
+            self.tracer.make_up()?;
+        }
         let mut order: Vec<u32> = (0..).take(fields.len()).collect();
         if !order.iter().any(|&part| self.hopeless(part)) {
             return visitor.visit_seq(Parts {
@@ -113,6 +126,9 @@ impl<'t> Inside<'t> {
         len: usize,
         visitor: V,
     ) -> Result<V::Value, TraceError> {
+        if len == 0 {
+            self.tracer.make_up()?;
+        }
         let order: Vec<u32> = (0..).take(len).collect();
         visitor.visit_seq(Parts {
             inside: self,
@@ -121,7 +137,7 @@ impl<'t> Inside<'t> {
     }
 
     fn form(self, form: &'static str, len: usize, fields: &'static [&'static str]) {
-        let mut state = self.tracer.0.borrow_mut();
+        let mut state = self.tracer.state.borrow_mut();
         state.nodes[self.node].variants[self.variant as usize].form = Some((form, len, fields));
     }
 }
@@ -207,6 +223,22 @@ impl<'de> MapAccess<'de> for Entries<'_> {
         self.inside.feed(1, seed)
     }
 
+    fn next_entry_seed<K: DeserializeSeed<'de>, V: DeserializeSeed<'de>>(
+        &mut self,
+        key: K,
+        value: V,
+    ) -> Result<Option<(K::Value, V::Value)>, TraceError> {
+        // Of a map whose key cannot be made, the value can be seen all the same.
+        if self.left > 0 && self.inside.hopeless(0) {
+            self.inside.feed(1, value)?;
+            return Err(TraceError::Rejected);
+        }
+        let Some(key) = self.next_key_seed(key)? else {
+            return Ok(None);
+        };
+        Ok(Some((key, self.next_value_seed(value)?)))
+    }
+
     fn size_hint(&self) -> Option<usize> {
         Some(self.left)
     }
@@ -217,13 +249,13 @@ impl Inside<'_> {
     pub(super) fn variant<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TraceError> {
         let turn = self.choose().ok_or(TraceError::Rejected)?;
         let variant = turn.index as u32;
-        let outcome = visitor.visit_enum(Self { variant, ..self });
+        let outcome = caught(|| visitor.visit_enum(Self { variant, ..self }));
         self.settle(&turn, outcome.is_err());
         outcome
     }
 
     fn choose(self) -> Option<Turn> {
-        let mut state = self.tracer.0.borrow_mut();
+        let mut state = self.tracer.state.borrow_mut();
         let node = &mut state.nodes[self.node];
         let index = node.choose(self.known)?;
         node.nested += 1;
@@ -239,7 +271,7 @@ impl Inside<'_> {
     }
 
     fn settle(self, turn: &Turn, failed: bool) {
-        let mut state = self.tracer.0.borrow_mut();
+        let mut state = self.tracer.state.borrow_mut();
         let (cost, inside) = (state.steps - turn.steps, state.pending > turn.pending);
         let node = &mut state.nodes[self.node];
         node.nested -= 1;
@@ -286,7 +318,7 @@ impl<'de> VariantAccess<'de> for Inside<'_> {
 
     fn unit_variant(self) -> Result<(), TraceError> {
         self.form("unit", 0, &[]);
-        Ok(())
+        self.tracer.make_up()
     }
 
     fn newtype_variant_seed<S: DeserializeSeed<'de>>(

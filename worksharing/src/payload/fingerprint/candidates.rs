@@ -19,7 +19,9 @@ pub(super) const BYTES: &[&[u8]] = &[
     &[0; 32],
     &[0],
 ];
+/// The first is long, for code that cuts pieces off without looking.
 pub(super) const STRINGS: &[&str] = &[
+    "00000000-0000-0000-0000-000000000000",
     "a",
     "",
     "0",
@@ -29,7 +31,6 @@ pub(super) const STRINGS: &[&str] = &[
     "1970-01-01T00:00:00",
     "1970-01-01 00:00:00",
     "00:00:00",
-    "00000000-0000-0000-0000-000000000000",
     "http://localhost/",
     "127.0.0.1",
     "::1",

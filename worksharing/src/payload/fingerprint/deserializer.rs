@@ -39,12 +39,14 @@ impl<'t> Trace<'t> {
 
     /// Notes a value without parts. Returns which of the candidates it shall be.
     fn leaf(self, kind: &'static str, candidates: usize) -> Result<usize, TraceError> {
-        let mut state = self.tracer.0.borrow_mut();
+        let mut state = self.tracer.state.borrow_mut();
         state.step()?;
         if !self.known {
             state.note(self.place, Seen::Leaf(kind));
         }
-        Ok(state.attempt(self.place, candidates) + self.salt)
+        let attempt = state.attempt(self.place, self.tracer.candidates(candidates));
+        self.tracer.make_up()?;
+        Ok(attempt + self.salt)
     }
 
     fn enter<V>(
@@ -54,7 +56,7 @@ impl<'t> Trace<'t> {
         members: &'static [&'static str],
         len: usize,
     ) -> Result<Inside<'t>, TraceError> {
-        let mut state = self.tracer.0.borrow_mut();
+        let mut state = self.tracer.state.borrow_mut();
         state.step()?;
         if self.depth > MAX_DEPTH {
             return Err(TraceError::Rejected);
@@ -70,7 +72,11 @@ impl<'t> Trace<'t> {
         if !self.known {
             state.note(self.place, Seen::Node(node));
         }
-        let attempt = state.attempt(self.place, ATTEMPTS) + self.salt;
+        let attempt = state.attempt(self.place, self.tracer.candidates(ATTEMPTS)) + self.salt;
+        if known {
+            // There is nothing to see: only values to make up.
+            self.tracer.make_up()?;
+        }
         let (tracer, depth) = (self.tracer, self.depth + 1);
         Ok(Inside {
             tracer,
@@ -83,7 +89,7 @@ impl<'t> Trace<'t> {
     }
 
     fn needs_self_describing(self) -> Self {
-        self.tracer.0.borrow_mut().self_describing = true;
+        self.tracer.state.borrow_mut().self_describing = true;
         self
     }
 }
@@ -132,6 +138,7 @@ impl<'de> Deserializer<'de> for Trace<'_> {
         visitor: V,
     ) -> Result<V::Value, TraceError> {
         self.enter::<V>("unit struct", name, &[], 0)?;
+        self.tracer.make_up()?;
         visitor.visit_unit()
     }
 
@@ -141,21 +148,22 @@ impl<'de> Deserializer<'de> for Trace<'_> {
         visitor: V,
     ) -> Result<V::Value, TraceError> {
         let inside = self.enter::<V>("newtype", name, &[], 1)?;
-        inside.failing(0, visitor.visit_newtype_struct(inside.part(0)))
+        inside.trying(0, || visitor.visit_newtype_struct(inside.part(0)))
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TraceError> {
         let inside = self.enter::<V>("option", "", &[], 1)?;
         // Attempts at the option itself turn it round: some validated types want the other one.
         if (inside.known != (inside.attempt % 2 == 1)) || inside.hopeless(0) {
+            self.tracer.make_up()?;
             return visitor.visit_none();
         }
-        inside.failing(0, visitor.visit_some(inside.part(0)))
+        inside.trying(0, || visitor.visit_some(inside.part(0)))
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TraceError> {
         let inside = self.enter::<V>("seq", "", &[], 0)?;
-        let order = vec![0; inside.length(1)];
+        let order = vec![0; inside.length(1)?];
         visitor.visit_seq(Parts {
             inside,
             order: order.into_iter(),
@@ -182,11 +190,11 @@ impl<'de> Deserializer<'de> for Trace<'_> {
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TraceError> {
         let inside = self.enter::<V>("map", "", &[], 0)?;
-        let keys = inside.tracer.0.borrow().nodes[inside.node].keys.clone();
+        let keys = inside.tracer.state.borrow().nodes[inside.node].keys.clone();
         if keys.is_empty() {
             return visitor.visit_map(Entries {
                 inside,
-                left: inside.length(2),
+                left: inside.length(2)?,
             });
         }
         let named: Vec<_> = (2..).zip(keys).collect();

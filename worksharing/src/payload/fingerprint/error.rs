@@ -1,4 +1,5 @@
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde::de;
 
@@ -13,6 +14,11 @@ pub(super) enum TraceError {
     Missing(&'static str),
     /// A made-up name was rejected; these are the right ones.
     Known(&'static [&'static str]),
+}
+
+/// A type whose `Deserialize` panics at a made-up value has rejected it.
+pub(super) fn caught<V>(make: impl FnOnce() -> Result<V, TraceError>) -> Result<V, TraceError> {
+    catch_unwind(AssertUnwindSafe(make)).unwrap_or(Err(TraceError::Rejected))
 }
 
 impl fmt::Display for TraceError {

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use md5::{Digest as _, Md5};
 
@@ -10,15 +9,19 @@ use crate::payload::codec::Names;
 
 use super::Fingerprint;
 use super::candidates::ATTEMPTS;
-use super::error::TraceError;
+use super::error::{TraceError, caught};
 use super::node::{Node, NodeKey, Place, Seen};
 
 /// Bounds of one trace. They are counted, not timed, so that every process comes to the same hash.
 const MAX_RUNS: usize = 4_000;
 const MAX_STEPS: usize = 400_000;
 
-#[derive(Default, Debug)]
-pub(super) struct Tracer(pub(super) RefCell<State>);
+#[derive(Debug)]
+pub(super) struct Tracer {
+    pub(super) state: RefCell<State>,
+    /// Whether values are made up at all. Where not, every place refuses to be read once it is noted.
+    pub(super) makes_up: bool,
+}
 
 #[derive(Default, Debug)]
 pub(super) struct State {
@@ -51,16 +54,33 @@ enum Failure {
 }
 
 impl Tracer {
+    pub(super) fn new(makes_up: bool) -> Self {
+        Self {
+            state: RefCell::default(),
+            makes_up,
+        }
+    }
+
+    /// Before a value is made up.
+    pub(super) fn make_up(&self) -> Result<(), TraceError> {
+        if self.makes_up {
+            Ok(())
+        } else {
+            Err(TraceError::Rejected)
+        }
+    }
+
+    /// How many values there are to try, of so many.
+    pub(super) fn candidates(&self, candidates: usize) -> usize {
+        if self.makes_up { candidates } else { 1 }
+    }
+
     /// Runs until nothing new comes, or for long enough.
     pub(super) fn explore(&self, run: &mut dyn FnMut() -> Result<(), TraceError>) {
         for _ in 0..MAX_RUNS {
-            self.0.borrow_mut().begin();
-            // A type whose `Deserialize` panics at a made-up value must not break the program.
-            let Ok(outcome) = catch_unwind(AssertUnwindSafe(&mut *run)) else {
-                self.0.borrow_mut().stopped = true;
-                return;
-            };
-            let mut state = self.0.borrow_mut();
+            self.state.borrow_mut().begin();
+            let outcome = caught(&mut *run);
+            let mut state = self.state.borrow_mut();
             if let Err(error) = outcome {
                 state.fail(Place::ROOT, error);
                 state.learn();
@@ -70,7 +90,7 @@ impl Tracer {
                 return;
             }
         }
-        self.0.borrow_mut().stopped = true;
+        self.state.borrow_mut().stopped = true;
     }
 
     pub(super) fn fingerprint(&self, type_name: &str) -> Fingerprint {
@@ -84,17 +104,18 @@ impl Tracer {
 
     /// Leaked: there is one for each type of the program.
     fn names(&self) -> Names {
-        let state = self.0.borrow();
+        let state = self.state.borrow();
         let known: Vec<_> = state.nodes.iter().flat_map(Node::members).collect();
         Names {
-            required: state.self_describing,
+            // What was not seen may change: names tell, where positions would not.
+            required: state.self_describing || !self.makes_up,
             known: Vec::leak(known),
         }
     }
 
     /// The canonical text that is hashed.
     pub(super) fn describe(&self, type_name: &str) -> String {
-        let state = self.0.borrow();
+        let state = self.state.borrow();
         let mut text = String::new();
         for (index, node) in state.nodes.iter().enumerate() {
             // Writing to a string does not fail.

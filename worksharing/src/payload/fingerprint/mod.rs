@@ -5,6 +5,11 @@
 //! It is found by tracing: `T::deserialize` runs over a deserializer that makes values up and notes
 //! what it is asked for, again and again until every variant of every enum was seen. What cannot be
 //! reached, because a type rejects every made-up value, is covered by the type's name.
+//!
+//! A type may also panic at one. That is a rejection like any other where panics unwind. Where they abort the
+//! program nothing is made up: what `T::deserialize` asks for is noted and refused, so that it shows its fields,
+//! variants and elements, and no code that judges values runs. Tuples and the like then show their first
+//! element only, and are told by their names; such programs write MessagePack, whose names tell the rest.
 
 mod access;
 mod candidates;
@@ -12,6 +17,7 @@ mod deserializer;
 mod error;
 mod explore;
 mod node;
+mod quiet;
 
 use std::any::type_name;
 use std::collections::HashMap;
@@ -22,6 +28,7 @@ use serde::de::DeserializeOwned;
 use crate::payload::codec::Names;
 use deserializer::Trace;
 use explore::Tracer;
+use quiet::quietly;
 
 /// What is known of a type by its `Deserialize`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,9 +66,13 @@ pub(crate) fn fingerprint<T: DeserializeOwned>(version: u32) -> Fingerprint {
 }
 
 fn trace<T: DeserializeOwned>() -> Fingerprint {
-    let tracer = Tracer::default();
-    tracer.explore(&mut || T::deserialize(Trace::root(&tracer)).map(drop));
-    tracer.fingerprint(type_name::<T>())
+    explored::<T>(cfg!(panic = "unwind")).fingerprint(type_name::<T>())
+}
+
+fn explored<T: DeserializeOwned>(makes_up: bool) -> Tracer {
+    let tracer = Tracer::new(makes_up);
+    quietly(|| tracer.explore(&mut || T::deserialize(Trace::root(&tracer)).map(drop)));
+    tracer
 }
 
 /// Version 0, the default, leaves the hash as it is; every other one is a bijection away.

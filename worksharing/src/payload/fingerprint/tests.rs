@@ -3,7 +3,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU8;
 use std::time::{Duration, SystemTime};
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::*;
 
@@ -15,15 +15,13 @@ fn of<T: DeserializeOwned>() -> u64 {
 }
 
 fn text<T: DeserializeOwned>() -> String {
-    let tracer = Tracer::default();
-    tracer.explore(&mut || T::deserialize(Trace::root(&tracer)).map(drop));
-    tracer.describe(type_name::<T>())
+    explored::<T>(true).describe(type_name::<T>())
 }
 
 /// Types of the same name, as one program would see them in two deployed versions.
 macro_rules! versions {
     ($($version:ident { $($item:item)* })*) => {
-        $(#[allow(dead_code)] mod $version {
+        $(#[allow(dead_code)] pub(super) mod $version {
             use super::super::*;
             $($item)*
         })*
@@ -209,6 +207,207 @@ impl<'de> Deserialize<'de> for Panics {
     }
 }
 
+mod panics {
+    use std::process::Command;
+
+    use super::*;
+
+    versions! {
+        base { #[derive(Deserialize)] pub(crate) struct Outer { odd: Panics, inner: Inner }
+               #[derive(Deserialize)] pub(crate) struct Inner { last: u8 } }
+        later { #[derive(Deserialize)] pub(crate) struct Outer { odd: Panics, inner: Inner }
+                #[derive(Deserialize)] pub(crate) struct Inner { last: u16 } }
+    }
+
+    #[test]
+    fn are_rejections() {
+        let text = |text: String, module| text.replace(module, "::");
+        let base = text(super::text::<base::Outer>(), "::base::");
+        assert_ne!(base, text(super::text::<later::Outer>(), "::later::"));
+    }
+
+    #[test]
+    fn are_not_heard_of() {
+        let of_its_own = [
+            "--exact",
+            "payload::fingerprint::tests::panics::in_a_process_of_its_own",
+        ];
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        let child = child
+            .args(of_its_own)
+            .args(["--ignored", "--nocapture", "--test-threads=1"]);
+        let child = child.output().unwrap();
+        let said = String::from_utf8_lossy(&child.stderr);
+        assert!(child.status.success(), "{said}");
+        assert!(!said.contains("panicked"), "{said}");
+        assert_eq!(said.matches("the program's hook").count(), 1, "{said}");
+    }
+
+    #[test]
+    #[ignore = "run by `are_not_heard_of`"]
+    fn in_a_process_of_its_own() {
+        /// While it panics no hook can be put.
+        struct Traces;
+        impl Drop for Traces {
+            fn drop(&mut self) {
+                of::<u8>();
+            }
+        }
+        let _ = std::panic::catch_unwind(|| {
+            let _traces = Traces;
+            std::panic::resume_unwind(Box::new(()));
+        });
+        std::panic::set_hook(Box::new(|_| eprintln!("the program's hook")));
+        of::<Panics>();
+        of::<Vec<base::Outer>>();
+        std::panic::catch_unwind(|| panic!("heard")).unwrap_err();
+    }
+}
+
+/// As where panics abort the program.
+mod nothing_made_up {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::payload::codec::{self, Room};
+
+    fn text<T: DeserializeOwned>(module: &str) -> String {
+        explored::<T>(false).describe("").replace(module, "::")
+    }
+
+    macro_rules! all_differ {
+        ($versions:ident $type:ident: $($version:ident)*) => {
+            let base = text::<$versions::base::$type>("::base::");
+            assert_eq!(base, text::<$versions::same::$type>("::same::"));
+            $({
+                let other = text::<$versions::$version::$type>(concat!("::", stringify!($version), "::"));
+                assert_ne!(base, other, stringify!($version));
+            })*
+        };
+    }
+
+    #[test]
+    fn a_changed_type_is_another_all_the_same() {
+        all_differ!(structs Report: added removed renamed reordered retyped optional listed bytes tuple);
+        all_differ!(enums Choice: added removed reordered retyped field inner form);
+        all_differ!(after_picky Outer: later nested);
+        all_differ!(recursive Tree: leaf);
+        let maps = text::<HashMap<String, structs::base::Report>>("::base::");
+        let added = text::<HashMap<String, structs::added::Report>>("::added::");
+        assert_ne!(maps, added);
+    }
+
+    versions! {
+        base { #[derive(Serialize, Deserialize)] pub(crate) struct Page(pub(crate) u8, pub(crate) Rows);
+               #[derive(Serialize, Deserialize, Default)] pub(crate) struct Rows { rows: Vec<u8> } }
+        later { #[derive(Serialize, Deserialize)] pub(crate) struct Page(u8, Rows);
+                #[derive(Serialize, Deserialize)] pub(crate) struct Rows { lines: Vec<u8> } }
+    }
+
+    /// It is no value of another type: what is written has names.
+    #[test]
+    fn what_was_not_seen_is_no_value_either() {
+        let [base, later] = [
+            text::<base::Page>("::base::"),
+            text::<later::Page>("::later::"),
+        ];
+        assert_eq!(base, later, "then this test can go");
+        let Fingerprint { names, .. } = explored::<base::Page>(false).fingerprint("");
+        let room = Room {
+            before: 0,
+            behind: 0,
+            limit: 1_000,
+        };
+        let page = codec::encode(&base::Page(1, base::Rows::default()), names, room).unwrap();
+        assert!(codec::decode::<base::Page>(page.codec, &page.bytes).is_ok());
+        assert!(codec::decode::<later::Page>(page.codec, &page.bytes).is_err());
+    }
+
+    #[test]
+    fn types_are_told_by_their_names_too() {
+        let hash = |tracer: Tracer, name| tracer.fingerprint(name).hash;
+        let of = |name| hash(explored::<(u8, u8)>(false), name);
+        assert_ne!(of("one"), of("other"));
+        assert_ne!(
+            hash(explored::<u8>(true), "u8"),
+            hash(explored::<u8>(false), "u8")
+        );
+        assert!(explored::<u8>(false).fingerprint("u8").names.required);
+    }
+
+    static JUDGED: AtomicUsize = AtomicUsize::new(0);
+
+    /// Whatever it is made of, it is judged by code of its own.
+    #[derive(Deserialize)]
+    #[serde(try_from = "T")]
+    #[serde(bound = "T: Deserialize<'de>")]
+    struct Judged<T>(std::marker::PhantomData<T>);
+
+    impl<T> From<T> for Judged<T> {
+        fn from(_: T) -> Self {
+            JUDGED.fetch_add(1, Ordering::Relaxed);
+            Self(std::marker::PhantomData)
+        }
+    }
+
+    #[test]
+    fn no_code_judges_what_is_made_up() {
+        #[derive(Deserialize)]
+        #[allow(dead_code)]
+        enum Units {
+            A,
+            B,
+        }
+        #[derive(Deserialize)]
+        struct Unit;
+        #[derive(Deserialize)]
+        struct Empty {}
+        #[derive(Deserialize)]
+        #[allow(dead_code)]
+        struct Optional {
+            a: Option<Judged<u8>>,
+            b: Option<Judged<Units>>,
+        }
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        #[allow(dead_code)]
+        enum Untagged {
+            A(u8),
+            B {},
+        }
+
+        fn all<T: DeserializeOwned>() {
+            for makes_up in [true, false] {
+                let before = JUDGED.load(Ordering::Relaxed);
+                explored::<Judged<T>>(makes_up);
+                explored::<Vec<Judged<T>>>(makes_up);
+                explored::<(Judged<T>, Judged<T>)>(makes_up);
+                explored::<HashMap<String, Option<Judged<T>>>>(makes_up);
+                let judged = JUDGED.load(Ordering::Relaxed) > before;
+                assert_eq!(judged, makes_up, "{}", type_name::<T>());
+            }
+        }
+        all::<()>();
+        all::<u8>();
+        all::<String>();
+        all::<[u8; 0]>();
+        all::<(u8, u8)>();
+        all::<Vec<u8>>();
+        all::<Option<u8>>();
+        all::<Option<Option<Units>>>();
+        all::<HashMap<u8, u8>>();
+        all::<Units>();
+        all::<Unit>();
+        all::<Empty>();
+        all::<Optional>();
+        all::<Untagged>();
+        all::<Result<u8, Units>>();
+        all::<serde_json::Value>();
+        all::<IpAddr>();
+        all::<std::marker::PhantomData<u8>>();
+    }
+}
+
 /// A tuple cannot be looked at from its end: its name stands for it.
 #[test]
 fn what_cannot_be_reached_counts_by_its_name() {
@@ -296,12 +495,13 @@ fn a_wide_type_is_traced_quickly() {
         C { x: Vec<SocketAddr> },
     }
     type Deep = Twice<Twice<Twice<Twice<Twice<Twice<Twice<Twice<Twice<Twice<Bottom>>>>>>>>>>;
-    let tracer = Tracer::default();
-    tracer.explore(&mut || Deep::deserialize(Trace::root(&tracer)).map(drop));
-    assert!(tracer.describe("").contains("SocketAddr"));
-    // A single value of it has 1,024 leaves.
-    let steps = tracer.0.borrow().steps;
-    assert!(steps < 40_000, "{steps}");
+    for makes_up in [true, false] {
+        let tracer = explored::<Deep>(makes_up);
+        assert!(tracer.describe("").contains("SocketAddr"));
+        // A single value of it has 1,024 leaves.
+        let steps = tracer.state.borrow().steps;
+        assert!(steps < 40_000, "{steps}");
+    }
 }
 
 /// A change here makes every stored value of every deployed program a miss, once.
