@@ -33,7 +33,7 @@ pub fn never<R>() -> R {
     unreachable!("it stands behind `if false`")
 }
 
-/// Runs a plain function's body as shared work.
+/// The match that the expansion is to make itself, over a plain function's body.
 pub fn run_blocking<P: Policy>(
     plan: Plan,
     policy: P,
@@ -45,7 +45,7 @@ pub fn run_blocking<P: Policy>(
     }
 }
 
-/// Runs an async function's body as shared work.
+/// The same, over an async function's body.
 pub async fn run<P: Policy, F: Future<Output = P::Returned>>(
     plan: Plan,
     policy: P,
