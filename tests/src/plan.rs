@@ -42,6 +42,9 @@ pub enum Command {
     Churn(usize),
     /// So many callers queue for a place among the held keys, and give up. Answered by [`Event::Checked`].
     GiveUp(usize),
+    /// So many tasks call, and are aborted, most of them before they are answered. Answered by
+    /// [`Event::Checked`].
+    Cancel(usize),
     /// Computes a key in a process that is forked off, and answers by [`Event::Peeked`] with the value. In a
     /// worker with [`Shim::that_forks`](crate::Shim::that_forks).
     Fork(String),

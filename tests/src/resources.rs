@@ -41,7 +41,8 @@ impl Resources {
         most
     }
 
-    fn or_more(self, other: Self) -> Self {
+    /// Of each the greater one.
+    pub fn or_more(self, other: Self) -> Self {
         Self {
             threads: self.threads.max(other.threads),
             descriptors: self.descriptors.max(other.descriptors),

@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::plan::{Event, Moment};
@@ -140,6 +141,21 @@ impl Timeline {
             served.map_or(now_us(), |(moment, _)| moment.at_us) - called.at_us
         });
         Duration::from_micros(waits.max().unwrap_or(0))
+    }
+
+    /// What happened within this time, for people: when, in which process, to which caller.
+    pub fn describe(&self, within: RangeInclusive<u64>) -> Vec<(u64, String)> {
+        let events = self.events.iter();
+        let events = events.filter(|(moment, _)| within.contains(&moment.at_us));
+        events
+            .map(|(moment, what)| {
+                let (pid, caller) = (moment.pid, moment.caller);
+                (
+                    moment.at_us,
+                    format!("process {pid}, caller {caller}: {what:?}"),
+                )
+            })
+            .collect()
     }
 
     fn moments(&self, pick: impl Fn(&What) -> bool) -> Vec<Moment> {

@@ -24,12 +24,42 @@ pub struct Verdict {
     pub duplicates: Vec<String>,
     /// How often a body ended while somebody waited for it, and nobody had just been killed.
     pub handovers: usize,
-    /// After how many of them nobody stirred until a fallback poll must have come.
-    pub lost_wake_ups: usize,
+    /// Those after which nobody stirred until a fallback poll must have come.
+    pub late: Vec<LateWakeUp>,
     /// The longest time from a call to its answer.
     pub longest_wait: Duration,
     /// Calls without an answer, in processes that were not killed.
     pub unanswered: usize,
+}
+
+/// Somebody waited, and stirred too late after the end of the body that it waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LateWakeUp {
+    /// The characteristic string.
+    pub key: String,
+    /// The process in which the body ran.
+    pub leader: u32,
+    /// When it ended, on the clock of [`now_us`](crate::now_us).
+    pub ended: u64,
+    /// When somebody stirred.
+    pub stirred: u64,
+}
+
+impl LateWakeUp {
+    /// Whether it would have been in time, had nothing stood still in these spans of time.
+    pub fn is_explained_by(&self, stood_still: &[(u64, u64)]) -> bool {
+        let mut until = self.ended;
+        let mut still = 0;
+        let mut spans = stood_still.to_vec();
+        spans.sort_unstable();
+        // Each moment counts once, however many stood still in it.
+        for (from, to) in spans {
+            let (from, to) = (from.max(until), to.min(self.stirred));
+            still += to.saturating_sub(from);
+            until = until.max(to);
+        }
+        self.stirred - self.ended < WAKE_UP_US + still
+    }
 }
 
 /// One execution.
@@ -80,19 +110,26 @@ impl Verdict {
                 }
             }
             if !was_killed_about(body.end, killed) {
-                self.judge_handover(timeline, body);
+                self.judge_handover(timeline, key, body, killed);
             }
         }
         self.judge_waits(timeline, killed);
     }
 
     /// After a body's end somebody who waits is served, or computes: at once.
-    fn judge_handover(&mut self, timeline: &Timeline, body: &Body) {
+    fn judge_handover(
+        &mut self,
+        timeline: &Timeline,
+        key: &str,
+        body: &Body,
+        killed: &BTreeMap<u32, u64>,
+    ) {
         let waiting = |at: u64| {
-            let before = timeline
-                .events
-                .iter()
-                .filter(|(moment, _)| moment.at_us < at && moment.pid != body.pid);
+            // Who was killed does not wait any more.
+            let before = timeline.events.iter().filter(|(moment, _)| {
+                let pid = moment.pid;
+                moment.at_us < at && pid != body.pid && !killed.contains_key(&pid)
+            });
             before.fold(0_i64, |count, (_, what)| match what {
                 What::Called => count + 1,
                 What::Served(_) => count - 1,
@@ -103,13 +140,20 @@ impl Verdict {
             return;
         }
         self.handovers += 1;
-        let stirs = timeline.events.iter().any(|(moment, what)| {
-            let in_time = (body.end..body.end + WAKE_UP_US).contains(&moment.at_us);
+        let mut stirs = timeline.events.iter().filter(|(moment, what)| {
             // In its own process the next one may begin, but that process was not asleep.
             let served = matches!(what, What::Served(_)) && moment.pid != body.pid;
-            in_time && (served || *what == What::Begin)
+            moment.at_us >= body.end && (served || *what == What::Begin)
         });
-        self.lost_wake_ups += usize::from(!stirs);
+        let stirred = stirs.next().map_or(u64::MAX, |(moment, _)| moment.at_us);
+        if stirred - body.end >= WAKE_UP_US {
+            self.late.push(LateWakeUp {
+                key: key.to_owned(),
+                leader: body.pid,
+                ended: body.end,
+                stirred,
+            });
+        }
     }
 
     fn judge_waits(&mut self, timeline: &Timeline, killed: &BTreeMap<u32, u64>) {
@@ -138,7 +182,7 @@ impl Verdict {
         self.executions += other.executions;
         self.duplicates.extend(other.duplicates);
         self.handovers += other.handovers;
-        self.lost_wake_ups += other.lost_wake_ups;
+        self.late.extend(other.late);
         self.longest_wait = self.longest_wait.max(other.longest_wait);
         self.unanswered += other.unanswered;
     }
@@ -148,11 +192,11 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} executions, {} duplicates, {} handovers, {} lost wake-ups, longest wait {:.3} s, {} unanswered",
+            "{} executions, {} duplicates, {} handovers, {} late wake-ups, longest wait {:.3} s, {} unanswered",
             self.executions,
             self.duplicates.len(),
             self.handovers,
-            self.lost_wake_ups,
+            self.late.len(),
             self.longest_wait.as_secs_f64(),
             self.unanswered,
         )

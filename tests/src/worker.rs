@@ -103,7 +103,9 @@ impl Worker {
         });
         thread::spawn(move || {
             stderr.lines().map_while(Result::ok).for_each(|line| {
-                eprintln!("{line}");
+                if !is_detail(&line) {
+                    eprintln!("{line}");
+                }
                 logged.lock().unwrap().logged.push(line);
             })
         });
@@ -154,6 +156,11 @@ impl Worker {
         let mut logged = self.logged();
         logged.retain(|line| line.contains("WARN") || line.contains("ERROR"));
         logged
+    }
+
+    /// What it logged since the last time it was asked.
+    pub fn take_logged(&self) -> Vec<String> {
+        std::mem::take(&mut self.told.lock().unwrap().logged)
     }
 
     /// What its process has now of what must not grow.
@@ -212,6 +219,12 @@ impl Worker {
         let line = serde_json::to_string(line).unwrap();
         writeln!(self.stdin, "{line}").expect("the worker is gone");
     }
+}
+
+/// Whether a line is logged below `WARN`. What is not logged at all, such as a panic, is no detail.
+fn is_detail(line: &str) -> bool {
+    let level = line.split_whitespace().nth(1);
+    level.is_some_and(|level| ["TRACE", "DEBUG", "INFO"].contains(&level))
 }
 
 impl Drop for Worker {

@@ -9,7 +9,7 @@ use tracing_subscriber::fmt::time::FormatTime;
 use worksharing::{Builder, PostgresLock, WorkSharing};
 
 use self::caller::start;
-use self::feats::{churn, fork, give_up};
+use self::feats::{cancel, churn, fork, give_up};
 use self::tell::tell;
 use crate::plan::{Command, Event, Setup};
 use crate::{WorkerStats, now_us, whole};
@@ -94,6 +94,10 @@ fn obey(setup: &Setup, sharing: &WorkSharing, command: Command) {
         }
         Command::Churn(runtimes) => tell_trouble(churn(setup, runtimes)),
         Command::GiveUp(callers) => tell_trouble(give_up(setup, callers)),
+        Command::Cancel(callers) => {
+            cancel(sharing, callers);
+            tell_trouble(Ok(()));
+        }
         Command::Fork(key) => fork(sharing, &key),
     }
 }

@@ -81,8 +81,8 @@ fn execution_after_a_failure_or_a_kill_is_none_too_many() {
 }
 
 #[test]
-fn waiter_that_stirs_too_late_lost_its_wake_up() {
-    for (served, lost) in [(150, 0), (400, 1)] {
+fn waiter_that_stirs_too_late_was_woken_late() {
+    for (served, late) in [(150, 0), (400, 1)] {
         let waiter = [
             Event::Called(moment(50, 2)),
             Event::Served(moment(served, 2), Ok("value".to_owned())),
@@ -92,9 +92,31 @@ fn waiter_that_stirs_too_late_lost_its_wake_up() {
             &[],
         );
         assert_eq!(
-            (verdict.handovers, verdict.lost_wake_ups),
-            (1, lost),
+            (verdict.handovers, verdict.late.len()),
+            (1, late),
             "{served}"
         );
     }
+    // Who was killed long ago waits for nothing.
+    let dead = [Event::Called(moment(50, 2))];
+    let events = call(1, [3_000, 3_001, 3_100, 3_101], Ok(()))
+        .into_iter()
+        .chain(dead);
+    assert_eq!(judge(events, &[(2, 60)]).handovers, 0);
+}
+
+#[test]
+fn late_wake_up_is_explained_only_by_as_much_standing_still() {
+    let late = LateWakeUp {
+        key: "k".to_owned(),
+        leader: 1,
+        ended: 1_000_000,
+        stirred: 1_200_000,
+    };
+    assert!(!late.is_explained_by(&[]));
+    assert!(late.is_explained_by(&[(1_000_000, 1_150_000)]));
+    assert!(late.is_explained_by(&[(1_100_000, 1_400_000), (1_010_000, 1_060_000)]));
+    // Beforehand, afterwards, or the same moments twice.
+    assert!(!late.is_explained_by(&[(0, 1_010_000), (1_190_000, 9_000_000)]));
+    assert!(!late.is_explained_by(&[(1_000_000, 1_070_000), (1_000_000, 1_070_000)]));
 }

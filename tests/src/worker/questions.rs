@@ -47,6 +47,14 @@ impl Worker {
         })
     }
 
+    /// So many tasks call and are aborted.
+    pub fn cancel(&mut self, callers: usize) {
+        self.ask(&Command::Cancel(callers), |event| match event {
+            Event::Checked(_) => Some(()),
+            _ => None,
+        });
+    }
+
     /// Has a forked process compute a key, which must end within `limit`. Returns the value.
     pub fn fork(&mut self, key: &str, limit: Duration) -> String {
         let before = self.told.lock().unwrap().events.len();

@@ -11,9 +11,11 @@ use std::time::Duration;
 use worksharing::WorkSharing;
 use worksharing::store::Memory;
 
+use super::caller::runtime;
 use super::tell::tell;
 use super::{build, build_from};
 use crate::plan::{Event, Setup};
+use crate::soaking::Random;
 
 /// Some calls with each of so many runtimes, one after the other.
 pub(super) fn churn(setup: &Setup, runtimes: usize) -> Result<(), worksharing::Error> {
@@ -64,6 +66,28 @@ pub(super) fn give_up(setup: &Setup, callers: usize) -> Result<(), worksharing::
     // Queued behind whatever became of the others.
     sharing.work("afterwards").run_blocking(|| ());
     Ok(())
+}
+
+/// So many tasks call some keys and are aborted, at moments that differ.
+pub(super) fn cancel(sharing: &WorkSharing, callers: usize) {
+    const AT_ONCE: usize = 500;
+    let mut random = Random::of(callers as u64);
+    for _ in 0..callers.div_ceil(AT_ONCE) {
+        let tasks: Vec<_> = (0..AT_ONCE)
+            .map(|number| {
+                let work = sharing.work(format!("cancelled {}", number % 50));
+                let work = work.ttl(Duration::from_millis(20));
+                let body = async || tokio::time::sleep(Duration::from_millis(20)).await;
+                runtime().spawn(async move { work.run(body).await })
+            })
+            .collect();
+        for task in tasks {
+            if random.one_of(20) == 0 {
+                thread::sleep(Duration::from_millis(1));
+            }
+            task.abort();
+        }
+    }
 }
 
 /// What a process that was forked off this one computes is told by that one.
