@@ -4,25 +4,35 @@ use model::explore::dead_end;
 use model::lease::{Action, Faults, Mistake, Protocol, State};
 use stateright::{Checker, Model};
 
-const NO_FAULTS: Faults = Faults {
-    crashes: 0,
-    lapses: 0,
-    lost_rows: 0,
-    failures: 0,
-    invalidations: 0,
-};
+const NONE: Faults = Faults::NONE;
 const THREE: Protocol = Protocol {
     processes: 3,
-    faults: NO_FAULTS,
+    calls: 1,
+    faults: NONE,
     mistake: None,
 };
+/// Two processes that call again while their last release is still under way.
+const AGAIN: Protocol = Protocol {
+    processes: 2,
+    calls: 2,
+    ..THREE
+};
+const LAPSE: Faults = Faults { lapses: 1, ..NONE };
+/// The connection is lost, and a caller gives up meanwhile.
+const CUT: Faults = Faults {
+    drops: 1,
+    lost_connections: 1,
+    ..NONE
+};
+/// … and what was on the old one takes effect after all.
+const LATE: Faults = Faults {
+    late_statements: 1,
+    ..CUT
+};
 
-const SAFE: [&str; 4] = [
-    "newer stays",
-    "tokens grow",
-    "own lease only",
-    "released stays free",
-];
+const SAFE: [&str; 3] = ["newer stays", "own lease only", "released stays free"];
+const LEFT_BEHIND: &str = "nothing is left behind";
+const ONE_BODY: &str = "one body";
 
 fn assert_holds(protocol: Protocol, properties: &[&'static str]) {
     let checker = protocol.checker().spawn_bfs().join();
@@ -35,10 +45,7 @@ fn assert_holds(protocol: Protocol, properties: &[&'static str]) {
 /// Right without the mistake, and found with it.
 fn assert_finds(mistake: Mistake, protocol: Protocol, property: &'static str) {
     assert_holds(protocol, &[property]);
-    let wrong = Protocol {
-        mistake: Some(mistake),
-        ..protocol
-    };
+    let wrong = protocol.mistaken(mistake);
     let Some(path) = wrong.checker().spawn_bfs().join().discovery(property) else {
         panic!("{mistake:?} was not found");
     };
@@ -46,75 +53,75 @@ fn assert_finds(mistake: Mistake, protocol: Protocol, property: &'static str) {
 }
 
 fn is_found(protocol: Protocol, property: &'static str) -> bool {
-    protocol
-        .checker()
-        .spawn_bfs()
-        .join()
-        .discovery(property)
-        .is_some()
+    let checker = protocol.checker().spawn_bfs().join();
+    checker.discovery(property).is_some()
 }
 
+/// A state from which somebody is never served, or the key never free, if there is one.
 fn unserved(protocol: Protocol) -> Option<State> {
     dead_end(&protocol, State::is_over, Action::is_fault)
 }
 
+/// The same where nobody may count on a lease to run out.
+fn waits_for_a_lease_to_end(protocol: Protocol) -> bool {
+    let fault = |action: &Action| action.is_fault() || *action == Action::RunOut;
+    dead_end(&protocol, State::is_over, fault).is_some()
+}
+
+fn assert_right(protocol: Protocol, more: &[&'static str]) {
+    assert_holds(protocol, &[&SAFE[..], more].concat());
+    assert!(unserved(protocol).is_none());
+}
+
+/// What a lease does not promise: two bodies do run at once. What it does: nothing newer is overwritten.
+fn assert_costs_executions(protocol: Protocol) {
+    assert_right(protocol, &[]);
+    assert!(is_found(protocol, ONE_BODY));
+}
+
 #[test]
 fn one_execution_while_leases_are_renewed() {
-    assert_holds(THREE, &[&SAFE[..], &["one body", "one execution"]].concat());
-    assert!(unserved(THREE).is_none());
+    for protocol in [THREE, AGAIN] {
+        assert_right(protocol, &[ONE_BODY, "one execution", LEFT_BEHIND]);
+    }
 }
 
 #[test]
 fn failing_leaders_run_one_after_the_other() {
-    let protocol = Protocol {
-        faults: Faults {
-            failures: 2,
-            ..NO_FAULTS
-        },
-        ..THREE
+    let faults = Faults {
+        failures: 2,
+        ..NONE
     };
-    assert_holds(protocol, &[&SAFE[..], &["one body"]].concat());
-    assert!(unserved(protocol).is_none());
+    for protocol in [THREE, AGAIN] {
+        assert_right(protocol.with(faults), &[ONE_BODY, LEFT_BEHIND]);
+    }
 }
 
 #[test]
 fn a_dead_leader_costs_the_rest_of_its_lease() {
-    let protocol = Protocol {
-        faults: Faults {
-            crashes: 2,
-            failures: 1,
-            ..NO_FAULTS
-        },
-        ..THREE
+    let faults = Faults {
+        crashes: 2,
+        failures: 1,
+        ..NONE
     };
-    assert_holds(protocol, &[&SAFE[..], &["one body"]].concat());
-    assert!(unserved(protocol).is_none());
-    let for_ever = Protocol {
-        mistake: Some(Mistake::LeaseForEver),
-        ..protocol
-    };
-    assert!(unserved(for_ever).is_some());
+    let protocol = THREE.with(faults);
+    assert_right(protocol, &[ONE_BODY]);
+    assert!(unserved(protocol.mistaken(Mistake::LeaseForEver)).is_some());
 }
 
-/// What a lease does not promise: two bodies do run at once. What it does: nothing newer is overwritten.
 #[test]
 fn a_lapsed_lease_costs_an_execution_and_nothing_else() {
     let faults = Faults {
-        lapses: 1,
         invalidations: 1,
-        ..NO_FAULTS
+        ..LAPSE
     };
-    assert_costs_executions(Protocol { faults, ..THREE });
+    assert_costs_executions(THREE.with(faults));
     let faults = Faults {
         lapses: 2,
         failures: 1,
         ..faults
     };
-    assert_costs_executions(Protocol {
-        faults,
-        processes: 2,
-        ..THREE
-    });
+    assert_costs_executions(Protocol { calls: 1, ..AGAIN }.with(faults));
 }
 
 #[test]
@@ -122,87 +129,86 @@ fn a_lost_row_costs_an_execution_and_nothing_else() {
     let faults = Faults {
         lost_rows: 1,
         invalidations: 1,
-        ..NO_FAULTS
+        ..NONE
     };
-    assert_costs_executions(Protocol { faults, ..THREE });
+    assert_costs_executions(THREE.with(faults));
     let faults = Faults {
         lost_rows: 2,
         lapses: 1,
         ..faults
     };
-    assert_costs_executions(Protocol {
-        faults,
-        processes: 2,
-        ..THREE
-    });
+    assert_costs_executions(Protocol { calls: 1, ..AGAIN }.with(faults));
 }
 
-fn assert_costs_executions(protocol: Protocol) {
-    assert_holds(protocol, &SAFE);
-    assert!(is_found(protocol, "one body"));
-    assert!(unserved(protocol).is_none());
+/// Cut or stalled at every point: what was asked for is recognized, what nobody waits for is given back.
+#[test]
+fn a_batch_that_is_sent_again_recognizes_what_it_took() {
+    assert_right(THREE.with(CUT), &[ONE_BODY, LEFT_BEHIND]);
+    let faults = Faults {
+        drops: 2,
+        lost_connections: 2,
+        ..CUT
+    };
+    assert_right(AGAIN.with(faults), &[ONE_BODY, LEFT_BEHIND]);
+    assert!(!waits_for_a_lease_to_end(THREE.with(CUT)));
+    let wrong = THREE.with(CUT).mistaken(Mistake::OwnLeaseIsBusy);
+    assert!(waits_for_a_lease_to_end(wrong));
+}
+
+/// Whom a late statement leases the row to may have gone: nobody renews it.
+#[test]
+fn a_late_statement_costs_a_lease_and_nothing_else() {
+    assert_right(THREE.with(LATE), &[ONE_BODY]);
+    assert_right(AGAIN.with(LATE), &[ONE_BODY]);
+    assert!(is_found(AGAIN.with(LATE), LEFT_BEHIND));
+}
+
+/// Nobody is served any more, in no process: the lease of a guard that never was is renewed for ever.
+#[test]
+fn the_guard_owns_the_token() {
+    let wrong = AGAIN.mistaken(Mistake::NotedBeforeAnswer);
+    assert!(unserved(wrong).is_none());
+    let cut = Faults { drops: 0, ..CUT };
+    assert!(unserved(AGAIN.with(cut)).is_none());
+    assert!(unserved(wrong.with(cut)).is_some());
+    assert_finds(Mistake::NotedBeforeAnswer, AGAIN.with(cut), LEFT_BEHIND);
+}
+
+#[test]
+fn each_guard_has_a_token_of_its_own() {
+    let protocol = AGAIN.with(LATE);
+    assert_finds(Mistake::TokenOfProcess, protocol, "own lease only");
+    assert_finds(Mistake::TokenOfProcess, protocol, ONE_BODY);
+}
+
+#[test]
+fn what_is_granted_to_nobody_is_given_back() {
+    let drops = Faults { drops: 1, ..NONE };
+    assert_finds(Mistake::KeptForNobody, THREE.with(drops), LEFT_BEHIND);
 }
 
 #[test]
 fn the_put_is_fenced() {
-    let protocol = Protocol {
-        faults: Faults {
-            lapses: 1,
-            ..NO_FAULTS
-        },
-        ..THREE
-    };
-    assert_finds(Mistake::UnfencedPut, protocol, "newer stays");
+    assert_finds(Mistake::UnfencedPut, THREE.with(LAPSE), "newer stays");
 }
 
 /// The lease can run out between the look and the put. Only the store can compare and write in one step.
 #[test]
 fn the_token_alone_is_no_fence() {
-    let protocol = Protocol {
-        faults: Faults {
-            lapses: 1,
-            ..NO_FAULTS
-        },
-        ..THREE
-    };
-    assert_finds(Mistake::TokenLookedAtBeforePut, protocol, "newer stays");
-}
-
-#[test]
-fn a_new_row_does_not_begin_at_one() {
-    let protocol = Protocol {
-        faults: Faults {
-            lost_rows: 1,
-            ..NO_FAULTS
-        },
-        ..THREE
-    };
-    assert_finds(Mistake::TokenBeginsAtOne, protocol, "tokens grow");
-    assert_finds(Mistake::TokenBeginsAtOne, protocol, "own lease only");
+    let mistake = Mistake::TokenLookedAtBeforePut;
+    assert_finds(mistake, THREE.with(LAPSE), "newer stays");
 }
 
 #[test]
 fn a_release_compares_the_token() {
-    let protocol = Protocol {
-        faults: Faults {
-            lapses: 1,
-            ..NO_FAULTS
-        },
-        ..THREE
-    };
-    assert_finds(Mistake::ReleaseWithoutToken, protocol, "own lease only");
+    let mistake = Mistake::ReleaseWithoutToken;
+    assert_finds(mistake, THREE.with(LAPSE), "own lease only");
 }
 
 #[test]
 fn a_renewal_compares_the_token() {
-    let protocol = Protocol {
-        faults: Faults {
-            lapses: 1,
-            ..NO_FAULTS
-        },
-        ..THREE
-    };
-    assert_finds(Mistake::RenewWithoutToken, protocol, "own lease only");
+    let mistake = Mistake::RenewWithoutToken;
+    assert_finds(mistake, THREE.with(LAPSE), "own lease only");
 }
 
 /// Otherwise a free key looks taken for a whole lease.
@@ -213,5 +219,5 @@ fn a_late_renewal_does_not_undo_the_release() {
 
 #[test]
 fn a_live_lease_is_not_taken() {
-    assert_finds(Mistake::TakeWhileLive, THREE, "one body");
+    assert_finds(Mistake::TakeWhileLive, THREE, ONE_BODY);
 }

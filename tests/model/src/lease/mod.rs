@@ -1,67 +1,34 @@
 //! Lease rows: one key, a few processes, no sessions, no notifications.
 //!
 //! ```text
-//!  Get ─ Take ─ GetHeld ─ Compute ─ Put ─ Release ─ Done
-//!   ▲      │busy             (renewed meanwhile)
-//!   └──────┘ after a pause
+//!  caller   Get ─ Send ─ Wait ─ GetHeld ─ Compute ─ Put ─ served
+//!            ▲            │busy             (renewed)  │ queued
+//!            └────────────┘ after a pause              ▼
+//!  link     ask: sent ─ carried out ─ answered       release
 //! ```
+//! A guard's token, a random number, is chosen before the link sends its first ask; here it is the number of its
+//! call, so that no two are alike. The row is taken if it is free **or bears this token already**: so a
+//! batch that is sent again, after its answer was lost, recognizes what it took the first time. Only the
+//! tokens of guards are renewed. What is granted to a caller that is gone is given back.
+//!
+//! A statement of an abandoned connection may still take effect, much later, and nobody hears its answer. If
+//! it takes the row, nobody renews it, and it runs out.
+//!
 //! The clock is modelled by what it can do: at any time a lease may run out, because its holder was
 //! frozen, cut off, or slow to renew. So nothing here depends on how long anything takes.
 //!
 //! A lease does not exclude: one that has run out leaves a body under way beside the next one. What
-//! must hold nevertheless is that an entry is never overwritten by an older one, and that tokens only
-//! grow, so that nobody renews or releases the lease of somebody else.
+//! must hold nevertheless is that an entry is never overwritten by an older one, that nobody renews or
+//! releases the lease of somebody else, and that no lease lives for ever without a guard.
 
+mod link;
+mod rows;
+mod setting;
 mod steps;
 
 use stateright::{Model, Property};
 
-/// How many of each fault may still happen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Faults {
-    /// A process dies. Its lease stays until it runs out.
-    pub crashes: u8,
-    /// A lease runs out while its holder lives.
-    pub lapses: u8,
-    /// The row is lost: swept, or the unlogged table was emptied after a crash of the server.
-    pub lost_rows: u8,
-    /// A computation fails.
-    pub failures: u8,
-    /// `invalidate` lays a tombstone.
-    pub invalidations: u8,
-}
-
-/// One deviation from the protocol. Each must make a property fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mistake {
-    /// The put stores, whatever stands there.
-    UnfencedPut,
-    /// Before the put the leader looks whether its token still stands, in a statement of its own.
-    TokenLookedAtBeforePut,
-    /// A row that is made anew begins with token 1.
-    TokenBeginsAtOne,
-    /// The release does not compare the token.
-    ReleaseWithoutToken,
-    /// The renewal does not compare the token.
-    RenewWithoutToken,
-    /// A renewal that comes after the release takes the lease up again.
-    RenewAfterRelease,
-    /// The lease is taken though it has not run out.
-    TakeWhileLive,
-    /// The lease does not run out.
-    LeaseForEver,
-}
-
-/// The protocol with its bounds.
-#[derive(Clone, Copy, Debug)]
-pub struct Protocol {
-    /// How many processes there are, each with one call.
-    pub processes: usize,
-    /// What may go wrong.
-    pub faults: Faults,
-    /// What is built wrongly.
-    pub mistake: Option<Mistake>,
-}
+pub use setting::{Faults, Mistake, Protocol};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Row {
@@ -90,26 +57,51 @@ struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum At {
     Get,
-    Take,
+    Send,
+    Wait,
     GetHeld,
     Compute,
     Put,
-    Release,
     Done,
     Dead,
 }
 
-/// One process.
+/// A take that the link has sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Ask {
+    token: u8,
+    /// Whether its caller still waits.
+    wanted: bool,
+    /// What the server has answered, if it has run.
+    granted: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Statement {
+    Take(u8),
+    Renew(u8),
+    Release(u8),
+}
+
+/// One process: its caller, and what its link has under way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Process {
     at: At,
+    calls_left: u8,
+    /// The guard's token.
     token: u8,
     /// The entry seen under the lease: what the put is fenced by.
     seen: Option<u8>,
     /// The number of the computation under way.
     number: u8,
-    /// A renewal was sent while the lease was held, and has not arrived yet.
-    renewing: bool,
+    ask: Option<Ask>,
+    release: Option<u8>,
+    /// A renewal that was sent, and has not arrived yet.
+    renewal: Option<u8>,
+    /// What may yet take effect on a connection that was given up.
+    late: Option<Statement>,
+    /// Only with [`Mistake::NotedBeforeAnswer`]: the token that the link renews.
+    noted: Option<u8>,
     /// Only with [`Mistake::TokenLookedAtBeforePut`]: the token was found standing.
     looked: bool,
 }
@@ -118,13 +110,10 @@ struct Process {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
     row: Option<Row>,
-    /// What the server's clock would give as the token of a new row: more than any token before.
-    clock: u8,
     store: Option<Entry>,
     processes: Vec<Process>,
     numbered: u8,
     executions: u8,
-    highest_token: u8,
     broken: Broken,
     faults: Faults,
 }
@@ -134,9 +123,7 @@ pub struct State {
 struct Broken {
     /// A put went over an entry that was newer.
     overwrote_newer: bool,
-    /// A token was given that was not higher than all before.
-    token_fell: bool,
-    /// A process renewed or released what another one held.
+    /// What another guard held was renewed or released.
     meddled: bool,
     /// A lease that was released lived again without having been taken.
     revived: bool,
@@ -145,20 +132,32 @@ struct Broken {
 /// What may happen next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// A process takes its next step.
+    /// A caller takes its next step.
     Step(usize),
-    /// A holder's link sends a renewal, …
+    /// The server carries out a take.
+    Take(usize),
+    /// The answer to a take arrives, perhaps late.
+    Answer(usize),
+    /// The server carries out a release.
+    Release(usize),
+    /// A link sends a renewal, …
     SendRenewal(usize),
     /// … which the server carries out, perhaps late.
     Renew(usize),
-    /// The lease of a dead process runs out, as it must in the end.
+    /// A lease that nobody renews runs out, as it must in the end.
     RunOut,
     /// The lease of a living process runs out.
     Lapse,
     /// The computation of a process fails.
     Fail(usize),
+    /// A caller is dropped.
+    Drop(usize),
     /// A process dies.
     Crash(usize),
+    /// A connection is lost, and what was under way is sent again on the next one.
+    LoseConnection(usize),
+    /// A statement of a lost connection takes effect.
+    RunLate(usize),
     /// The row is lost.
     LoseRow,
     /// Somebody calls `invalidate`.
@@ -168,28 +167,35 @@ pub enum Action {
 impl Action {
     /// Whether nobody may count on it to happen.
     pub fn is_fault(&self) -> bool {
-        matches!(
+        use Action::{Answer, Release, Renew, RunOut, SendRenewal, Step, Take};
+        !matches!(
             self,
-            Self::Lapse | Self::Fail(_) | Self::Crash(_) | Self::LoseRow | Self::Invalidate
+            Step(_) | Take(_) | Answer(_) | Release(_) | SendRenewal(_) | Renew(_) | RunOut
         )
     }
 }
 
 impl State {
-    /// Whether all callers have been served or are dead.
+    /// Whether all callers have been served or are dead, and the key is free.
     pub fn is_over(&self) -> bool {
+        self.is_quiet() && !self.is_live()
+    }
+
+    /// Whether nobody will do anything any more.
+    fn is_quiet(&self) -> bool {
         self.processes
             .iter()
-            .all(|p| matches!(p.at, At::Done | At::Dead))
+            .all(|p| matches!(p.at, At::Done | At::Dead) && p.ask.is_none() && p.release.is_none())
+    }
+
+    fn is_live(&self) -> bool {
+        self.row.is_some_and(|row| row.lease == Lease::Live)
     }
 
     /// Two bodies at once: what a lease cannot rule out.
     fn has_two_bodies(&self) -> bool {
-        self.processes
-            .iter()
-            .filter(|p| p.at == At::Compute)
-            .count()
-            > 1
+        let at_work = |p: &&Process| p.at == At::Compute;
+        self.processes.iter().filter(at_work).count() > 1
     }
 }
 
@@ -212,17 +218,16 @@ impl Model for Protocol {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
+        use Property as P;
         vec![
-            Property::always("newer stays", |_, state: &State| {
-                !state.broken.overwrote_newer
+            P::always("newer stays", |_, s: &State| !s.broken.overwrote_newer),
+            P::always("own lease only", |_, s: &State| !s.broken.meddled),
+            P::always("released stays free", |_, s: &State| !s.broken.revived),
+            P::always("nothing is left behind", |_, s: &State| {
+                !(s.is_quiet() && s.is_live())
             }),
-            Property::always("tokens grow", |_, state: &State| !state.broken.token_fell),
-            Property::always("own lease only", |_, state: &State| !state.broken.meddled),
-            Property::always("released stays free", |_, state: &State| {
-                !state.broken.revived
-            }),
-            Property::always("one body", |_, state: &State| !state.has_two_bodies()),
-            Property::always("one execution", |_, state: &State| state.executions <= 1),
+            P::always("one body", |_, s: &State| !s.has_two_bodies()),
+            P::always("one execution", |_, s: &State| s.executions <= 1),
         ]
     }
 }
