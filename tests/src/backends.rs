@@ -30,7 +30,7 @@ pub fn on_each_backend(test: impl Fn(&str, Build<'_>)) {
 }
 
 fn build(builder: Builder) -> WorkSharing {
-    builder.build().unwrap_or_else(|error| panic!("{error}"))
+    builder.build().unwrap_or_else(|error| panic!("{error:?}"))
 }
 
 impl Servers {

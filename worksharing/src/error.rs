@@ -50,6 +50,11 @@ impl Error {
         self.kind
     }
 
+    /// The message and all its causes on one line, for a log.
+    pub(crate) fn chain(&self) -> Chain<'_> {
+        Chain(self)
+    }
+
     pub(crate) fn setting(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Setting, message)
     }
@@ -59,10 +64,40 @@ impl Error {
     }
 }
 
+/// The message alone. What caused it is the [`source`](StdError::source), which says the rest.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
-        let mut source = self.source();
+        f.write_str(&self.message)
+    }
+}
+
+/// The kind, the message and all its causes, on one line.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.kind, self.chain())
+    }
+}
+
+impl StdError for Error {
+    /// Clients of servers have errors that say what their own source says, too: those are passed over.
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        let mut source: &(dyn StdError + 'static) = self.source.as_deref()?;
+        while let Some(cause) = source.source()
+            && cause.to_string() == source.to_string()
+        {
+            source = cause;
+        }
+        Some(source)
+    }
+}
+
+/// An error's message and all its causes, as [`Error::chain`] gives them.
+pub(crate) struct Chain<'a>(&'a Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)?;
+        let mut source = self.0.source();
         while let Some(cause) = source {
             write!(f, ": {cause}")?;
             source = cause.source();
@@ -71,14 +106,48 @@ impl fmt::Display for Error {
     }
 }
 
-impl fmt::Debug for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {self}", self.kind)
-    }
-}
+#[cfg(test)]
+mod tests {
+    use std::io;
 
-impl StdError for Error {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_deref().map(|source| source as _)
+    use super::*;
+
+    fn refused() -> Error {
+        let source = io::Error::new(io::ErrorKind::ConnectionRefused, "nobody listens");
+        Error::unavailable("postgres at db:5432 does not answer").caused_by(source)
+    }
+
+    #[test]
+    fn nothing_is_said_twice() {
+        assert_eq!(refused().to_string(), "postgres at db:5432 does not answer");
+        let chain = "postgres at db:5432 does not answer: nobody listens";
+        assert_eq!(format!("{:#}", anyhow::Error::new(refused())), chain);
+        assert_eq!(refused().chain().to_string(), chain);
+        assert_eq!(format!("{:?}", refused()), format!("Unavailable: {chain}"));
+    }
+
+    /// As `redis::RedisError`: what it displays is all that its source displays.
+    #[derive(Debug)]
+    struct Echo(io::Error);
+
+    impl fmt::Display for Echo {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            self.0.fmt(f)
+        }
+    }
+
+    impl StdError for Echo {
+        fn source(&self) -> Option<&(dyn StdError + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn a_cause_that_repeats_its_own_is_passed_over() {
+        let error = Error::unavailable("redis was lost").caused_by(Echo(io::Error::other("reset")));
+        assert_eq!(
+            format!("{:#}", anyhow::Error::new(error)),
+            "redis was lost: reset"
+        );
     }
 }

@@ -159,9 +159,9 @@ impl Events {
     fn log(&self, who: Subject<'_>, event: Event<'_>) {
         match event {
             Event::Hit | Event::Waited | Event::Shared | Event::Computed | Event::Stored => {}
-            Event::WithoutLock(error) => say!(warn, self.lock, who, { %error, }
+            Event::WithoutLock(error) => say!(warn, self.lock, who, { error = %error.chain(), }
                 "computing without the lock: other processes may compute the same"),
-            Event::WithoutStore(error) => say!(warn, self.store, who, { %error, }
+            Event::WithoutStore(error) => say!(warn, self.store, who, { error = %error.chain(), }
                 "the store is not used: values are computed anew"),
             Event::Refused => say!(info, self.refused, who, {}
                 "a value was not stored: something newer stands there"),

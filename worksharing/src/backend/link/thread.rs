@@ -245,7 +245,7 @@ impl<W: Protocol> Thread<W> {
             let refused = self.replies().into_iter();
             refused.for_each(|reply| reply.give(Err(error.clone())));
         }
-        tracing::debug!(link = protocol.name(), %error, "connection lost");
+        tracing::debug!(link = protocol.name(), error = %error.chain(), "connection lost");
         quietly(|| protocol.lost(error));
         if self.losses >= LOSSES {
             self.not_connected(error);

@@ -172,8 +172,9 @@ impl Session {
             Err(error)
                 if error.kind() == ErrorKind::Unsuitable && self.lock == PostgresLock::Auto =>
             {
-                self.said
-                    .say(|_| tracing::warn!(%error, "locking by lease rows instead"));
+                self.said.say(
+                    |_| tracing::warn!(error = %error.chain(), "locking by lease rows instead"),
+                );
                 Ok(LockStrategy::Leases(
                     Leases::new(&self.table, &self.leases),
                     Some(error),
@@ -220,7 +221,7 @@ impl Session {
     ) -> Result<(), Error> {
         if let Err(error) = done {
             let error = self.answerable(client, error)?;
-            tracing::debug!(%error, "housekeeping failed");
+            tracing::debug!(error = %error.chain(), "housekeeping failed");
         }
         Ok(())
     }
