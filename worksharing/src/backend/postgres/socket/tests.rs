@@ -48,7 +48,7 @@ fn a_handshake_with_a_silent_server_can_be_ended() {
             continue;
         }
         let (error, took) = connect_to_one_that_says(letter, parameters);
-        let error = error.expect("nobody is there").to_string();
+        let error = error.expect("nobody is there").chain().to_string();
         assert!(error.contains("no answer in time"), "{error}");
         assert!(took < Duration::from_secs(2), "{parameters}: {took:?}");
     }
