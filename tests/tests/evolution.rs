@@ -39,9 +39,19 @@ where
     assert_eq!(newer.work::<New>("changed").peek_blocking(), None);
     assert_eq!(newer.work("changed").run_blocking(|| new.clone()), *new);
     assert!(newer.stats().unreadable > 0);
-    // And the other way round: two versions deployed side by side.
+    // Two versions deployed side by side: each reads its own, and one invalidation reaches both.
+    for _ in 0..25 {
+        let unreachable = || unreachable!("it is stored");
+        assert_eq!(older.work::<Old>("changed").run_blocking(unreachable), *old);
+        let unreachable = || unreachable!("it is stored");
+        assert_eq!(newer.work::<New>("changed").run_blocking(unreachable), *new);
+    }
+    newer
+        .work::<New>("changed")
+        .invalidate_blocking()
+        .expect("the store is there");
     assert_eq!(older.work::<Old>("changed").peek_blocking(), None);
-    assert_eq!(older.work("changed").run_blocking(|| old.clone()), *old);
+    assert_eq!(newer.work::<New>("changed").peek_blocking(), None);
 }
 
 changed!(field_added:

@@ -164,7 +164,8 @@ pub struct Stored {
     pub bytes: Bytes,
     /// Whether `bytes` is the whole entry.
     pub whole: bool,
-    /// The time until the store forgets it, by the store's clock; `None` where it was not asked for.
+    /// The time until the store forgets it, by the store's clock; `None` where it was not asked for, or where it is
+    /// kept for ever, as no entry of ours is.
     ///
     /// A store that cannot read entry and time at one moment reads the time first: what replaces the entry in
     /// between then looks older than it is, never fresher.

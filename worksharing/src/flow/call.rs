@@ -111,8 +111,11 @@ impl Call {
             };
             verdict = self.judge(stored.as_ref());
         }
+        // What was asked for its age and has none is kept for ever, and no entry of ours.
+        let has_age = |stored: &Stored| !with_age || stored.time_left.is_some();
         let fresh = verdict.and_then(|(verdict, id, based_on)| {
-            (verdict == Verdict::Fresh && Some(id) != distrust).then_some((id, based_on))
+            let fresh = verdict == Verdict::Fresh && stored.as_ref().is_some_and(has_age);
+            (fresh && Some(id) != distrust).then_some((id, based_on))
         });
         Sight {
             seen: Some(Seen::of(stored.as_ref().map(|stored| &stored.bytes[..]))),

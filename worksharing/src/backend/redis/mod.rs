@@ -139,8 +139,8 @@ fn stored(entry: Value, left: Option<Value>, look: Look) -> Option<Stored> {
     let stored = Stored::new(entry.into(), look);
     match left {
         None => Some(stored),
-        // It was there, and for ever: it is not ours.
-        Some(Value::Int(-1)) => None,
+        // It is there for ever, so it is not ours.
+        Some(Value::Int(-1)) => Some(stored),
         Some(Value::Int(left)) => {
             // It came between the two: it is new.
             let left = u64::try_from(left).map_or(Duration::MAX, Duration::from_millis);
