@@ -1,3 +1,5 @@
+// A document links to files, where it is read as a file; here the first definition of a link counts.
+#![doc = "[protocol]: crate::docs::protocol\n\n[architecture]: crate::docs::architecture\n\n"]
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -35,6 +37,22 @@ pub use sharing::WorkSharing;
 pub use work::Work;
 #[doc = include_str!("../docs/work_shared.md")]
 pub use worksharing_macros::work_shared;
+
+/// Pages on subjects of their own.
+#[cfg(doc)]
+pub mod docs {
+    #[doc = "[protocol]: crate::docs::protocol\n\n"]
+    #[doc = include_str!("../docs/architecture.md")]
+    pub mod architecture {}
+
+    #[doc = include_str!("../docs/performance.md")]
+    pub mod performance {}
+
+    // Its marks, like `[m]`, are no links.
+    #[allow(rustdoc::broken_intra_doc_links)]
+    #[doc = include_str!("../docs/protocol.md")]
+    pub mod protocol {}
+}
 
 /// A boxed future, as [`Store`](store::Store) and [`Lock`](lock::Lock) return it: what
 /// `async fn` in a trait would be, were such traits usable behind `dyn`.
