@@ -145,7 +145,6 @@ fn a_lost_row_costs_an_execution_and_nothing_else() {
 fn a_batch_that_is_sent_again_recognizes_what_it_took() {
     assert_right(THREE.with(CUT), &[ONE_BODY, LEFT_BEHIND]);
     let faults = Faults {
-        drops: 2,
         lost_connections: 2,
         ..CUT
     };

@@ -1,18 +1,12 @@
 //! What PostgreSQL does: one function, one statement (or the loss of a connection).
 
-use super::{At, Mistake, Process, Protocol, Release, State};
+use super::{At, Lock, Mistake, Process, Protocol, Release, State};
 
 /// `pg_try_advisory_lock(key)`: re-entrant within a session.
 pub(super) fn try_lock(protocol: &Protocol, state: &mut State, i: usize, busy: At) {
-    let granted = match state.lock {
-        None => Some((i, 1)),
-        Some((owner, times)) if owner == i => Some((i, times + 1)),
-        Some(_) => None,
-    };
+    let granted = take(state, i, false);
     let p = &mut state.processes[i];
-    if granted.is_some() {
-        state.lock = granted;
-    } else if protocol.mistake != Some(Mistake::ComputesWhenBusy) {
+    if !granted && protocol.mistake != Some(Mistake::ComputesWhenBusy) {
         p.at = busy;
         return;
     }
@@ -20,15 +14,31 @@ pub(super) fn try_lock(protocol: &Protocol, state: &mut State, i: usize, busy: A
     unmark(p);
 }
 
-/// `pg_try_advisory_lock_shared(interest)`.
+/// Whether the session gets the key. It counts how often it holds it.
+pub(super) fn take(state: &mut State, process: usize, is_old: bool) -> bool {
+    let times = match state.lock {
+        None => 1,
+        Some(lock) if lock.process == process && lock.is_old == is_old => lock.times + 1,
+        Some(_) => return false,
+    };
+    state.lock = Some(Lock {
+        process,
+        is_old,
+        times,
+    });
+    true
+}
+
+/// `pg_try_advisory_lock_shared(interest)`: whether it is refused, by a check.
+pub(super) fn is_mark_refused(state: &State, i: usize) -> bool {
+    let mut others = state.processes.iter().enumerate().filter(|&(j, _)| j != i);
+    others.any(|(_, other)| other.checking)
+}
+
 pub(super) fn mark(protocol: &Protocol, state: &mut State, i: usize) {
-    let refused = state
-        .processes
-        .iter()
-        .enumerate()
-        .any(|(j, other)| j != i && other.checking);
+    let refused = is_mark_refused(state, i);
     let p = &mut state.processes[i];
-    p.marked = !refused;
+    p.marks += u8::from(!refused);
     p.at = match protocol.mistake {
         Some(Mistake::RefusedMarkCounts) => At::TryAgain,
         // Refused: somebody has just released, so the key may be free. Look, then mark again.
@@ -42,7 +52,7 @@ pub(super) fn mark(protocol: &Protocol, state: &mut State, i: usize) {
 /// The mark goes at once when it is needed no more. In a program it goes a little later: that can only
 /// add notifications, so this is the harsher case.
 pub(super) fn unmark(p: &mut Process) {
-    (p.marked, p.woken) = (false, false);
+    (p.marks, p.woken) = (p.marks.saturating_sub(1), false);
 }
 
 pub(super) fn release(protocol: &Protocol, state: &mut State, i: usize) {
@@ -71,9 +81,15 @@ pub(super) fn release(protocol: &Protocol, state: &mut State, i: usize) {
 pub(super) fn unlock(protocol: &Protocol, state: &mut State, i: usize) -> bool {
     let p = &state.processes[i];
     let any_session = protocol.mistake == Some(Mistake::ReleaseInAnySession);
-    match state.lock {
-        Some((owner, times)) if owner == i && (any_session || p.releases_session == p.session) => {
-            state.lock = (times > 1).then_some((i, times - 1));
+    (any_session || p.releases_session == p.session) && give_up(state, i, false)
+}
+
+/// Whether the session held the key. It holds it once less.
+pub(super) fn give_up(state: &mut State, process: usize, is_old: bool) -> bool {
+    match &mut state.lock {
+        Some(lock) if lock.process == process && lock.is_old == is_old => {
+            lock.times -= 1;
+            state.lock = state.lock.filter(|lock| lock.times > 0);
             true
         }
         _ => false,
@@ -83,18 +99,20 @@ pub(super) fn unlock(protocol: &Protocol, state: &mut State, i: usize) -> bool {
 /// `pg_try_advisory_xact_lock(interest)`: whether it is refused, by a mark or by another check. A mark
 /// of its own session does not refuse it.
 fn check_interest(state: &mut State, i: usize) -> bool {
-    let others = || state.processes.iter().enumerate().filter(|&(j, _)| j != i);
-    let refused = others().any(|(_, other)| other.marked || other.checking);
+    let refused = state.processes.iter().enumerate().any(|(j, other)| {
+        let old = other.old.is_some_and(|old| old.marked);
+        old || j != i && (other.marks > 0 || other.checking)
+    });
     state.processes[i].checking = !refused;
     refused
 }
 
-fn wake(protocol: &Protocol, state: &mut State) {
+pub(super) fn wake(protocol: &Protocol, state: &mut State) {
     let one = protocol.mistake == Some(Mistake::WakesOne);
     let waiting = state
         .processes
         .iter_mut()
-        .filter(|p| p.marked && p.listening);
+        .filter(|p| p.marks > 0 && p.listening);
     for p in waiting.take(if one { 1 } else { usize::MAX }) {
         p.woken = true;
     }
@@ -103,19 +121,21 @@ fn wake(protocol: &Protocol, state: &mut State) {
 /// What was notified meanwhile is lost, so all who wait look again.
 pub(super) fn relisten(protocol: &Protocol, p: &mut Process) {
     p.listening = true;
-    p.woken = p.marked && protocol.mistake != Some(Mistake::SilentRelisten);
+    p.woken = p.marks > 0 && protocol.mistake != Some(Mistake::SilentRelisten);
 }
 
 /// All locks of the session vanish. A body goes on; a waiter begins anew; a release that was under way
 /// notifies nobody.
 pub(super) fn lose_session(state: &mut State, i: usize) {
-    if state.lock.is_some_and(|(owner, _)| owner == i) {
-        state.lock = None;
-    }
-    let p = &mut state.processes[i];
+    state.lock = state.lock.filter(|lock| lock.process != i || lock.is_old);
+    begin_anew(&mut state.processes[i]);
+}
+
+/// The process has another session, which holds nothing.
+pub(super) fn begin_anew(p: &mut Process) {
     p.session += 1;
     p.checking = false;
-    unmark(p);
+    (p.marks, p.woken) = (0, false);
     if !matches!(p.release, Release::Unlock | Release::Idle) {
         p.release = Release::Idle;
     }

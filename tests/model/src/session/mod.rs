@@ -14,8 +14,14 @@
 //! - *marked*: holds the interest key in shared mode;
 //! - *checking*: holds the interest key in exclusive mode, for the length of the statement
 //!   `CASE WHEN pg_try_advisory_xact_lock(interest) …`. In that time the shared try of others fails.
+//!
+//! A connection that stalls is given up, and what was not answered is sent again in a new session, by the link's
+//! next generation. To the server the old session may live for a time: it holds what it held, and the statement
+//! that was under way may yet take effect in it, once (so its answer is lost, or the statement late). Then the
+//! server ends it.
 
 mod locks;
+mod old;
 mod setting;
 mod steps;
 
@@ -57,6 +63,30 @@ enum Release {
     Notify(bool),
 }
 
+/// A session that its process has given up, and the server has not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+struct OldSession {
+    marked: bool,
+    under_way: Option<Statement>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Statement {
+    Try,
+    Mark,
+    Release,
+}
+
+/// Who holds the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Lock {
+    process: usize,
+    /// In its old session.
+    is_old: bool,
+    /// Session locks are re-entrant.
+    times: u8,
+}
+
 /// One process: its caller, its session, its queued release.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Process {
@@ -71,18 +101,19 @@ pub struct Process {
     granted_in: u8,
     release: Release,
     releases_session: u8,
-    marked: bool,
+    /// How often its session has marked interest.
+    marks: u8,
     checking: bool,
     listening: bool,
     woken: bool,
+    old: Option<OldSession>,
 }
 
 /// The key, its entry, and everybody.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
     store: Option<Entry>,
-    /// Who holds the key, and how often.
-    lock: Option<(usize, u8)>,
+    lock: Option<Lock>,
     processes: Vec<Process>,
     /// The last number given out.
     numbered: u8,
@@ -111,6 +142,12 @@ pub enum Action {
     Crash(usize),
     /// A session is lost.
     LoseSession(usize),
+    /// A session's connection stalls, and is given up.
+    Stall(usize),
+    /// The statement that was under way takes effect in the old session.
+    RunOld(usize),
+    /// The server ends the old session, as it must in the end.
+    EndOld(usize),
     /// A listening connection is lost.
     LoseListener(usize),
     /// Somebody calls `invalidate`.
@@ -124,15 +161,16 @@ impl Action {
     pub fn is_fault(&self) -> bool {
         !matches!(
             self,
-            Self::Step(_) | Self::Release(_) | Self::Poll(_) | Self::Relisten(_)
+            Self::Step(_) | Self::Release(_) | Self::Poll(_) | Self::Relisten(_) | Self::EndOld(_)
         )
     }
 }
 
 impl State {
-    /// Whether all callers have been served (or are dead) and nothing is left to release.
+    /// Whether all callers have been served (or are dead) and nothing is left behind.
     pub fn is_over(&self) -> bool {
-        self.processes.iter().all(Process::is_over) && self.lock.is_none()
+        let clean = |p: &Process| p.is_over() && p.marks == 0 && p.old.is_none();
+        self.processes.iter().all(clean) && self.lock.is_none()
     }
 
     /// Two processes that both rightly believe to hold the key: their sessions live.
@@ -193,6 +231,12 @@ impl Model for Protocol {
                 !state.has_lost_wakeup()
             }),
             Property::always("newer stays", |_, state: &State| !state.overwrote_newer),
+            Property::always("no key held for nobody", |_, state: &State| {
+                !state.is_held_for_nobody()
+            }),
+            Property::always("no mark without a waiter", |_, state: &State| {
+                !state.processes.iter().any(Process::has_idle_mark)
+            }),
             Property::always("one execution", |_, state: &State| state.executions <= 1),
             Property::sometimes("somebody sleeps", |_, state: &State| {
                 state.processes.iter().any(|p| p.at == At::Asleep)

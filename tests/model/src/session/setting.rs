@@ -7,6 +7,11 @@ pub struct Faults {
     pub crashes: u8,
     /// A session is lost and comes back at once; the body goes on.
     pub lost_sessions: u8,
+    /// A session's connection stalls and is given up: what was sent is sent again in a new session, while the
+    /// server keeps the old one for a time.
+    pub stalls: u8,
+    /// A statement takes effect in a session that was given up.
+    pub late_statements: u8,
     /// The connection that listens is lost; what is notified meanwhile is never heard.
     pub lost_listeners: u8,
     /// A computation fails: nothing is stored.
@@ -48,6 +53,14 @@ pub enum Mistake {
     ReleaseInAnySession,
     /// A waiter that finds the key busy computes nevertheless.
     ComputesWhenBusy,
+    /// After a stall the batch is sent again in the same session, which counts what it holds twice.
+    SameSessionAgain,
+    /// The answer of a session that was given up is taken for one of the session that there is now.
+    OldAnswerCounts,
+    /// A session that was given up is kept open.
+    OldSessionKept,
+    /// The mark of a waiter that has gone is not taken back.
+    MarkKept,
 }
 
 /// The protocol with its bounds.
@@ -70,6 +83,8 @@ impl Faults {
     pub const NONE: Self = Self {
         crashes: 0,
         lost_sessions: 0,
+        stalls: 0,
+        late_statements: 0,
         lost_listeners: 0,
         failures: 0,
         drops: 0,

@@ -2,6 +2,7 @@
 //! thing that goes wrong.
 
 use super::locks::{lose_session, mark, release, relisten, try_lock, unlock, unmark};
+use super::old::{can_stall, end, run, stall};
 use super::{Action, At, Entry, Mistake, Process, Protocol, Release, State};
 
 pub(super) fn beginning(protocol: &Protocol) -> State {
@@ -14,10 +15,11 @@ pub(super) fn beginning(protocol: &Protocol) -> State {
         granted_in: 0,
         release: Release::Idle,
         releases_session: 0,
-        marked: false,
+        marks: 0,
         checking: false,
         listening: true,
         woken: false,
+        old: None,
     };
     State {
         store: None,
@@ -53,8 +55,13 @@ pub(super) fn enabled(protocol: &Protocol, state: &State, actions: &mut Vec<Acti
             !p.is_over() && faults.lost_sessions > 0,
             Action::LoseSession(i),
         );
+        may(can_stall(p) && faults.stalls > 0, Action::Stall(i));
+        let late = p.old.is_some_and(|old| old.under_way.is_some());
+        may(late && faults.late_statements > 0, Action::RunOld(i));
+        let ends = protocol.mistake != Some(Mistake::OldSessionKept);
+        may(p.old.is_some() && ends, Action::EndOld(i));
         may(
-            p.listening && p.marked && faults.lost_listeners > 0,
+            p.listening && p.marks > 0 && faults.lost_listeners > 0,
             Action::LoseListener(i),
         );
     }
@@ -100,6 +107,15 @@ pub(super) fn apply(protocol: &Protocol, state: &mut State, action: Action) {
             state.faults.lost_sessions -= 1;
             lose_session(state, i);
         }
+        Action::Stall(i) => {
+            state.faults.stalls -= 1;
+            stall(protocol, state, i);
+        }
+        Action::RunOld(i) => {
+            state.faults.late_statements -= 1;
+            run(protocol, state, i);
+        }
+        Action::EndOld(i) => end(state, i),
         Action::LoseListener(i) => {
             state.faults.lost_listeners -= 1;
             (state.processes[i].listening, state.processes[i].woken) = (false, false);
@@ -121,7 +137,7 @@ pub(super) fn apply(protocol: &Protocol, state: &mut State, action: Action) {
 
 fn step(protocol: &Protocol, state: &mut State, i: usize) {
     let has_value = state.store.is_some_and(|entry| entry.is_value);
-    let marked = state.processes[i].marked;
+    let marked = state.processes[i].marks > 0;
     match state.processes[i].at {
         At::Get | At::GetAgain if has_value => serve(&mut state.processes[i]),
         // Woken: the mark still stands, so only a try is needed.
@@ -149,7 +165,7 @@ fn step(protocol: &Protocol, state: &mut State, i: usize) {
 fn wake_up(protocol: &Protocol, p: &mut Process) {
     (p.at, p.woken) = (At::Get, false);
     if protocol.mistake == Some(Mistake::MarkDroppedOnWake) {
-        (p.at, p.marked) = (At::TryAgain, false);
+        (p.at, p.marks) = (At::TryAgain, 0);
     }
 }
 
@@ -177,8 +193,13 @@ fn put(protocol: &Protocol, state: &mut State, i: usize) {
 
 /// A dropped future: what it holds is released as after a failure, what it waits for is waited for no more.
 fn drop_caller(protocol: &Protocol, state: &mut State, i: usize) {
-    if !state.processes[i].leads() {
-        serve(&mut state.processes[i]);
+    let p = &mut state.processes[i];
+    if !p.leads() {
+        let marks = p.marks;
+        serve(p);
+        if protocol.mistake == Some(Mistake::MarkKept) {
+            p.marks = marks;
+        }
         return;
     }
     serve_and_release(protocol, state, i);

@@ -1,7 +1,9 @@
 //! The protocol of session locks and interest locks, in every interleaving.
 
+mod mistakes;
+
 use model::explore::dead_end;
-use model::session::{Action, Faults, Mistake, Protocol, State};
+use model::session::{Action, Faults, Protocol, State};
 use stateright::{Checker, Model};
 
 /// Three processes, one call each, no poll: sleepers depend on being notified.
@@ -27,26 +29,25 @@ const FAILURE: Faults = Faults {
     ..Faults::NONE
 };
 
+/// A connection is given up, and what was under way on it takes effect nevertheless.
+const STALL: Faults = Faults {
+    stalls: 1,
+    late_statements: 1,
+    ..Faults::NONE
+};
+
 const SAFE: [&str; 3] = ["one leader", "no lost wake-up", "newer stays"];
+const HELD_FOR_NOBODY: &str = "no key held for nobody";
+const IDLE_MARK: &str = "no mark without a waiter";
 
 fn assert_holds(protocol: Protocol, properties: &[&'static str]) {
     let checker = protocol.checker().spawn_bfs().join();
     println!("{} states", checker.unique_state_count());
-    for property in properties {
+    for property in properties.iter().chain(&[HELD_FOR_NOBODY, IDLE_MARK]) {
         checker.assert_no_discovery(property);
     }
     // A model in which nobody ever waits would hold anything.
     assert!(checker.discovery("somebody sleeps").is_some());
-}
-
-/// Right without the mistake, and found with it.
-fn assert_finds(mistake: Mistake, protocol: Protocol, property: &'static str) {
-    assert_holds(protocol, &[property]);
-    let wrong = protocol.mistaken(mistake).checker().spawn_bfs().join();
-    let Some(path) = wrong.discovery(property) else {
-        panic!("{mistake:?} was not found");
-    };
-    println!("{mistake:?}: {:?}", path.into_actions());
 }
 
 /// A state from which somebody is never served, if there is one.
@@ -135,124 +136,17 @@ fn lost_sessions_need_the_poll_and_the_fence() {
     }));
 }
 
+/// Batches are sent again in a new session; the old one lives on for a time, with all that it held and may yet
+/// take. The server ends it and notifies nobody.
 #[test]
-fn unlock_comes_before_the_check() {
-    assert_finds(
-        Mistake::CheckBeforeUnlock,
-        THREE.with(FAILURE),
-        "no lost wake-up",
-    );
+fn sessions_given_up_need_the_poll_and_nothing_else() {
+    assert_needs_the_poll(THREE.with(STALL));
+    assert_needs_the_poll(AGAIN.with(Faults { stalls: 2, ..STALL }));
 }
 
+/// What was granted late is granted to nobody.
 #[test]
-fn a_waiter_looks_again_after_its_mark() {
-    assert_finds(Mistake::NoLookAfterMark, THREE, "no lost wake-up");
-}
-
-/// The get alone does not do: a leader that failed has stored nothing.
-#[test]
-fn a_waiter_tries_again_after_its_mark() {
-    assert_finds(
-        Mistake::NoTryAfterMark,
-        THREE.with(FAILURE),
-        "no lost wake-up",
-    );
-}
-
-/// Needs three: one that checks, one that took the key meanwhile, one that was refused.
-#[test]
-fn a_refused_mark_is_no_mark() {
-    assert_finds(
-        Mistake::RefusedMarkCounts,
-        THREE.with(FAILURE),
-        "no lost wake-up",
-    );
-}
-
-#[test]
-fn a_wake_up_before_the_sleep_counts() {
-    assert_finds(
-        Mistake::WakeBeforeSleepDropped,
-        THREE.with(FAILURE),
-        "no lost wake-up",
-    );
-}
-
-#[test]
-fn the_mark_stands_until_the_end() {
-    assert_finds(
-        Mistake::MarkDroppedOnWake,
-        THREE.with(FAILURE),
-        "no lost wake-up",
-    );
-}
-
-/// While it was held for nobody, somebody may have found it busy and gone to sleep.
-#[test]
-fn a_key_for_nobody_is_released_like_any_other() {
-    let faults = Faults {
-        drops: 1,
-        ..Faults::NONE
-    };
-    assert_finds(Mistake::QuietUnlock, THREE.with(faults), "no lost wake-up");
-}
-
-#[test]
-fn a_release_wakes_all() {
-    assert_finds(Mistake::WakesOne, THREE, "no lost wake-up");
-}
-
-#[test]
-fn a_listener_that_came_back_wakes_all() {
-    let faults = Faults {
-        lost_listeners: 1,
-        ..Faults::NONE
-    };
-    assert_finds(
-        Mistake::SilentRelisten,
-        THREE.with(faults),
-        "no lost wake-up",
-    );
-}
-
-#[test]
-fn the_put_is_fenced_against_an_invalidation() {
-    let faults = Faults {
-        invalidations: 1,
-        ..Faults::NONE
-    };
-    assert_finds(Mistake::UnfencedPut, THREE.with(faults), "newer stays");
-}
-
-#[test]
-fn the_put_is_fenced_against_a_newer_leader() {
-    let faults = Faults {
-        lost_sessions: 1,
-        ..Faults::NONE
-    };
-    let protocol = THREE.with(faults).polling(true);
-    assert_finds(Mistake::UnfencedPut, protocol, "newer stays");
-}
-
-#[test]
-fn the_leader_gets_again_under_the_lock() {
-    assert_finds(Mistake::NoGetUnderLock, THREE, "one execution");
-}
-
-/// The late release of a lost session must not unlock what the next call of the process holds.
-#[test]
-fn a_release_belongs_to_its_session() {
-    let faults = Faults {
-        lost_sessions: 1,
-        evictions: 1,
-        ..Faults::NONE
-    };
-    let protocol = AGAIN.with(faults).polling(true);
-    assert_finds(Mistake::ReleaseInAnySession, protocol, "one leader");
-}
-
-#[test]
-fn a_busy_key_is_not_computed() {
-    assert_finds(Mistake::ComputesWhenBusy, THREE, "one execution");
-    assert_finds(Mistake::ComputesWhenBusy, THREE, "one leader");
+fn a_caller_that_gives_up_meanwhile_leaves_nothing_behind() {
+    assert_needs_the_poll(THREE.with(Faults { drops: 1, ..STALL }));
+    assert_needs_the_poll(AGAIN.with(Faults { drops: 1, ..STALL }));
 }
