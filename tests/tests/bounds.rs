@@ -110,7 +110,6 @@ fn runtimes_in_a_directory_leave_nothing_behind() {
 // ---- 30: times beyond any clock's reach.
 
 #[test]
-#[ignore = "row 30: invalidate fails with tombstone_ttl(MAX)"]
 fn longest_times_are_as_good_as_long_ones() {
     on_each_backend(|backend, build| {
         let stored = build();

@@ -26,7 +26,6 @@ fn tells_nothing(what: &str, text: &str) {
 // ---- 10: settings and errors.
 
 #[test]
-#[ignore = "row 10: passwords in Debug of Builder"]
 fn neither_settings_nor_runtimes_tell_a_password() {
     let builder = || {
         WorkSharing::builder()
@@ -229,7 +228,6 @@ fn links_in_a_directory_are_not_followed() {
 // ---- 34: two applications must not meet by accident.
 
 #[test]
-#[ignore = "row 34: it is accepted"]
 fn colon_in_a_namespace_is_refused() {
     let refused = WorkSharing::builder().namespace("shop:de").build();
     let complaint = whole(&refused.expect_err("it is accepted"));

@@ -1,10 +1,14 @@
+mod backends;
+mod validate;
+
 use std::env;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::events::Events;
-use crate::flow::{Flights, Unstorable};
+use crate::flow::{Flights, Unstorable, clamp};
 use crate::lock::{self, Lock, PostgresLock};
 use crate::runtime::{self, Runtime};
 use crate::store::{self, Store};
@@ -21,8 +25,8 @@ use crate::{Error, WorkSharing};
 #[derive(Debug)]
 #[must_use = "call `build`"]
 pub struct Builder {
-    postgres: Option<String>,
-    redis: Option<String>,
+    postgres: Option<Url>,
+    redis: Option<Url>,
     directory: Option<PathBuf>,
     store: Option<Arc<dyn Store>>,
     lock: Option<Arc<dyn Lock>>,
@@ -37,8 +41,14 @@ pub struct Builder {
     postgres_lock: PostgresLock,
 }
 
-/// Where values are kept, and who computes.
-type Backends = (Arc<dyn Store>, Arc<dyn Lock>);
+/// A server's URL, which may hold a password: `Debug` tells no part of it.
+struct Url(String);
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("..")
+    }
+}
 
 impl Builder {
     pub(crate) fn new() -> Self {
@@ -63,8 +73,12 @@ impl Builder {
     pub(crate) fn from_env() -> Self {
         let read = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
         let mut builder = Self::new();
-        builder.postgres = read("WORKSHARING_POSTGRES_URL").or_else(|| read("DATABASE_URL"));
-        builder.redis = read("WORKSHARING_REDIS_URL").or_else(|| read("REDIS_URL"));
+        builder.postgres = read("WORKSHARING_POSTGRES_URL")
+            .or_else(|| read("DATABASE_URL"))
+            .map(Url);
+        builder.redis = read("WORKSHARING_REDIS_URL")
+            .or_else(|| read("REDIS_URL"))
+            .map(Url);
         if builder.postgres.is_none() {
             builder.directory = read("WORKSHARING_DIRECTORY").map(PathBuf::from);
         }
@@ -81,14 +95,14 @@ impl Builder {
     /// with any certificate, and no TLS where that fails, as libpq does: it protects from nobody who can alter
     /// what is sent.
     pub fn postgres(mut self, url: impl Into<String>) -> Self {
-        self.postgres = Some(url.into());
+        self.postgres = Some(Url(url.into()));
         self
     }
 
     /// The Redis server of the values, as `redis://host:port/database`, or `rediss://` with the feature
     /// `tls`: its certificate is verified as by `sslmode=require` of [`postgres`](Self::postgres).
     pub fn redis(mut self, url: impl Into<String>) -> Self {
-        self.redis = Some(url.into());
+        self.redis = Some(Url(url.into()));
         self
     }
 
@@ -111,7 +125,8 @@ impl Builder {
     }
 
     /// Put before every characteristic string as `namespace:`, for several applications on the same
-    /// servers. Left out or empty: nothing is.
+    /// servers. A colon in it is refused: the namespace `shop` and the key `de:price` would be the namespace
+    /// `shop:de` and the key `price`. Left out or empty: nothing is.
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = Some(namespace.into()).filter(|namespace| !namespace.is_empty());
         self
@@ -137,7 +152,8 @@ impl Builder {
     }
 
     /// How long an invalidation is remembered by the store. A computation in another process that takes
-    /// longer, begun before the invalidation, could store an outdated value. Left out: one hour.
+    /// longer, begun before the invalidation, could store an outdated value. At least
+    /// [`FENCE_LIFE`](store::FENCE_LIFE), at most ten years. Left out: one hour.
     pub fn tombstone_ttl(mut self, ttl: Duration) -> Self {
         self.tombstone_ttl = ttl;
         self
@@ -193,7 +209,7 @@ impl Builder {
             lock,
             namespace: self.namespace,
             default_ttl: self.default_ttl,
-            tombstone_ttl: self.tombstone_ttl,
+            tombstone_ttl: clamp(self.tombstone_ttl),
             max_value_bytes: self.max_value_bytes,
             long_computation: self.long_computation,
             flights: Arc::new(Flights::default()),
@@ -201,114 +217,4 @@ impl Builder {
             events: Events::default(),
         })
     }
-
-    fn validate(&self) -> Result<(), Error> {
-        for (name, text) in [
-            ("namespace", self.namespace.as_deref()),
-            ("prefix", Some(&*self.prefix)),
-        ] {
-            if let Some(text) = text.filter(|text| text.chars().any(char::is_control)) {
-                return Err(Error::setting(format!(
-                    "the {name} {text:?} has control characters in it: write printable text, for example \
-                     `.{name}(\"billing\")`"
-                )));
-            }
-        }
-        for (name, ttl) in [
-            ("default_ttl", self.default_ttl),
-            ("tombstone_ttl", self.tombstone_ttl),
-        ] {
-            if ttl.is_zero() {
-                return Err(Error::setting(format!(
-                    "{name} is zero, so nothing would ever be kept: write a time above zero, for example \
-                     `.{name}(Duration::from_secs(300))`"
-                )));
-            }
-        }
-        for (name, number) in [
-            ("max_held_keys", self.max_held_keys),
-            ("max_value_bytes", self.max_value_bytes),
-        ] {
-            if number == 0 {
-                return Err(Error::setting(format!(
-                    "{name} is 0: write a number of 1 or more, or leave it out"
-                )));
-            }
-        }
-        Ok(())
-    }
-
-    fn backends(&self) -> Result<Backends, Error> {
-        let (mut store, mut lock) = (self.store.clone(), self.lock.clone());
-        if let Some(url) = &self.redis
-            && store.is_none()
-        {
-            store = Some(self.redis_store(url)?);
-        }
-        if let Some(url) = &self.postgres
-            && (store.is_none() || lock.is_none())
-        {
-            let (values, locks) = self.postgres_backends(url)?;
-            store.get_or_insert(values);
-            lock.get_or_insert(locks);
-        }
-        if let Some(path) = &self.directory {
-            if store.is_none() {
-                store = Some(Arc::new(store::Directory::new(path)?));
-            }
-            if lock.is_none() {
-                lock = Some(Arc::new(lock::Directory::new(path)?));
-            }
-        }
-        if self.redis.is_some() && lock.is_none() {
-            return Err(Error::setting(
-                "there is a Redis for the values, but nothing for the locks: add the PostgreSQL server that \
-                 your processes share, `.postgres(\"postgres://…\")` or the environment variable \
-                 WORKSHARING_POSTGRES_URL; for a single process write `.lock(worksharing::lock::Local::new())`",
-            ));
-        }
-        Ok((
-            store.unwrap_or_else(|| Arc::new(store::Memory::new())),
-            lock.unwrap_or_else(|| Arc::new(lock::Local::new())),
-        ))
-    }
-
-    #[cfg(feature = "redis")]
-    fn redis_store(&self, url: &str) -> Result<Arc<dyn Store>, Error> {
-        Ok(Arc::new(store::Redis::new(url, &self.prefix)?))
-    }
-
-    #[cfg(not(feature = "redis"))]
-    fn redis_store(&self, _url: &str) -> Result<Arc<dyn Store>, Error> {
-        Err(not_enabled("redis"))
-    }
-
-    #[cfg(feature = "postgres")]
-    fn postgres_backends(&self, url: &str) -> Result<Backends, Error> {
-        let server = crate::backend::postgres::Server::new(crate::backend::postgres::Settings {
-            url,
-            prefix: &self.prefix,
-            table: &self.table,
-            max_held_keys: self.max_held_keys,
-            lock: self.postgres_lock,
-        })?;
-        Ok((
-            Arc::new(store::Postgres::new(&server)),
-            Arc::new(lock::Postgres::new(&server)),
-        ))
-    }
-
-    #[cfg(not(feature = "postgres"))]
-    fn postgres_backends(&self, _url: &str) -> Result<Backends, Error> {
-        Err(not_enabled("postgres"))
-    }
-}
-
-#[cfg(not(all(feature = "postgres", feature = "redis")))]
-fn not_enabled(feature: &str) -> Error {
-    Error::setting(format!(
-        "a {feature} URL is set, but worksharing was built without the feature `{feature}`: write \
-         `worksharing = {{ version = \"{}\", features = [\"{feature}\"] }}` in Cargo.toml",
-        env!("CARGO_PKG_VERSION"),
-    ))
 }

@@ -15,10 +15,14 @@ pub use crate::backend::redis::Redis;
 use crate::lock::LockGuard;
 use crate::{BoxFuture, Error, Key};
 
+/// For so long every entry of any kind is kept, fresh or not, and a leader that saw nothing may put: so an entry that
+/// superseded a computation is seen by it, however short its own life is. A store that is full evicts nothing younger.
+pub const FENCE_LIFE: Duration = Duration::from_secs(10);
+
 /// Where entries are kept and shared.
 ///
-/// A store keeps bytes by [`Key::digest`] and may lose any of them at any time: that is a miss. It judges
-/// by its own clock when an entry has outlived its time to live.
+/// A store keeps bytes by [`Key::digest`] and may lose any of them, once they are [`FENCE_LIFE`] old: that is a miss.
+/// It judges by its own clock when an entry has outlived its time to live.
 ///
 /// # Cancel safety
 /// The flow may drop any of these futures at any await point: a request that was sent may or may not

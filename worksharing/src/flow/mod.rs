@@ -24,6 +24,7 @@ use self::acquire::{Next, acquire};
 pub(crate) use self::call::{Call, Options};
 pub(crate) use self::flight::Flights;
 use self::lead::Lead;
+pub(crate) use self::timing::clamp;
 
 pub(crate) use self::unstorable::Unstorable;
 use crate::events::Event;

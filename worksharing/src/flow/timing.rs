@@ -6,9 +6,7 @@
 
 use std::time::Duration;
 
-/// For so long every entry of any kind is kept, fresh or not, and a leader that saw nothing may put: so an entry that
-/// superseded a computation is seen by it, however short its own life is.
-pub(crate) const FENCE_LIFE: Duration = Duration::from_secs(10);
+pub(crate) use crate::store::FENCE_LIFE;
 
 /// How often a leader looks at the entry's id again while its body runs: so often that nothing that was kept for
 /// [`FENCE_LIFE`] goes unseen.

@@ -1,0 +1,104 @@
+//! Settings that cannot be.
+
+use super::Builder;
+use crate::Error;
+use crate::store::FENCE_LIFE;
+
+impl Builder {
+    pub(super) fn validate(&self) -> Result<(), Error> {
+        self.texts()?;
+        self.times()?;
+        self.numbers()
+    }
+
+    fn texts(&self) -> Result<(), Error> {
+        let namespace = self.namespace.as_deref().unwrap_or_default();
+        for (name, text) in [("namespace", namespace), ("prefix", &*self.prefix)] {
+            if text.chars().any(char::is_control) {
+                return Err(Error::setting(format!(
+                    "the {name} {text:?} has control characters in it: write printable text, for example \
+                     `.{name}(\"billing\")`"
+                )));
+            }
+        }
+        if namespace.contains(':') {
+            return Err(Error::setting(format!(
+                "the namespace {namespace:?} has a colon in it, which is what stands between a namespace and a key: \
+                 write another character, for example `.namespace({:?})`",
+                namespace.replace(':', "-")
+            )));
+        }
+        Ok(())
+    }
+
+    fn times(&self) -> Result<(), Error> {
+        if self.default_ttl.is_zero() {
+            return Err(Error::setting(
+                "default_ttl is zero, so nothing would ever be kept: write a time above zero, for example \
+                 `.default_ttl(Duration::from_secs(300))`",
+            ));
+        }
+        if self.tombstone_ttl < FENCE_LIFE {
+            return Err(Error::setting(format!(
+                "tombstone_ttl is {:?}, so a computation that is under way could miss an invalidation: write \
+                 {FENCE_LIFE:?} or more, for example `.tombstone_ttl(Duration::from_secs(3600))`",
+                self.tombstone_ttl
+            )));
+        }
+        Ok(())
+    }
+
+    fn numbers(&self) -> Result<(), Error> {
+        for (name, number) in [
+            ("max_held_keys", self.max_held_keys),
+            ("max_value_bytes", self.max_value_bytes),
+        ] {
+            if number == 0 {
+                return Err(Error::setting(format!(
+                    "{name} is 0: write a number of 1 or more, or leave it out"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::WorkSharing;
+
+    #[track_caller]
+    fn refused(builder: Builder, advice: &str) {
+        let error = builder.build().unwrap_err().to_string();
+        assert!(error.contains(advice), "{advice} is not in {error}");
+    }
+
+    #[test]
+    fn settings_that_cannot_be_are_refused() {
+        let builder = WorkSharing::builder;
+        let second = Duration::from_secs(1);
+        refused(builder().namespace("shop:de"), "`.namespace(\"shop-de\")`");
+        refused(builder().namespace("a\nb"), "`.namespace(\"billing\")`");
+        refused(builder().prefix("\0"), "`.prefix(\"billing\")`");
+        refused(builder().default_ttl(Duration::ZERO), ".default_ttl(Dur");
+        refused(builder().tombstone_ttl(9 * second), "write 10s or more");
+        refused(builder().max_held_keys(0), "max_held_keys is 0");
+        refused(builder().max_value_bytes(0), "max_value_bytes is 0");
+        let longest = builder().tombstone_ttl(Duration::MAX);
+        longest.default_ttl(Duration::MAX).build().unwrap();
+        builder().tombstone_ttl(10 * second).build().unwrap();
+    }
+
+    #[test]
+    fn no_part_of_a_url_is_told() {
+        let builder = WorkSharing::builder()
+            .postgres("host=hunter password=hunter2")
+            .redis("redis://:hunter2@localhost");
+        for text in [format!("{builder:?}"), format!("{builder:#?}")] {
+            assert!(!text.contains("hunter"), "{text}");
+        }
+    }
+}
