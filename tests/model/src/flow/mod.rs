@@ -11,8 +11,9 @@
 //!
 //! **Time** is modelled by what it can do. An entry stands for `fence_life` at least, and a leader looks again
 //! more often than that while its body runs. So when an entry is gone, a leader that has not looked since it
-//! was laid has had a gap of more than `fence_life` between its looks, and knows it by its own clock: it is
-//! [`Trust::Late`] from then on. All interleavings of lives and looks that the two rules allow are these.
+//! was laid has had a gap of more than `fence_life` between its looks, and knows it by its own clock: it is *late*
+//! from then on. All interleavings of lives and looks that the two rules allow are these. That counts until the
+//! put takes effect, not only until it is sent.
 //!
 //! **Left out:** the waiter's looks between its tries (they only serve it earlier), the stale phase, tags,
 //! `on_timeout`, a dead store. A caller asks and its look reads in one step: a later ask demands more.

@@ -55,6 +55,8 @@ pub enum Mistake {
     NoFenceWatch,
     /// A look that finds nothing after a gap longer than `fence_life` makes up for the gap.
     GapForgiven,
+    /// A put that was sent in time takes effect however late.
+    LatePut,
     /// The put stores, whatever stands there.
     UnfencedPut,
     /// Only an outcome that was stored is landed; after any other the next one computes.

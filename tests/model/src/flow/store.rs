@@ -96,7 +96,8 @@ pub(super) fn evict(protocol: &Protocol, state: &mut State) {
     state.store = None;
     let unnoticed = protocol.has(Mistake::ShortLivedEntry) || protocol.has(Mistake::NoFenceWatch);
     for caller in &mut state.callers {
-        if caller.behind && !unnoticed {
+        let sent = caller.at == At::Put && protocol.has(Mistake::LatePut);
+        if caller.behind && !unnoticed && !sent {
             caller.trust = caller.trust.max(Trust::Late);
         }
         caller.behind = false;

@@ -80,6 +80,14 @@ fn no_look_makes_up_for_a_gap() {
     assert_finds(Mistake::GapForgiven, protocol, SUPERSEDED);
 }
 
+/// It waited in a socket until the tombstone had come and gone.
+#[test]
+fn a_put_takes_effect_in_time_or_not_at_all() {
+    let protocol = ALONE_EACH.with(GONE_INVALIDATION);
+    assert_finds(Mistake::LatePut, protocol, OLDER);
+    assert_finds(Mistake::LatePut, protocol, SUPERSEDED);
+}
+
 #[test]
 fn a_tombstone_sent_again_has_a_new_id() {
     let protocol = ALONE_EACH.with(RESENT_INVALIDATIONS);
