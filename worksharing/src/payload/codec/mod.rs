@@ -12,19 +12,18 @@ mod check;
 mod guard;
 mod is_none;
 mod names;
+mod sink;
 
 use std::fmt;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use bincode::enc::write::Writer;
-use bincode::error::EncodeError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use guard::Guard;
 pub(crate) use is_none::is_none;
 pub(crate) use names::{Members, Names, Owner};
+use sink::Sink;
 
 /// How deep a value may be nested: a hostile payload must not overflow the reader's stack.
 const MAX_DEPTH: u32 = 128;
@@ -180,64 +179,6 @@ fn write_messagepack<T: Serialize + ?Sized>(value: &T, sink: &mut Sink) -> Resul
     value
         .serialize(&mut serializer)
         .map_err(|error| error.to_string())
-}
-
-/// Where both codecs write: a vector that refuses to pass its limit, and remembers that it did.
-struct Sink {
-    bytes: Vec<u8>,
-    end: usize,
-    full: bool,
-}
-
-impl Sink {
-    /// With space for what is likely: a value of small numbers and short strings fits without growing.
-    fn new(room: Room, least_bytes: usize) -> Self {
-        let Room {
-            before,
-            behind,
-            limit,
-        } = room;
-        let likely = (least_bytes + least_bytes / 8 + 128).min(limit);
-        let mut bytes = Vec::with_capacity(before + likely + behind);
-        bytes.resize(before, 0);
-        Self {
-            bytes,
-            end: before.saturating_add(limit),
-            full: false,
-        }
-    }
-
-    fn push(&mut self, bytes: &[u8]) -> bool {
-        self.full |= bytes.len() > self.end - self.bytes.len();
-        if !self.full {
-            self.bytes.extend_from_slice(bytes);
-        }
-        !self.full
-    }
-}
-
-impl Writer for Sink {
-    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
-        if self.push(bytes) {
-            Ok(())
-        } else {
-            Err(EncodeError::UnexpectedEnd)
-        }
-    }
-}
-
-impl io::Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.push(bytes) {
-            Ok(bytes.len())
-        } else {
-            Err(io::ErrorKind::StorageFull.into())
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 impl fmt::Display for Unencodable {

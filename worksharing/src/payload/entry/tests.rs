@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 
 use super::*;
-use crate::payload::codec::{self, Encoded, Names};
+use crate::payload::codec::{self, Codec, Encoded, Names};
 use crate::store::Seen;
 
 const LIMIT: usize = 1 << 20;

@@ -18,6 +18,7 @@ mod error;
 mod explore;
 mod node;
 mod quiet;
+mod variants;
 
 use std::any::type_name;
 use std::collections::HashMap;
