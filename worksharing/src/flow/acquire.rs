@@ -92,8 +92,9 @@ async fn lead(
     distrust: Option<EntryId>,
     waited: bool,
 ) -> Next {
-    let leading = pin!(lead_to_the_body(call, leader, first, distrust, waited));
-    suspended::counted(leading).await
+    // Boxed, so that hits and followers do not carry it in their futures.
+    let mut leading = Box::pin(lead_to_the_body(call, leader, first, distrust, waited));
+    suspended::counted(leading.as_mut()).await
 }
 
 async fn lead_to_the_body(

@@ -111,8 +111,9 @@ impl<P: Policy> Leading<P> {
     async fn share(self, returned: P::Returned) -> P::Returned {
         let Self { call, policy, lead } = self;
         let product = product::of(&call, &lead, &policy, &returned);
-        let landing = pin!(lead.finish(&call, product));
-        suspended::counted(landing).await;
+        // Boxed for the same reason as the lead up to here.
+        let mut landing = Box::pin(lead.finish(&call, product));
+        suspended::counted(landing.as_mut()).await;
         returned
     }
 }
