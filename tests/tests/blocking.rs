@@ -62,7 +62,6 @@ fn blocking_callers_beside_a_leading_task(sharing: WorkSharing, workers: usize, 
 }
 
 #[test]
-#[ignore = "row 21: a deadlock"]
 fn blocking_callers_on_every_worker_of_a_leading_task_are_served() {
     for (workers, callers) in [(1, 1), (2, 2), (2, 8)] {
         let sharing = WorkSharing::in_memory();
@@ -75,7 +74,6 @@ fn blocking_callers_on_every_worker_of_a_leading_task_are_served() {
 
 // One worker blocks; the leader may sit in the queue of that very worker.
 #[test]
-#[ignore = "row 21: a deadlock"]
 fn blocking_caller_that_the_leader_itself_spawned_is_served() {
     let sharing = WorkSharing::in_memory();
     let runtime = threads(2);
@@ -111,7 +109,6 @@ fn blocking_caller_that_the_leader_itself_spawned_is_served() {
 }
 
 #[test]
-#[ignore = "row 21: a deadlock"]
 fn blocking_caller_beside_a_suspended_leader_on_the_same_thread_is_served() {
     for sharing in [WorkSharing::in_memory(), Servers::start().sharing()] {
         let (led, called) = ends_within(LIMIT, move || {
@@ -135,7 +132,6 @@ fn blocking_caller_beside_a_suspended_leader_on_the_same_thread_is_served() {
 
 /// Two runtimes of one thread each; a task of each leads what the other one's blocking caller asks for.
 #[test]
-#[ignore = "row 21: a deadlock"]
 fn runtimes_that_wait_for_each_other_crosswise_are_served() {
     let servers = Servers::start();
     let one = WorkSharing::in_memory();
@@ -180,7 +176,6 @@ fn runtimes_that_wait_for_each_other_crosswise_are_served() {
 // ---- 22: a successor that nobody polls.
 
 #[test]
-#[ignore = "row 22: it stops its key"]
 fn successor_that_is_not_polled_is_passed_over() {
     on_each_backend(|backend, build| {
         let sharing = build();

@@ -17,7 +17,6 @@ const LIMIT: Duration = Duration::from_secs(20);
 // ---- 3, case 28: who has queued and gone is passed over, however many they are.
 
 #[test]
-#[ignore = "row 3: a stack overflow"]
 fn callers_that_give_up_queueing_do_not_overflow_the_stack() {
     let server = PostgresServer::start();
     let mut worker = Worker::start(WORKER, &Setup::on_postgres(server.url()));
@@ -28,7 +27,6 @@ fn callers_that_give_up_queueing_do_not_overflow_the_stack() {
 // ---- 4, case 29: the lock table is everybody's.
 
 #[test]
-#[ignore = "row 4: max_held_keys bounds nothing"]
 fn no_more_keys_are_held_than_allowed() {
     let servers = Servers::start();
     let sharing = servers.builder().max_held_keys(10).build().unwrap();

@@ -63,7 +63,6 @@ fn answered_together(what: &str, (took, bodies): (Duration, usize)) {
 }
 
 #[test]
-#[ignore = "row 6: one after the other"]
 fn callers_of_failing_work_are_answered_together() {
     on_each_backend(|backend, build| {
         let sharing = build();
@@ -83,7 +82,6 @@ fn callers_of_failing_work_are_answered_together() {
 }
 
 #[test]
-#[ignore = "row 6: one after the other"]
 fn tasks_of_failing_work_are_answered_together() {
     let servers = Servers::start();
     let sharing = servers.sharing();
@@ -100,7 +98,6 @@ fn tasks_of_failing_work_are_answered_together() {
 // ---- 5: a caller that asks after an invalidation has returned is not given what was begun before it.
 
 #[test]
-#[ignore = "row 5: the old value"]
 fn nobody_is_given_what_was_invalidated_before_the_question() {
     on_each_backend(|backend, build| {
         let (ours, theirs) = (build(), build());
@@ -134,7 +131,6 @@ fn nobody_is_given_what_was_invalidated_before_the_question() {
 
 /// Callers all the time, in two processes; whatever began after an invalidation had returned is newer than it.
 #[test]
-#[ignore = "row 5: the old value, through joined looks"]
 fn looks_that_are_under_way_are_not_joined_after_an_invalidation() {
     let servers = Servers::start();
     let (ours, theirs) = (servers.sharing(), servers.sharing());
@@ -176,7 +172,6 @@ fn looks_that_are_under_way_are_not_joined_after_an_invalidation() {
 // ---- 12: a hit is a hit, also when many look at the same time.
 
 #[test]
-#[ignore = "row 12: joined looks count as waits"]
 fn hits_at_the_same_time_count_as_hits() {
     let servers = Servers::start();
     let proxy = Proxy::to(servers.redis.port());

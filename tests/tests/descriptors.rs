@@ -58,20 +58,17 @@ fn without_descriptors(abort_on_panic: bool) {
 }
 
 #[test]
-#[ignore = "row 20: the waiter sleeps for ever"]
 fn waiter_without_a_free_descriptor_is_served() {
     without_descriptors(false);
 }
 
 #[test]
-#[ignore = "row 20: the process dies"]
 fn waiter_without_a_free_descriptor_is_served_where_panics_abort() {
     without_descriptors(true);
 }
 
 /// The session that listens is lost while none can be opened: later it is there again, and handovers are told.
 #[test]
-#[ignore = "row 26: the listener never comes back"]
 fn listener_comes_back_whatever_became_of_it() {
     let servers = Servers::start();
     let mut waiter = Worker::start(WORKER, &servers.setup());

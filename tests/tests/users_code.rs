@@ -35,7 +35,6 @@ impl<'de> Deserialize<'de> for Fragile {
 }
 
 #[test]
-#[ignore = "row 36: callers panic"]
 fn value_whose_reading_panics_is_a_miss() {
     let servers = Servers::start();
     for sharing in [servers.sharing(), WorkSharing::in_memory()] {
@@ -84,7 +83,6 @@ fn whose_rule_panics(sharing: &WorkSharing) -> u32 {
 }
 
 #[test]
-#[ignore = "row 36: the value is lost"]
 fn value_that_was_computed_goes_to_its_caller() {
     let servers = Servers::start();
     let sharing = servers.sharing();
@@ -118,7 +116,6 @@ fn fork(setup: &Setup) {
 }
 
 #[test]
-#[ignore = "row 33: the child hangs"]
 fn forked_process_does_not_hang() {
     let servers = Servers::start();
     fork(&servers.setup());
@@ -126,7 +123,6 @@ fn forked_process_does_not_hang() {
 }
 
 #[test]
-#[ignore = "row 33: the child hangs"]
 fn forked_process_does_not_hang_with_leases() {
     fork(&Servers::start().leases());
 }

@@ -33,7 +33,9 @@ fn a_plain_function() {
                     .ttl(::worksharing::__private::Duration::from_millis(60000));
                 ::worksharing::__private::run_blocking(
                     __plan,
-                    ::worksharing::__private::Returns::<Report>::new().__policy(),
+                    ::worksharing::__private::Returns::<Report>::new()
+                        .__policy()
+                        .errors(::worksharing::__private::Returns::<Report>::new().__errors()),
                     move || -> Report { build(year, region) },
                 )
             }
@@ -77,7 +79,11 @@ fn an_async_method_with_the_default_key() {
                 ::worksharing::__private::run(
                         __plan,
                         ::worksharing::__private::Returns::<Result<Profile, Error>>::new()
-                            .__policy(),
+                            .__policy()
+                            .errors(
+                                ::worksharing::__private::Returns::<Result<Profile, Error>>::new()
+                                    .__errors(),
+                            ),
                         __body,
                     )
                     .await
@@ -124,6 +130,9 @@ fn closures_and_flags() {
                                 .__by(|user| -> shared::worksharing::__private::Duration {
                                     { user.ttl }
                                 }),
+                        )
+                        .errors(
+                            shared::worksharing::__private::Returns::<Option<User>>::new().__errors(),
                         ),
                     move || -> Option<User> { find(id) },
                 )
@@ -179,7 +188,9 @@ fn a_handle() {
                 );
                 ::worksharing::__private::AsyncCall::new(
                     __plan,
-                    ::worksharing::__private::Returns::<Report>::new().__policy(),
+                    ::worksharing::__private::Returns::<Report>::new()
+                        .__policy()
+                        .errors(::worksharing::__private::Returns::<Report>::new().__errors()),
                     async move {
                         if false {
                             return ::worksharing::__private::never::<Report>();
@@ -232,7 +243,9 @@ fn an_async_trait_method() {
                     );
                     ::worksharing::__private::run(
                             __plan,
-                            ::worksharing::__private::Returns::<Page>::new().__policy(),
+                            ::worksharing::__private::Returns::<Page>::new()
+                                .__policy()
+                                .errors(::worksharing::__private::Returns::<Page>::new().__errors()),
                             __body,
                         )
                         .await

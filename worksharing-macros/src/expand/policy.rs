@@ -1,7 +1,7 @@
 //! How the return type is shared, and the closures about it.
 
-use proc_macro2::{Ident, TokenStream};
-use quote::quote_spanned;
+use proc_macro2::{Ident, TokenStream, TokenTree};
+use quote::{ToTokens as _, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::{Expr, ExprClosure, Pat, ReturnType, Type};
 
@@ -25,7 +25,9 @@ impl Expansion<'_> {
             }
             _ => None,
         };
-        quote_spanned!(at(output.span())=> #returns.__policy() #cache_if #ttl)
+        let errors = (!shows_lifetime(output.to_token_stream()))
+            .then(|| quote_spanned!(at(output.span())=> .errors(#returns.__errors())));
+        quote_spanned!(at(output.span())=> #returns.__policy() #cache_if #ttl #errors)
     }
 
     /// A closure that names its parameter's type is matched by it; for another one the type is known.
@@ -63,4 +65,14 @@ impl Expansion<'_> {
         }
         closure
     }
+}
+
+/// Whether a type has a reference or a lifetime in it, as it is written. Whether an error is `'static` cannot be asked
+/// of the compiler: so none that shows a lifetime is given to those who waited.
+fn shows_lifetime(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Punct(punct) => matches!(punct.as_char(), '&' | '\''),
+        TokenTree::Group(group) => shows_lifetime(group.stream()),
+        TokenTree::Ident(_) | TokenTree::Literal(_) => false,
+    })
 }

@@ -199,7 +199,7 @@ impl Call {
     }
 
     async fn lay_tombstone(&self) -> Result<(), Error> {
-        let header = Header::new(Kind::Tombstone, self.runtime.tombstone_ttl);
+        let header = Header::new(Kind::Tombstone, timing::clamp(self.runtime.tombstone_ttl));
         let tombstone = Draft::new(header, self.key.characteristic(), None, usize::MAX);
         let Written { bytes, lives_for } = tombstone.without_payload();
         self.runtime
