@@ -139,7 +139,6 @@ fn longest_times_are_as_good_as_long_ones() {
 // ---- 31: what has expired is swept as fast as it expires.
 
 #[test]
-#[ignore = "row 31: 100 rows a second are swept"]
 fn expired_rows_are_swept_in_proportion() {
     const ROWS: usize = 10_000;
     let server = PostgresServer::start();
@@ -178,7 +177,6 @@ fn expired_rows_are_swept_in_proportion() {
 // ---- 32: values and locks share a session; a table that somebody locks holds up values, and not for long.
 
 #[test]
-#[ignore = "row 32: single calls take 3 s, a herd 10 s"]
 fn locked_table_of_values_holds_nobody_up_for_long() {
     let server = PostgresServer::start();
     let sharing = WorkSharing::builder()

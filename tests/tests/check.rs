@@ -160,7 +160,6 @@ fn check_leaves_nothing_in_redis() {
 // ---- PostgreSQL: 29 and 38.
 
 #[test]
-#[ignore = "row 29: check() is Ok"]
 fn lease_table_that_cannot_be_made_is_told_of() {
     let servers = Servers::start();
     let mut admin = servers.postgres.connect();
@@ -192,7 +191,6 @@ fn table_of_values_that_cannot_be_made_is_told_of() {
 }
 
 #[test]
-#[ignore = "row 38: no advice"]
 fn role_without_a_search_path_works_or_is_advised() {
     let server = PostgresServer::start();
     let mut admin = server.connect();
@@ -215,7 +213,6 @@ fn role_without_a_search_path_works_or_is_advised() {
 }
 
 #[test]
-#[ignore = "row 38: check() fails"]
 fn dead_hosts_first_in_a_list_are_passed() {
     let servers = Servers::start();
     let dead = [(); 3].map(|()| DeadHost::new());
@@ -235,7 +232,6 @@ fn dead_hosts_first_in_a_list_are_passed() {
 }
 
 #[test]
-#[ignore = "row 38: it hides the primary"]
 fn standby_first_in_a_list_does_not_hide_the_primary() {
     let (primary, redis) = (PostgresServer::start(), RedisServer::start());
     let standby = primary.standby();

@@ -87,7 +87,6 @@ fn no_lease_is_renewed(server: &PostgresServer) {
 }
 
 #[test]
-#[ignore = "row 1: callers hang behind leases of nobody after cuts"]
 fn leases_survive_cuts_only_with_their_owners() {
     let server = PostgresServer::start();
     let proxy = Proxy::to(server.port());
@@ -100,7 +99,6 @@ fn leases_survive_cuts_only_with_their_owners() {
 }
 
 #[test]
-#[ignore = "row 1: leases of nobody are renewed after stalls"]
 fn leases_survive_stalls_only_with_their_owners() {
     let server = PostgresServer::start();
     let proxy = Proxy::to(server.port());
@@ -131,7 +129,6 @@ fn session_locks_survive_neither_cuts_nor_stalls() {
 // ---- 24: while all places among the held keys are taken, a dead leader is noticed all the same.
 
 #[test]
-#[ignore = "row 24: nobody is polled for while max_held_keys is used up"]
 fn dead_leader_is_followed_while_no_more_keys_may_be_held() {
     let servers = Servers::start();
     let mut mesh = Mesh::start(1, WORKER, &servers.setup());
@@ -165,7 +162,6 @@ fn dead_leader_is_followed_while_no_more_keys_may_be_held() {
 // makes the same statement fail.)
 
 #[test]
-#[ignore = "row 25: a refused notification costs the lock session"]
 fn refused_notifications_do_not_cost_the_session() {
     let servers = Servers::start();
     let mut admin = servers.postgres.connect();

@@ -106,7 +106,6 @@ fn silent_servers_cost_nothing_that_grows() {
 // ---- 7, case 30: notifications all the time must neither keep the heartbeat back nor the end.
 
 #[test]
-#[ignore = "row 7: the listening session dies every 15 s"]
 fn steady_notifications_leave_the_sessions_alone() {
     let servers = Servers::start();
     let sharing = servers.sharing();

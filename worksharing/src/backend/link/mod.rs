@@ -114,11 +114,6 @@ impl<W: Protocol> Link<W> {
         }
     }
 
-    #[cfg(feature = "postgres")]
-    pub(crate) fn protocol(&self) -> &W {
-        &self.protocol
-    }
-
     fn shared(&self) -> &Arc<Shared<W>> {
         self.shared.get(|| Shared::new(&self.protocol))
     }

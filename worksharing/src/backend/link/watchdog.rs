@@ -54,7 +54,8 @@ impl Watchdog {
         Some(std::mem::take(&mut watch.connections))
     }
 
-    #[cfg(all(test, feature = "postgres"))]
+    /// Interrupts what is under way.
+    #[cfg(feature = "postgres")]
     pub(crate) fn interrupt(&self) {
         let connections = std::mem::take(&mut self.watch().connections);
         let live = connections.iter().filter_map(Weak::upgrade);

@@ -1,25 +1,29 @@
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use ::postgres::Client;
 use ::postgres::fallible_iterator::FallibleIterator as _;
 
+use super::address::Address;
+use super::lock::KeyTable;
 use super::probe;
-use super::server::Address;
 use super::socket::InterruptibleClient;
 use crate::Error;
 use crate::backend::link::{Protocol, Watchdog};
-use crate::backend::postgres::lock::KeyTable;
 use crate::sync::{Mutex, MutexGuard, lock};
 
 /// Where releases are told, with the lock key as payload. Of each database its own.
 pub(crate) const CHANNEL: &str = "worksharing";
 
-/// The client that the probe opens beside the lock's session, for the listener to use. While that session is
-/// not there, the listener opens none of its own: a process never has three.
-#[derive(Clone, Default)]
-pub(crate) struct Spare(Arc<Mutex<Beside>>);
+/// The session that the probe opens beside the lock's, for the listener to use. While the lock's is not there, the
+/// listener opens none of its own: a process never has three.
+#[derive(Default)]
+pub(crate) struct ProbeHandoff {
+    beside: Mutex<Beside>,
+    /// Interrupts whoever opens a session.
+    opening: Mutex<Weak<Watchdog>>,
+}
 
 #[derive(Default)]
 enum Beside {
@@ -30,12 +34,45 @@ enum Beside {
     Session,
 }
 
-impl Spare {
+/// How long the lock's session waits for the one that it is to be probed with: a pooler that has no more lets its
+/// clients wait.
+const SECOND: Duration = Duration::from_millis(1_500);
+
+impl ProbeHandoff {
     fn beside(&self) -> MutexGuard<'_, Beside> {
-        lock(&self.0)
+        lock(&self.beside)
     }
 
-    /// The probe's client, which the listener is to use.
+    /// Opens the second session, if the server soon has room for it.
+    pub(crate) fn open(
+        &self,
+        address: &Arc<Address>,
+        watchdog: &Watchdog,
+    ) -> Option<InterruptibleClient> {
+        let mut opening = lock(&self.opening);
+        if let Some(opening) = opening.upgrade() {
+            // The last attempt has not ended yet.
+            opening.interrupt();
+            return None;
+        }
+        let (address, own) = (Arc::clone(address), Arc::<Watchdog>::default());
+        *opening = Arc::downgrade(&own);
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let thread = thread::Builder::new().name("worksharing probe".to_owned());
+        watchdog.arm();
+        // Comes it too late, it is closed.
+        let opened = thread.spawn(move || drop(sender.send(address.connect(&own))));
+        let second = opened.ok().and_then(|_| receiver.recv_timeout(SECOND).ok());
+        watchdog.arm();
+        if let Some(late) = opening.upgrade().filter(|_| second.is_none()) {
+            late.interrupt();
+        }
+        let second = second?.ok()?;
+        watchdog.may_interrupt(&second.stop);
+        Some(second)
+    }
+
+    /// The probe's session, which the listener is to use.
     pub(crate) fn give(&self, client: InterruptibleClient) {
         *self.beside() = Beside::Probed(Box::new(client));
     }
@@ -50,7 +87,7 @@ impl Spare {
         *self.beside() = Beside::Nothing;
     }
 
-    /// The probe's client or, where the session has outlived it, leave to connect.
+    /// The probe's session or, where the lock's has outlived it, leave to connect.
     fn take(&self) -> Result<Option<InterruptibleClient>, Error> {
         let mut beside = self.beside();
         match std::mem::replace(&mut *beside, Beside::Session) {
@@ -68,8 +105,7 @@ impl Spare {
 pub(crate) struct Listener {
     address: Arc<Address>,
     key_table: Arc<KeyTable>,
-    spare: Spare,
-    listening: AtomicBool,
+    handoff: Arc<ProbeHandoff>,
 }
 
 /// A listening session.
@@ -84,17 +120,35 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 const LISTEN: Duration = Duration::from_millis(500);
 
 impl Listener {
-    pub(crate) fn new(address: &Arc<Address>, key_table: &Arc<KeyTable>, spare: &Spare) -> Self {
+    pub(crate) fn new(
+        address: &Arc<Address>,
+        key_table: &Arc<KeyTable>,
+        handoff: &Arc<ProbeHandoff>,
+    ) -> Self {
         Self {
             address: Arc::clone(address),
             key_table: Arc::clone(key_table),
-            spare: spare.clone(),
-            listening: AtomicBool::new(false),
+            handoff: Arc::clone(handoff),
         }
     }
 
-    pub(crate) fn is_listening(&self) -> bool {
-        self.listening.load(Ordering::Acquire)
+    /// Passes on what is heard, for a while: however much that is, a heartbeat and the end come in time.
+    fn hear(&self, client: &mut Client) -> Result<(), Error> {
+        let until = Instant::now() + LISTEN;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let mut notifications = client.notifications();
+            let heard = notifications.timeout_iter(left).next();
+            let Some(heard) = heard.map_err(|error| self.address.error(error))? else {
+                return Ok(());
+            };
+            if let Ok(key) = heard.payload().parse() {
+                self.key_table.released(key);
+            }
+            if left.is_zero() {
+                return Ok(());
+            }
+        }
     }
 }
 
@@ -108,7 +162,7 @@ impl Protocol for Listener {
     }
 
     fn connect(&self, watchdog: &Watchdog) -> Result<Listening, Error> {
-        let mut client = match self.spare.take()? {
+        let mut client = match self.handoff.take()? {
             Some(client) => {
                 watchdog.may_interrupt(&client.stop);
                 client
@@ -120,9 +174,7 @@ impl Protocol for Listener {
         client
             .batch_execute(&listen)
             .map_err(|error| self.address.error(error))?;
-        self.listening.store(true, Ordering::Release);
-        // Whatever was told while nobody listened is lost: let everybody look.
-        self.key_table.wake_all();
+        self.key_table.heard(true);
         Ok(Listening {
             client,
             heartbeat: Instant::now() + HEARTBEAT,
@@ -133,7 +185,7 @@ impl Protocol for Listener {
         &self,
         _connection: &mut Listening,
         asks: &[Self::Ask],
-        _pulse: &Watchdog,
+        _watchdog: &Watchdog,
     ) -> Result<Vec<Result<Self::Answer, Error>>, Error> {
         Ok(asks.iter().map(|ask| match *ask {}).collect())
     }
@@ -149,7 +201,8 @@ impl Protocol for Listener {
             probe::not_in_recovery(client, &self.address)?;
             *heartbeat = Instant::now() + HEARTBEAT;
         }
-        self.hear(client, watchdog)?;
+        watchdog.arm();
+        self.hear(client)?;
         if client.is_closed() {
             return Err(Error::unavailable(format!(
                 "{} closed the connection",
@@ -160,26 +213,10 @@ impl Protocol for Listener {
     }
 
     fn lost(&self, _error: &Error) {
-        self.listening.store(false, Ordering::Release);
+        self.key_table.heard(false);
     }
 
     fn grace(&self) -> Duration {
         Duration::ZERO
-    }
-}
-
-impl Listener {
-    /// Passes on what is heard, until it has been silent for a while.
-    fn hear(&self, client: &mut Client, watchdog: &Watchdog) -> Result<(), Error> {
-        watchdog.arm();
-        let mut notifications = client.notifications();
-        let mut heard = notifications.timeout_iter(LISTEN);
-        while let Some(notification) = heard.next().map_err(|error| self.address.error(error))? {
-            watchdog.arm();
-            if let Ok(key) = notification.payload().parse() {
-                self.key_table.released(key);
-            }
-        }
-        Ok(())
     }
 }

@@ -1,20 +1,62 @@
 //! The PostgreSQL server: one session for locks and values, one for notifications.
+//!
+//! What this process holds and waits for is in `lock`, what is said to the server in `session`; a session knows the
+//! first, and nothing there knows a session.
 
-mod advisory;
-mod batch;
-mod lease;
+mod address;
 mod listener;
 pub(crate) mod lock;
-mod prepared;
 mod probe;
-mod serve;
-pub(crate) mod server;
 mod session;
 pub(crate) mod socket;
 mod store;
-mod values;
+mod table;
 
-pub(crate) use batch::{Answer, Ask, Held, SessionNumber};
-pub(crate) use server::{Server, Settings};
-pub use store::Postgres as PostgresStore;
-pub(crate) use values::Put;
+use std::fmt;
+use std::sync::Arc;
+
+pub(crate) use self::address::Address;
+use self::lock::KeyTable;
+use self::session::Session;
+pub use self::store::Postgres as PostgresStore;
+use self::table::Table;
+use crate::Error;
+use crate::backend::link::Link;
+use crate::backend::tls;
+use crate::lock::PostgresLock;
+
+/// What a [`Server`] is told by the builder.
+pub(crate) struct Settings<'a> {
+    pub(crate) url: &'a str,
+    pub(crate) prefix: &'a str,
+    pub(crate) table: &'a str,
+    pub(crate) max_held_keys: usize,
+    pub(crate) lock: PostgresLock,
+}
+
+/// A PostgreSQL server with this process's two sessions on it, shared by the lock and the store.
+pub(crate) struct Server {
+    session: Link<Session>,
+    key_table: Arc<KeyTable>,
+    prefix: String,
+}
+
+impl Server {
+    pub(crate) fn new(settings: Settings<'_>) -> Result<Arc<Self>, Error> {
+        let address = Address::parse(settings.url, tls::BUILT_IN)?;
+        let table = Table::parse(settings.table)?;
+        let key_table = KeyTable::new(settings.max_held_keys);
+        let session = Session::new(address, table, settings.lock, &key_table);
+        Ok(Arc::new(Self {
+            session: Link::new(session),
+            key_table,
+            prefix: settings.prefix.to_owned(),
+        }))
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.session.fmt(f)
+    }
+}

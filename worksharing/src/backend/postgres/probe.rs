@@ -4,7 +4,7 @@ use ::postgres::Client;
 use ::postgres::error::SqlState;
 use ::postgres::types::Type;
 
-use super::server::Address;
+use super::address::Address;
 use crate::Error;
 use crate::backend::link::Watchdog;
 
@@ -217,7 +217,7 @@ fn answer(client: &mut Client, sql: &str, key: i64) -> Result<bool, ::postgres::
 }
 
 /// Random, and outside of the ranges of lock keys (`0xc…`) and interest keys (`0xd…`).
-fn probe_key() -> i64 {
+pub(crate) fn probe_key() -> i64 {
     let random = RandomState::new().hash_one(std::process::id());
     (0xe << 60 | random >> 4).cast_signed()
 }

@@ -3,7 +3,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::backend::postgres::{Answer, Ask, Put, Server};
+use super::Server;
+use super::probe::probe_key;
+use super::session::{Answer, Ask, Put};
 use crate::store::{Fence, Look, Store, Stored};
 use crate::{BoxFuture, Error, Key};
 
@@ -55,15 +57,18 @@ impl Store for Postgres {
         look: Look,
     ) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
         Box::pin(async move {
-            let mut found = Vec::with_capacity(keys.len());
-            for key in keys {
-                let ask = Ask::Get(self.key(key));
-                found.push(match self.server.session.answer(ask, false).await? {
-                    Answer::Found(entry) => entry.map(|entry| Stored::new(entry, look)),
-                    _ => None,
-                });
+            let keys = keys.iter().map(|key| self.key(key)).collect();
+            match self
+                .server
+                .session
+                .answer(Ask::Get(keys, look), false)
+                .await?
+            {
+                Answer::Found(found) => Ok(found),
+                other => Err(Error::unavailable(format!(
+                    "a look was answered by {other:?}"
+                ))),
             }
-            Ok(found)
         })
     }
 
@@ -88,11 +93,9 @@ impl Store for Postgres {
 
     fn check(&self) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async move {
-            self.server
-                .session
-                .answer(Ask::CheckValues, true)
-                .await
-                .map(drop)
+            let key = format!("{}check:{:x}", self.server.prefix, probe_key());
+            let check = Ask::CheckValues(key);
+            self.server.session.answer(check, true).await.map(drop)
         })
     }
 }

@@ -3,7 +3,7 @@ use crate::ErrorKind;
 #[cfg(feature = "postgres")]
 #[test]
 fn sslmode_require_without_tls_names_the_feature() {
-    use crate::backend::postgres::server::Address;
+    use crate::backend::postgres::Address;
 
     let parse = |mode| Address::parse(&format!("postgres://u@localhost/db?sslmode={mode}"), false);
     names_the_feature(parse("require").err(), "sslmode=require");

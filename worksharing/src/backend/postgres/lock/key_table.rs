@@ -1,26 +1,32 @@
-use std::collections::HashMap;
-use std::sync::{Arc, OnceLock, Weak};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::LockKeys;
-use super::interval::Interval;
-use super::permits::Permits;
-use super::waiters::{KeyState, Slot, WakeReason};
+use super::interval::{Interval, random};
+use super::keys::{Asked, Held, LockKeys, SessionNumber};
+use super::permits::{Permit, Permits};
+use super::waiters::{Claimed, KeyState, Mark, Slot, WakeReason};
 use crate::Error;
-use crate::backend::postgres::{Server, SessionNumber};
-use crate::lock::LockGuard;
 use crate::sync::{Mutex, MutexGuard, lock};
 
-/// What this process holds, asks for and waits for on one server.
+/// What this process holds, asks for and waits for on one server. It says nothing to the server: what is due is
+/// returned to whoever does.
 ///
 /// A session's locks are re-entrant: so that no key is taken twice in this process, whoever asks for one
 /// claims it here first.
 pub(crate) struct KeyTable {
     permits: Arc<Permits>,
-    keys: Mutex<HashMap<i64, KeyState>>,
-    /// The server that this belongs to, once it is made.
-    server: OnceLock<Weak<Server>>,
+    keys: Mutex<Keys>,
+}
+
+#[derive(Default)]
+struct Keys {
+    states: HashMap<i64, KeyState>,
+    /// The keys that somebody waits for, by when they are polled next.
+    due: BTreeSet<(Instant, i64)>,
+    /// Whether releases are heard of.
+    is_heard: bool,
 }
 
 /// Which waiter.
@@ -33,8 +39,18 @@ pub(crate) struct Ticket {
 /// The right to ask for a key, or to hold it, in this process. Given back by dropping it.
 pub(crate) struct Claim {
     key: LockKeys,
+    nonce: i64,
     key_table: Arc<KeyTable>,
     was_held: bool,
+    /// The key table keeps it, for a waiter that was told of it.
+    is_kept: bool,
+}
+
+/// A key that the server has granted. Whoever drops it has told the server before.
+pub(crate) struct Grant {
+    pub(crate) held: Held,
+    claim: Claim,
+    permit: Permit,
 }
 
 impl Claim {
@@ -42,38 +58,48 @@ impl Claim {
         self.key
     }
 
-    /// Gives it back after the key was held: the others of this process look.
-    pub(crate) fn release(mut self) {
+    pub(crate) fn asked(&self) -> Asked {
+        Asked {
+            lock: self.key.lock,
+            nonce: self.nonce,
+        }
+    }
+
+    /// The key was taken in this session.
+    pub(crate) fn granted(mut self, session: SessionNumber, permit: Permit) -> Grant {
         self.was_held = true;
+        self.key_table.hold(self.asked());
+        let held = Held {
+            asked: self.asked(),
+            interest: self.key.interest,
+            session,
+        };
+        Grant {
+            held,
+            claim: self,
+            permit,
+        }
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.key_table.disclaim(self.key, self.was_held);
+        if !self.is_kept {
+            self.key_table.disclaim(self.key, self.was_held);
+        }
     }
 }
 
 impl KeyTable {
-    pub(crate) fn new(max_held_keys: usize) -> Self {
-        Self {
+    pub(crate) fn new(max_held_keys: usize) -> Arc<Self> {
+        Arc::new(Self {
             permits: Permits::new(max_held_keys),
             keys: Mutex::default(),
-            server: OnceLock::new(),
-        }
+        })
     }
 
-    /// Tells which server this belongs to. Once.
-    pub(crate) fn belongs_to(&self, server: &Arc<Server>) {
-        self.server.get_or_init(|| Arc::downgrade(server));
-    }
-
-    fn keys(&self) -> MutexGuard<'_, HashMap<i64, KeyState>> {
+    fn keys(&self) -> MutexGuard<'_, Keys> {
         lock(&self.keys)
-    }
-
-    fn server(&self) -> Option<Arc<Server>> {
-        self.server.get()?.upgrade()
     }
 
     pub(crate) fn permits(&self) -> &Arc<Permits> {
@@ -82,37 +108,57 @@ impl KeyTable {
 
     /// Claims a key, unless this process holds it or asks for it already.
     pub(crate) fn claim(self: &Arc<Self>, key: LockKeys) -> Option<Claim> {
-        let mut keys = self.keys();
-        let state = keys.entry(key.lock).or_insert_with(|| KeyState::new(key));
-        if std::mem::replace(&mut state.claimed, true) {
+        self.claim_in(&mut self.keys(), key)
+    }
+
+    fn claim_in(self: &Arc<Self>, keys: &mut Keys, key: LockKeys) -> Option<Claim> {
+        let state = keys.state(key);
+        if state.claim.is_some() {
             state.refused = true;
             return None;
         }
-        Some(self.claimed(key))
+        let nonce = random(key.lock).cast_signed();
+        let is_held = false;
+        state.claim = Some(Claimed { nonce, is_held });
+        Some(self.the_claim(key, nonce))
     }
 
-    fn claimed(self: &Arc<Self>, key: LockKeys) -> Claim {
+    fn the_claim(self: &Arc<Self>, key: LockKeys, nonce: i64) -> Claim {
         Claim {
             key,
+            nonce,
             key_table: Arc::clone(self),
             was_held: false,
+            is_kept: false,
         }
+    }
+
+    fn hold(&self, asked: Asked) {
+        if let Some(claim) = self.keys().claim(asked) {
+            claim.is_held = true;
+        }
+    }
+
+    /// Whether somebody here holds the key by this number.
+    pub(crate) fn holds(&self, asked: Asked) -> bool {
+        let mut keys = self.keys();
+        keys.claim(asked).is_some_and(|claim| claim.is_held)
     }
 
     /// The others of this process look: one that was refused because of this claim has not asked the server.
     fn disclaim(&self, key: LockKeys, was_held: bool) {
         let mut keys = self.keys();
-        let Some(state) = keys.get_mut(&key.lock) else {
+        let Some(state) = keys.states.get_mut(&key.lock) else {
             return;
         };
-        state.claimed = false;
+        state.claim = None;
         let refused = std::mem::take(&mut state.refused);
         let wakers = if was_held || refused {
             state.tell_all(|| WakeReason::Look)
         } else {
             Vec::new()
         };
-        remove_if_idle(&mut keys, key.lock);
+        keys.remove_if_idle(key.lock);
         drop(keys);
         wakers.into_iter().for_each(Waker::wake);
     }
@@ -120,175 +166,245 @@ impl KeyTable {
     /// A new waiter.
     pub(crate) fn enter(&self, key: LockKeys) -> Ticket {
         let mut keys = self.keys();
-        let state = keys.entry(key.lock).or_insert_with(|| KeyState::new(key));
+        let is_heard = keys.is_heard;
+        let state = keys.state(key);
         let number = state.next_ticket;
         state.next_ticket += 1;
-        if state.waiters.is_empty() {
-            state.poll = Interval::begin();
-        }
+        let is_first = state.waiters.is_empty();
         state.waiters.insert(number, Slot::default());
+        if is_first {
+            state.poll = Interval::begin(is_heard);
+            let due = state.poll.due;
+            keys.due.insert((due, key.lock));
+        }
         Ticket { key, number }
     }
 
-    /// A waiter goes. Returns the session in which it showed interest.
-    pub(crate) fn leave(&self, ticket: Ticket) -> Option<SessionNumber> {
+    /// A waiter goes. Returns the session in which its interest was shown, and the key if it was just given it.
+    pub(crate) fn leave(
+        self: &Arc<Self>,
+        ticket: Ticket,
+    ) -> (Option<SessionNumber>, Option<Grant>) {
+        let mut guard = self.keys();
+        let keys = &mut *guard;
+        let slot = keys.states.get_mut(&ticket.key.lock).and_then(|state| {
+            let slot = state.waiters.remove(&ticket.number);
+            if state.waiters.is_empty() {
+                keys.due.remove(&(state.poll.due, ticket.key.lock));
+            }
+            slot
+        });
+        keys.remove_if_idle(ticket.key.lock);
+        drop(guard);
+        let Some(slot) = slot else {
+            return (None, None);
+        };
+        let session = match slot.mark {
+            Mark::Shown(session) => Some(session),
+            _ => None,
+        };
+        let grant = match slot.reason {
+            Some(WakeReason::Granted(held, permit)) => Some(self.grant(ticket.key, held, permit)),
+            _ => None,
+        };
+        (session, grant)
+    }
+
+    /// Whether a waiter's interest is to be shown.
+    pub(crate) fn wants_mark(&self, ticket: Ticket) -> bool {
         let mut keys = self.keys();
-        let slot = keys
-            .get_mut(&ticket.key.lock)?
-            .waiters
-            .remove(&ticket.number);
-        remove_if_idle(&mut keys, ticket.key.lock);
-        drop(keys);
-        // Outside of the lock: it may hold a guard.
-        slot?.marked
+        keys.slot(ticket)
+            .is_some_and(|slot| slot.mark == Mark::Wanted)
     }
 
     /// The waiter's interest is shown. Returns whether it was not yet, and the waiter is still there: else it is
-    /// shown once too often. (A mark that a lost connection took with it is asked for by the next one, too.)
+    /// shown once too often.
     pub(crate) fn marked(&self, ticket: Ticket, session: SessionNumber) -> bool {
         let mut keys = self.keys();
-        let slot = slot(&mut keys, ticket);
-        slot.is_some_and(|slot| slot.marked.replace(session) != Some(session))
+        keys.slot(ticket).is_some_and(|slot| {
+            std::mem::replace(&mut slot.mark, Mark::Shown(session)) != Mark::Shown(session)
+        })
     }
 
-    /// Forgets what an ended session showed, and lists the waiters who are to show it again.
-    pub(crate) fn unmark_all(&self) -> Vec<Ticket> {
-        let mut tickets = Vec::new();
-        for state in self.keys().values_mut() {
-            let key = state.key;
-            for (number, slot) in &mut state.waiters {
-                slot.marked = None;
-                tickets.push(Ticket {
-                    key,
-                    number: *number,
-                });
-            }
+    /// The waiter's interest cannot be shown: in this session, or, where nobody listens, until somebody does.
+    pub(crate) fn not_marked(&self, ticket: Ticket, for_want_of_listener: bool) {
+        let mut keys = self.keys();
+        let is_over = for_want_of_listener && keys.is_heard;
+        if let Some(slot) = keys.slot(ticket).filter(|_| !is_over) {
+            slot.mark = Mark::Refused;
         }
-        tickets
     }
 
     /// What a waiter was woken for.
     pub(crate) fn poll_woken(
-        &self,
+        self: &Arc<Self>,
         ticket: Ticket,
         context: &mut Context<'_>,
-    ) -> Poll<Result<Option<LockGuard>, Error>> {
+    ) -> Poll<Result<Option<Grant>, Error>> {
+        // What a waker does when it is cloned or dropped is the caller's: never under the lock.
+        let waker = context.waker().clone();
         let mut keys = self.keys();
-        let slot = slot(&mut keys, ticket);
-        let Some(slot) = slot else {
+        let Some(slot) = keys.slot(ticket) else {
             return Poll::Ready(Ok(None));
         };
-        match slot.reason.take() {
+        let reason = slot.reason.take();
+        let old = match reason {
+            Some(_) => Some(waker),
+            None => slot.waker.replace(waker),
+        };
+        drop(keys);
+        drop(old);
+        match reason {
             Some(WakeReason::Look) => Poll::Ready(Ok(None)),
-            Some(WakeReason::Granted(guard)) => Poll::Ready(Ok(Some(guard))),
-            Some(WakeReason::Failed(error)) => Poll::Ready(Err(error)),
-            None => {
-                slot.waker = Some(context.waker().clone());
-                Poll::Pending
+            Some(WakeReason::Granted(held, permit)) => {
+                Poll::Ready(Ok(Some(self.grant(ticket.key, held, permit))))
             }
+            Some(WakeReason::Failed(error)) => Poll::Ready(Err(error)),
+            None => Poll::Pending,
         }
+    }
+
+    fn grant(self: &Arc<Self>, key: LockKeys, held: Held, permit: Permit) -> Grant {
+        let claim = self.the_claim(key, held.asked.nonce);
+        claim.granted(held.session, permit)
     }
 
     /// Another process released a key.
     pub(crate) fn released(&self, key: i64) {
-        let wakers = match self.keys().get_mut(&key) {
+        let wakers = match self.keys().states.get_mut(&key) {
             Some(state) => state.tell_all(|| WakeReason::Look),
             None => return,
         };
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// One waiter is to look.
-    pub(crate) fn wake(&self, ticket: Ticket) {
+    /// Gives a key that polling won to the waiter that came first, or back if there is none any more.
+    pub(crate) fn hand_over(&self, grant: Grant) -> Option<Grant> {
+        let Grant {
+            held,
+            mut claim,
+            permit,
+        } = grant;
         let mut keys = self.keys();
-        let slot = slot(&mut keys, ticket);
-        let waker = slot.and_then(|slot| slot.tell(WakeReason::Look));
-        drop(keys);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    /// All waiters are to look.
-    pub(crate) fn wake_all(&self) {
-        self.tell_everybody(|| WakeReason::Look);
-    }
-
-    fn tell_everybody(&self, reason: impl Fn() -> WakeReason) {
-        let wakers: Vec<_> = self
-            .keys()
-            .values_mut()
-            .flat_map(|state| state.tell_all(&reason))
-            .collect();
-        wakers.into_iter().for_each(Waker::wake);
-    }
-
-    /// Gives a lock that polling won to the waiter that came first. If there is none any more, it is released.
-    pub(crate) fn hand_over(&self, key: LockKeys, guard: LockGuard) {
-        let mut keys = self.keys();
-        let first = keys
-            .get_mut(&key.lock)
-            .and_then(|state| state.waiters.values_mut().next());
-        let waker = match first {
-            Some(slot) => slot.tell(WakeReason::Granted(guard)),
-            None => {
-                drop(keys);
-                return drop(guard);
-            }
+        let state = keys.states.get_mut(&held.asked.lock);
+        let Some(slot) = state.and_then(|state| state.waiters.values_mut().next()) else {
+            drop(keys);
+            return Some(Grant {
+                held,
+                claim,
+                permit,
+            });
         };
+        claim.is_kept = true;
+        let waker = slot.tell(WakeReason::Granted(held, permit));
         drop(keys);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        waker.into_iter().for_each(Waker::wake);
+        None
     }
 
     /// The session is new: interest is shown anew, and every waiter looks.
     pub(crate) fn connected(&self) {
-        if let Some(server) = self.server() {
-            Self::mark_all(&server);
+        self.tell_everybody(|slot| {
+            slot.mark = Mark::Wanted;
+            WakeReason::Look
+        });
+    }
+
+    /// Releases are heard of from now on, or no more. Whatever was told while nobody listened is lost: every
+    /// waiter looks, and shows the interest that it could not show.
+    pub(crate) fn heard(&self, is_heard: bool) {
+        self.keys().is_heard = is_heard;
+        if is_heard {
+            self.tell_everybody(|slot| {
+                if slot.mark == Mark::Refused {
+                    slot.mark = Mark::Wanted;
+                }
+                WakeReason::Look
+            });
         }
+    }
+
+    pub(crate) fn is_heard(&self) -> bool {
+        self.keys().is_heard
     }
 
     /// The server is gone, and does not come back at once: nobody is to wait for it.
     pub(crate) fn down(&self, error: &Error) {
         self.permits.refuse(error);
-        self.tell_everybody(|| WakeReason::Failed(error.clone()));
+        self.tell_everybody(|_| WakeReason::Failed(error.clone()));
     }
 
-    /// Looks after those who wait, on the link's thread, and says when it is to be done again.
-    pub(crate) fn run_timers(self: &Arc<Self>, now: Instant) -> Option<Instant> {
-        let mut next = self.permits.expire(now);
-        let mut due = Vec::new();
-        for state in self
-            .keys()
+    fn tell_everybody(&self, reason: impl Fn(&mut Slot) -> WakeReason) {
+        let mut keys = self.keys();
+        let slots = keys
+            .states
             .values_mut()
-            .filter(|state| !state.waiters.is_empty())
-        {
-            if state.poll.is_due(now, state.longest_interval())
-                && !std::mem::replace(&mut state.claimed, true)
-            {
-                due.push(self.claimed(state.key));
+            .flat_map(|state| state.waiters.values_mut());
+        let tell = |slot: &mut Slot| {
+            let reason = reason(slot);
+            slot.tell(reason)
+        };
+        let wakers: Vec<_> = slots.filter_map(tell).collect();
+        drop(keys);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Claims the keys whose holders may have died without a word, for whoever waits for them. `unheard` is how
+    /// often they are looked at while releases are not heard of.
+    pub(crate) fn due(self: &Arc<Self>, now: Instant, unheard: Duration) -> Vec<Claim> {
+        let mut claims = Vec::new();
+        let mut guard = self.keys();
+        let keys = &mut *guard;
+        while let Some(&(due, lock)) = keys.due.first().filter(|(due, _)| *due <= now) {
+            keys.due.remove(&(due, lock));
+            let Some(state) = keys.states.get_mut(&lock) else {
+                continue;
+            };
+            let longest = match (keys.is_heard, state.is_shown()) {
+                (true, true) => HEARD,
+                (true, false) => NOT_SHOWN,
+                (false, _) => unheard,
+            };
+            state.poll.next(now, longest);
+            keys.due.insert((state.poll.due, lock));
+            let key = state.key;
+            if state.claim.is_none() {
+                claims.extend(self.claim_in(keys, key));
             }
-            next = Some(next.map_or(state.poll.due, |next| next.min(state.poll.due)));
         }
-        if let Some(server) = self.server() {
-            Self::poll_for(&server, due);
-        }
-        next
+        claims
+    }
+
+    /// When [`due`](Self::due) has something to do.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.keys().due.first().map(|(due, _)| *due)
     }
 }
 
-fn slot(keys: &mut HashMap<i64, KeyState>, ticket: Ticket) -> Option<&mut Slot> {
-    keys.get_mut(&ticket.key.lock)?
-        .waiters
-        .get_mut(&ticket.number)
-}
+/// Where releases are told, only a holder that died is noticed by polling.
+const HEARD: Duration = Duration::from_secs(1);
+/// Interest that there is no room for is not told of releases.
+const NOT_SHOWN: Duration = Duration::from_millis(250);
 
-fn remove_if_idle(keys: &mut HashMap<i64, KeyState>, lock: i64) {
-    if keys
-        .get(&lock)
-        .is_some_and(|state| !state.claimed && state.waiters.is_empty())
-    {
-        keys.remove(&lock);
+impl Keys {
+    fn state(&mut self, key: LockKeys) -> &mut KeyState {
+        let new = || KeyState::new(key);
+        self.states.entry(key.lock).or_insert_with(new)
+    }
+
+    fn claim(&mut self, asked: Asked) -> Option<&mut Claimed> {
+        let claim = self.states.get_mut(&asked.lock)?.claim.as_mut();
+        claim.filter(|claim| claim.nonce == asked.nonce)
+    }
+
+    fn slot(&mut self, ticket: Ticket) -> Option<&mut Slot> {
+        let state = self.states.get_mut(&ticket.key.lock)?;
+        state.waiters.get_mut(&ticket.number)
+    }
+
+    fn remove_if_idle(&mut self, lock: i64) {
+        if self.states.get(&lock).is_some_and(KeyState::is_idle) {
+            self.states.remove(&lock);
+        }
     }
 }

@@ -1,7 +1,8 @@
-//! The PostgreSQL lock, as the flow sees it. What is said to the server is in `crate::backend::postgres`.
+//! The PostgreSQL lock, as the flow sees it. What is said to the server is in `crate::backend::postgres::session`.
 
 mod interval;
 mod key_table;
+mod keys;
 mod permits;
 mod waiters;
 
@@ -11,10 +12,12 @@ use std::sync::Arc;
 
 use futures_channel::oneshot;
 
-pub(crate) use self::key_table::KeyTable;
-use self::key_table::{Claim, Ticket};
+use self::key_table::Ticket;
+pub(crate) use self::key_table::{Claim, Grant, KeyTable};
+pub(crate) use self::keys::{Asked, Held, LockKeys, SessionNumber};
 use self::permits::Permit;
-use crate::backend::postgres::{Answer, Ask, Held, Server};
+use crate::backend::postgres::Server;
+use crate::backend::postgres::session::{Answer, Ask};
 use crate::lock::{Caller, Lock, LockGuard, Waiter};
 use crate::{BoxFuture, Error, Key};
 
@@ -37,22 +40,6 @@ impl fmt::Debug for Postgres {
     }
 }
 
-/// A lock key with its interest key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct LockKeys {
-    pub(crate) lock: i64,
-    pub(crate) interest: i64,
-}
-
-impl From<&Key> for LockKeys {
-    fn from(key: &Key) -> Self {
-        Self {
-            lock: key.lock_key(),
-            interest: key.interest_key(),
-        }
-    }
-}
-
 impl Lock for Postgres {
     fn try_lock<'a>(
         &'a self,
@@ -65,13 +52,22 @@ impl Lock for Postgres {
                 return Ok(None);
             };
             let (sender, receiver) = oneshot::channel();
-            // If nobody receives it, the guard comes back from the channel, and is dropped.
-            try_for(&self.server, claim, permit, move |tried| {
-                drop(sender.send(tried))
+            let (asked, server) = (claim.asked(), Arc::clone(&self.server));
+            self.server.session.ask(Ask::Try(asked), move |answer| {
+                let tried = match answer {
+                    Ok(Answer::Granted(session)) => {
+                        Ok(Some(guard(server, claim.granted(session, permit))))
+                    }
+                    // Given back before anybody is told, who may ask again.
+                    busy => {
+                        drop((claim, permit));
+                        busy.map(|_| None)
+                    }
+                };
+                // If nobody receives it, the guard comes back from the channel, and is dropped.
+                drop(sender.send(tried));
             });
-            receiver
-                .await
-                .unwrap_or_else(|_| Err(Error::unavailable("the lock's thread is gone")))
+            receiver.await.unwrap_or_else(|_| Err(gone()))
         })
     }
 
@@ -85,26 +81,21 @@ impl Lock for Postgres {
                 server: Arc::clone(&self.server),
                 ticket,
             };
-            let (sender, receiver) = oneshot::channel();
-            mark(&self.server, ticket, move |marked| {
-                drop(sender.send(marked))
-            });
-            receiver
-                .await
-                .unwrap_or_else(|_| Err(Error::unavailable("the lock's thread is gone")))?;
+            waiter.mark().await?;
             Ok(Box::new(waiter) as _)
         })
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async move {
-            self.server
-                .session
-                .answer(Ask::CheckLock, true)
-                .await
-                .map(drop)
+            let checked = self.server.session.answer(Ask::CheckLock, true).await;
+            checked.map(drop)
         })
     }
+}
+
+fn gone() -> Error {
+    Error::unavailable("the lock's thread is gone")
 }
 
 /// A place among the keys that this process may hold. Who waits for one too long does without the lock.
@@ -124,98 +115,15 @@ async fn permit(server: &Arc<Server>, caller: Caller) -> Result<Permit, Error> {
             permits_of_reply.refuse(&error);
         }
     });
-    queued
-        .await
-        .unwrap_or_else(|_| Err(Error::unavailable("the lock's queue is gone")))
+    queued.await.unwrap_or_else(|_| Err(gone()))
 }
 
-/// Asks for a key that this process has claimed. `deliver` runs once, on the link's thread or on this one.
-fn try_for(
-    server: &Arc<Server>,
-    claim: Claim,
-    permit: Permit,
-    deliver: impl FnOnce(Result<Option<LockGuard>, Error>) + Send + 'static,
-) {
-    let (key, server_of_guard) = (claim.key(), Arc::clone(server));
-    server.session.ask(Ask::Try(key.lock), move |answer| {
-        let tried = match answer {
-            Ok(Answer::Granted(session)) => {
-                Ok(Some(guard(server_of_guard, claim, permit, session)))
-            }
-            // Given back before anybody is told, who may ask again.
-            busy => {
-                drop((claim, permit));
-                busy.map(|_| None)
-            }
-        };
-        deliver(tried);
-    });
-}
-
-fn guard(server: Arc<Server>, claim: Claim, permit: Permit, session: u64) -> LockGuard {
+fn guard(server: Arc<Server>, grant: Grant) -> LockGuard {
     LockGuard::new(move || {
-        let key = claim.key();
-        let held = Held {
-            key: key.lock,
-            interest: key.interest,
-            session,
-        };
-        server.session.ask(Ask::Unlock(held), |_| ());
+        server.session.ask(Ask::Unlock(grant.held), |_| ());
         // Only now may others of this process ask: behind the release in the queue.
-        claim.release();
-        drop(permit);
+        drop(grant);
     })
-}
-
-/// Shows a waiter's interest to other processes.
-fn mark(
-    server: &Arc<Server>,
-    ticket: Ticket,
-    deliver: impl FnOnce(Result<(), Error>) + Send + 'static,
-) {
-    let (interest, server_of_reply) = (ticket.key.interest, Arc::clone(server));
-    server.session.ask(Ask::Mark(interest), move |answer| {
-        let marked = answer.map(|answer| {
-            if let Answer::Marked(session) = answer
-                && !server_of_reply.key_table.marked(ticket, session)
-            {
-                server_of_reply
-                    .session
-                    .ask(Ask::Unmark { interest, session }, |_| ());
-            }
-        });
-        deliver(marked);
-    });
-}
-
-impl KeyTable {
-    /// Tries again for keys whose holder may have died without a word. Runs on the link's thread.
-    pub(crate) fn poll_for(server: &Arc<Server>, claims: Vec<Claim>) {
-        for claim in claims {
-            let Some(permit) = server.key_table.permits().try_acquire() else {
-                continue;
-            };
-            let (key, key_table) = (claim.key(), Arc::clone(&server.key_table));
-            try_for(server, claim, permit, move |tried| match tried {
-                Ok(Some(guard)) => key_table.hand_over(key, guard),
-                // A value may have been stored by somebody who does not tell.
-                Ok(None) => key_table.released(key.lock),
-                Err(_) => (),
-            });
-        }
-    }
-
-    /// Shows the interest of all waiters again, in a new session, and has them look.
-    pub(crate) fn mark_all(server: &Arc<Server>) {
-        for ticket in server.key_table.unmark_all() {
-            let key_table = Arc::clone(&server.key_table);
-            mark(server, ticket, move |marked| {
-                if marked.is_ok() {
-                    key_table.wake(ticket);
-                }
-            });
-        }
-    }
 }
 
 /// A waiter of this process. Dropped, it leaves, and takes its interest back.
@@ -224,21 +132,54 @@ struct Waiting {
     ticket: Ticket,
 }
 
+impl Waiting {
+    /// Shows its interest to other processes.
+    async fn mark(&self) -> Result<(), Error> {
+        let (server, ticket) = (Arc::clone(&self.server), self.ticket);
+        let (sender, receiver) = oneshot::channel();
+        let interest = ticket.key.interest;
+        self.server.session.ask(Ask::Mark(interest), move |answer| {
+            let marked = answer.map(|answer| match answer {
+                Answer::Marked(session) => {
+                    if !server.key_table.marked(ticket, session) {
+                        let unmark = Ask::Unmark { interest, session };
+                        server.session.ask(unmark, |_| ());
+                    }
+                }
+                answer => {
+                    let nobody_listens = matches!(answer, Answer::Unheard);
+                    server.key_table.not_marked(ticket, nobody_listens);
+                }
+            });
+            drop(sender.send(marked));
+        });
+        receiver.await.unwrap_or_else(|_| Err(gone()))
+    }
+}
+
 impl Waiter for Waiting {
     fn woken(&mut self) -> BoxFuture<'_, Result<Option<LockGuard>, Error>> {
-        Box::pin(poll_fn(|context| {
-            self.server.key_table.poll_woken(self.ticket, context)
-        }))
+        Box::pin(async move {
+            let key_table = &self.server.key_table;
+            if key_table.wants_mark(self.ticket) {
+                // The session that showed it is gone. What was released meanwhile is seen by looking.
+                self.mark().await?;
+                return Ok(None);
+            }
+            let woken = poll_fn(|context| key_table.poll_woken(self.ticket, context)).await?;
+            Ok(woken.map(|grant| guard(Arc::clone(&self.server), grant)))
+        })
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        if let Some(session) = self.server.key_table.leave(self.ticket) {
+        let (shown_in, grant) = self.server.key_table.leave(self.ticket);
+        drop(grant.map(|grant| guard(Arc::clone(&self.server), grant)));
+        if let Some(session) = shown_in {
             let interest = self.ticket.key.interest;
-            self.server
-                .session
-                .ask(Ask::Unmark { interest, session }, |_| ());
+            let unmark = Ask::Unmark { interest, session };
+            self.server.session.ask(unmark, |_| ());
         }
     }
 }

@@ -1,22 +1,26 @@
 use std::collections::BTreeMap;
 use std::task::Waker;
-use std::time::Duration;
 
-use super::LockKeys;
 use super::interval::Interval;
+use super::keys::{Held, LockKeys, SessionNumber};
+use super::permits::Permit;
 use crate::Error;
-use crate::backend::postgres::SessionNumber;
-use crate::lock::LockGuard;
 
 /// What is known of one lock key.
 pub(super) struct KeyState {
-    pub(super) claimed: bool,
+    pub(super) key: LockKeys,
+    pub(super) claim: Option<Claimed>,
     /// Somebody was told that the key is busy because it was claimed.
     pub(super) refused: bool,
     pub(super) waiters: BTreeMap<u64, Slot>,
     pub(super) next_ticket: u64,
-    pub(super) key: LockKeys,
     pub(super) poll: Interval,
+}
+
+/// Who of this process asks for the key or holds it.
+pub(super) struct Claimed {
+    pub(super) nonce: i64,
+    pub(super) is_held: bool,
 }
 
 /// One waiter.
@@ -24,33 +28,47 @@ pub(super) struct KeyState {
 pub(super) struct Slot {
     pub(super) waker: Option<Waker>,
     pub(super) reason: Option<WakeReason>,
-    pub(super) marked: Option<SessionNumber>,
+    pub(super) mark: Mark,
+}
+
+/// A waiter's interest, as other processes see it.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// Is to be shown.
+    #[default]
+    Wanted,
+    /// Cannot be shown in this session.
+    Refused,
+    Shown(SessionNumber),
 }
 
 /// Why a waiter is woken.
 pub(super) enum WakeReason {
     Look,
-    Granted(LockGuard),
+    Granted(Held, Permit),
     Failed(Error),
 }
 
 impl KeyState {
     pub(super) fn new(key: LockKeys) -> Self {
         Self {
-            claimed: false,
+            key,
+            claim: None,
             refused: false,
             waiters: BTreeMap::new(),
             next_ticket: 0,
-            key,
-            poll: Interval::begin(),
+            poll: Interval::begin(false),
         }
     }
 
-    /// How seldom the key is polled in the end. Where releases are told, only a holder that died is noticed by
-    /// polling; else every release is.
-    pub(super) fn longest_interval(&self) -> Duration {
-        let is_told = self.waiters.values().all(|slot| slot.marked.is_some());
-        Duration::from_millis(if is_told { 1_000 } else { 250 })
+    /// Whether other processes see the interest of all who wait.
+    pub(super) fn is_shown(&self) -> bool {
+        let is_shown = |slot: &Slot| matches!(slot.mark, Mark::Shown(_));
+        self.waiters.values().all(is_shown)
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.claim.is_none() && self.waiters.is_empty()
     }
 
     pub(super) fn tell_all(&mut self, reason: impl Fn() -> WakeReason) -> Vec<Waker> {
@@ -64,7 +82,7 @@ impl KeyState {
 impl Slot {
     /// Leaves the waiter a reason. A lock that was granted is not overwritten: whoever has it need not look.
     pub(super) fn tell(&mut self, reason: WakeReason) -> Option<Waker> {
-        if !matches!(self.reason, Some(WakeReason::Granted(_))) {
+        if !matches!(self.reason, Some(WakeReason::Granted(..))) {
             self.reason = Some(reason);
         }
         self.waker.take()

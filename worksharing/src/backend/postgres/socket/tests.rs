@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::backend::link::Watchdog;
-use crate::backend::postgres::server::Address;
+use crate::backend::postgres::Address;
 
 /// A server that accepts, and says nothing or answers a question for TLS with this letter.
 fn connect_to_one_that_says(letter: Option<u8>, parameters: &str) -> (Option<Error>, Duration) {

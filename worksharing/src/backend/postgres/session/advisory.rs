@@ -5,8 +5,8 @@ use ::postgres::error::SqlState;
 use ::postgres::types::{ToSql, Type};
 use ::postgres::{Client, Error};
 
-use super::listener::CHANNEL;
 use super::prepared::Prepared;
+use crate::backend::postgres::listener::CHANNEL;
 
 /// Session-level advisory locks: held until they are unlocked, or the session ends.
 ///
@@ -49,16 +49,19 @@ SELECT NULL::bigint, held, CASE WHEN NOT held OR pg_try_advisory_xact_lock(i) TH
 UNION ALL
 SELECT k, pg_try_advisory_lock(k), NULL FROM unnest($4::bigint[]) AS k";
 
-/// When the lock table has no room for the question who is interested, everybody is woken.
-const UNLOCK_AND_NOTIFY: &str = "\
-SELECT pg_advisory_unlock(k), pg_notify($2, k::text)::text FROM unnest($1::bigint[]) AS k";
+/// What a failed statement released or took. A notification may be what it failed of, so nobody is told, and
+/// those who wait for these keys find out by polling.
+const UNLOCK_PLAINLY: &str = "SELECT pg_advisory_unlock(k) FROM unnest($1::bigint[]) AS k";
+
+/// Which keys are free, without taking any. All locks of the server are listed for it: not to be asked often.
+const FREE: &str = "\
+SELECT k FROM unnest($1::bigint[]) AS k WHERE NOT EXISTS (
+  SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+     AND classid::bigint = (k >> 32 & 4294967295) AND objid::bigint = (k & 4294967295))";
 
 const MARK: &str = "SELECT i, pg_try_advisory_lock_shared(i) FROM unnest($1::bigint[]) AS i";
 const UNMARK: &str = "SELECT pg_advisory_unlock_shared(i) FROM unnest($1::bigint[]) AS i";
-/// What a failed statement took: somebody may have found it busy, and wait.
-const GIVE_BACK: &str = "\
-SELECT CASE WHEN pg_advisory_unlock(k) THEN pg_notify('worksharing', k::text) END::text
-  FROM unnest($1::bigint[]) AS k";
 
 /// The lock table is everybody's: interest takes as much room in it as keys do, and can be done without.
 const MOST_MARKS: usize = 1_000;
@@ -123,7 +126,7 @@ impl Advisory {
             let (keys, interests): (Vec<i64>, Vec<i64>) = chunk.iter().copied().unzip();
             match self.unlock.query(client, &[&keys, &interests, &CHANNEL]) {
                 Ok(rows) => all_held &= rows.iter().all(|row| row.get(0)),
-                Err(_) => self.unlock_and_notify(client, &keys)?,
+                Err(_) => unlock_plainly(client, &keys)?,
             }
         }
         Ok(all_held)
@@ -151,18 +154,21 @@ impl Advisory {
                 Ok((released.iter().all(|row| row.get(1)), Ok(granted.collect())))
             }
             Err(error) => {
-                self.unlock_and_notify(client, &unlock)?;
+                unlock_plainly(client, &unlock)?;
                 self.give_back(client, keys, &error)?;
-                Ok((true, Err(error)))
+                if self.is_full() {
+                    return Ok((true, Err(error)));
+                }
+                // What did not work may have been to tell of the release.
+                Ok((true, self.try_lock(client, keys)))
             }
         }
     }
 
-    /// Releases keys, some of which a failed statement may have released.
-    fn unlock_and_notify(&self, client: &mut Client, keys: &[i64]) -> Result<(), Error> {
-        let parameters: [(&(dyn ToSql + Sync), Type); 2] =
-            [(&keys, Type::INT8_ARRAY), (&CHANNEL, Type::TEXT)];
-        client.query_typed(UNLOCK_AND_NOTIFY, &parameters).map(drop)
+    /// Those of the keys that are free. They are not taken.
+    pub(crate) fn free(&self, client: &mut Client, keys: &[i64]) -> Result<Vec<i64>, Error> {
+        let rows = client.query_typed(FREE, &[(&keys, Type::INT8_ARRAY)])?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
     /// Releases keys, some of which a failed statement may have taken.
@@ -170,9 +176,7 @@ impl Advisory {
         if error.code() == Some(&SqlState::OUT_OF_MEMORY) {
             self.full_until = Some(Instant::now() + FULL);
         }
-        client
-            .query_typed(GIVE_BACK, &[(&keys, Type::INT8_ARRAY)])
-            .map(drop)
+        unlock_plainly(client, keys)
     }
 
     /// Shows interest, once for each time that a key occurs; returns the keys for which it worked.
@@ -237,6 +241,12 @@ impl Advisory {
     pub(crate) fn is_full(&self) -> bool {
         self.full_until.is_some_and(|until| until > Instant::now())
     }
+}
+
+fn unlock_plainly(client: &mut Client, keys: &[i64]) -> Result<(), Error> {
+    client
+        .query_typed(UNLOCK_PLAINLY, &[(&keys, Type::INT8_ARRAY)])
+        .map(drop)
 }
 
 fn of_keys(client: &mut Client, statement: &mut Prepared, keys: &[i64]) -> Result<Vec<i64>, Error> {

@@ -1,0 +1,133 @@
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::Error;
+use crate::backend::postgres::lock::{Asked, Held, SessionNumber};
+use crate::store::{Fence, Look, Stored};
+
+/// What is asked of the session. Keys are lock keys and interest keys.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    /// Take this lock, if it is free.
+    Try(Asked),
+    /// Release a lock, and wake those who wait for it.
+    Unlock(Held),
+    /// Show interest.
+    Mark(i64),
+    /// Show it no more.
+    Unmark {
+        interest: i64,
+        session: SessionNumber,
+    },
+    /// Read values.
+    Get(Vec<String>, Look),
+    /// Store a value, fenced by what was seen, if anything was.
+    Put(Put),
+    /// Look after those who queue in this process.
+    RunTimers,
+    /// Say whether locks are what was asked for.
+    CheckLock,
+    /// Make sure that values can be stored, by storing one under this key.
+    CheckValues(String),
+}
+
+/// What is to be stored under a key, and over what: `None` is over anything.
+#[derive(Clone, Debug)]
+pub(crate) struct Put {
+    pub(crate) key: String,
+    pub(crate) entry: Bytes,
+    pub(crate) ttl: Duration,
+    pub(crate) fence: Option<Fence>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Granted(SessionNumber),
+    Busy,
+    Marked(SessionNumber),
+    /// Interest could not be shown: only polling notices a release.
+    Unmarked,
+    /// Nobody listens yet, so interest is not shown.
+    Unheard,
+    Found(Vec<Option<Stored>>),
+    Stored(bool),
+    Done,
+}
+
+/// The asks of a batch by kind, those that want an answer with their place in it.
+#[derive(Default)]
+pub(super) struct Batch<'a> {
+    pub(super) unlock: Vec<Held>,
+    pub(super) unmark: Vec<(i64, SessionNumber)>,
+    pub(super) mark: Vec<(usize, i64)>,
+    pub(super) try_lock: Vec<(usize, Asked)>,
+    pub(super) get: Vec<(usize, &'a [String], Look)>,
+    pub(super) put: Vec<(usize, &'a Put)>,
+    pub(super) run_timers: bool,
+    pub(super) check_lock: Vec<usize>,
+    pub(super) check_values: Vec<(usize, &'a str)>,
+}
+
+impl<'a> Batch<'a> {
+    pub(super) fn sort(asks: &'a [Ask]) -> Self {
+        let mut batch = Self::default();
+        for (place, ask) in asks.iter().enumerate() {
+            match ask {
+                Ask::Unlock(held) => batch.unlock.push(*held),
+                Ask::Unmark { interest, session } => batch.unmark.push((*interest, *session)),
+                Ask::Mark(interest) => batch.mark.push((place, *interest)),
+                Ask::Try(asked) => batch.try_lock.push((place, *asked)),
+                Ask::Get(keys, look) => batch.get.push((place, keys, *look)),
+                Ask::Put(put) => batch.put.push((place, put)),
+                Ask::RunTimers => batch.run_timers = true,
+                Ask::CheckLock => batch.check_lock.push(place),
+                Ask::CheckValues(key) => batch.check_values.push((place, key)),
+            }
+        }
+        batch
+    }
+
+    /// The keys that are asked for, each once however many ask for it, and the most bytes of one that are wanted.
+    pub(super) fn wanted(&self) -> (Vec<&'a str>, usize) {
+        let all = self.get.iter().flat_map(|(_, keys, _)| keys.iter());
+        let mut keys: Vec<&str> = all.map(String::as_str).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let most = self.get.iter().map(|(_, _, look)| look.max_bytes).max();
+        (keys, most.unwrap_or_default())
+    }
+
+    /// Takes the next puts that fit into one statement: no key twice, and not too many bytes.
+    pub(super) fn next_puts(&mut self) -> Vec<(usize, &'a Put)> {
+        const BYTES: usize = 16 << 20;
+        let mut bytes = 0;
+        let mut taken = HashMap::new();
+        let end = self.put.iter().position(|(place, put)| {
+            bytes += put.entry.len();
+            let again = taken.insert(&*put.key, *place).is_some();
+            again || (bytes > BYTES && taken.len() > 1)
+        });
+        let rest = self.put.split_off(end.unwrap_or(self.put.len()));
+        std::mem::replace(&mut self.put, rest)
+    }
+}
+
+/// The answers of a batch, each in its place. An ask without one is simply done.
+pub(super) struct Answers(Vec<Option<Result<Answer, Error>>>);
+
+impl Answers {
+    pub(super) fn new(number: usize) -> Self {
+        Self((0..number).map(|_| None).collect())
+    }
+
+    pub(super) fn set(&mut self, place: usize, answer: Result<Answer, Error>) {
+        self.0[place] = Some(answer);
+    }
+
+    pub(super) fn finish(self) -> Vec<Result<Answer, Error>> {
+        let done = |answer: Option<_>| answer.unwrap_or(Ok(Answer::Done));
+        self.0.into_iter().map(done).collect()
+    }
+}

@@ -1,0 +1,352 @@
+//! The session that holds all of this process's keys, and serves its values where there is no Redis.
+
+mod advisory;
+mod batch;
+mod lease;
+mod prepared;
+mod serve;
+mod strategy;
+mod sweeper;
+mod values;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use ::postgres::Client;
+
+use self::advisory::Advisory;
+pub(crate) use self::batch::{Answer, Ask, Put};
+use self::batch::{Answers, Batch};
+use self::lease::{Leases, Taken};
+use self::serve::Round;
+use self::strategy::LockStrategy;
+use self::values::Values;
+use super::address::Address;
+use super::listener::{Listener, ProbeHandoff};
+use super::lock::{Claim, KeyTable, SessionNumber};
+use super::probe;
+use super::socket::InterruptibleClient;
+use super::table::{Table, advice};
+use crate::backend::link::{Link, Protocol, Watchdog};
+use crate::events::RateLimited;
+use crate::lock::PostgresLock;
+use crate::{Error, ErrorKind};
+
+/// The protocol of the session.
+pub(crate) struct Session {
+    address: Arc<Address>,
+    table: Table,
+    lock: PostgresLock,
+    key_table: Arc<KeyTable>,
+    listener: Link<Listener>,
+    handoff: Arc<ProbeHandoff>,
+    taken: Taken,
+    number: AtomicU64,
+    said: RateLimited,
+}
+
+/// An open session.
+pub(crate) struct Connection {
+    client: InterruptibleClient,
+    /// The server's process, or `None` where a pooler may give us another for each statement.
+    backend: Option<i32>,
+    number: SessionNumber,
+    strategy: LockStrategy,
+    values: Values,
+    heartbeat: Instant,
+    /// Keys that somebody waits for and nobody may try, and when it is listed which of them are free.
+    barred: HashSet<i64>,
+    list: Instant,
+    /// When waiters, heartbeat and tables are looked after next.
+    due: Instant,
+}
+
+/// Well below `idle_session_timeout`, which frees the keys of a frozen process.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How often at most it is listed which keys are free.
+const LIST: Duration = Duration::from_secs(1);
+
+impl Session {
+    pub(crate) fn new(
+        address: Address,
+        table: Table,
+        lock: PostgresLock,
+        key_table: &Arc<KeyTable>,
+    ) -> Self {
+        let address = Arc::new(address);
+        let handoff = Arc::default();
+        let listener = Listener::new(&address, key_table, &handoff);
+        Self {
+            address,
+            table,
+            lock,
+            key_table: Arc::clone(key_table),
+            listener: Link::new(listener),
+            handoff,
+            taken: Taken::default(),
+            number: AtomicU64::new(0),
+            said: RateLimited::default(),
+        }
+    }
+
+    /// Decides how to lock, by looking at what the server can do.
+    fn strategy(&self, client: &mut Client, watchdog: &Watchdog) -> Result<LockStrategy, Error> {
+        let leases = || Box::new(Leases::new(&self.table, &self.taken));
+        if self.lock == PostgresLock::Lease {
+            return Ok(LockStrategy::Leases(leases(), None));
+        }
+        match self.probe(client, watchdog) {
+            Ok(()) => {
+                watchdog.arm();
+                self.listener.start();
+                probe::set_up(client, &self.address)?;
+                Ok(LockStrategy::Advisory(Box::<Advisory>::default()))
+            }
+            Err(error)
+                if error.kind() == ErrorKind::Unsuitable && self.lock == PostgresLock::Auto =>
+            {
+                self.said.say(
+                    |_| tracing::warn!(error = %error.chain(), "locking by lease rows instead"),
+                );
+                Ok(LockStrategy::Leases(leases(), Some(error)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Probes with a second session, which the listener then takes over. While the listener has its own,
+    /// that one was probed already.
+    fn probe(&self, client: &mut Client, watchdog: &Watchdog) -> Result<(), Error> {
+        if self.key_table.is_heard() {
+            self.handoff.leave();
+            return Ok(());
+        }
+        let Some(mut other) = self.handoff.open(&self.address, watchdog) else {
+            // The server may have room for no more. Then the lock is worth more than the probe.
+            self.handoff.leave();
+            return Ok(());
+        };
+        probe::session_locks_work(client, &mut other, &self.address, watchdog)?;
+        self.handoff.give(other);
+        Ok(())
+    }
+
+    /// What a statement gave; its error is an answer, unless the session itself is gone.
+    fn settle<T>(
+        &self,
+        client: &Client,
+        done: Result<T, ::postgres::Error>,
+    ) -> Result<Result<T, Error>, Error> {
+        done.map(Ok).or_else(|error| {
+            let gone = client.is_closed() || error.as_db_error().is_none();
+            let error = self.address.error(error);
+            if gone { Err(error) } else { Ok(Err(error)) }
+        })
+    }
+
+    /// [`settle`](Self::settle) for a statement about a table of ours: says what is to be done where it is missing.
+    fn settle_table<T>(
+        &self,
+        client: &Client,
+        done: Result<T, ::postgres::Error>,
+        creation: &str,
+    ) -> Result<Result<T, Error>, Error> {
+        let advice = done
+            .as_ref()
+            .err()
+            .and_then(|error| advice(error, creation));
+        let done = self.settle(client, done)?;
+        Ok(match advice {
+            Some(advice) => done.map_err(|error| self.address.unsuitable(&advice).caused_by(error)),
+            None => done,
+        })
+    }
+
+    /// What is only housekeeping may fail, as long as the session lives.
+    fn housekeeping(
+        &self,
+        client: &Client,
+        done: Result<(), ::postgres::Error>,
+    ) -> Result<(), Error> {
+        if let Err(error) = self.settle(client, done)? {
+            tracing::debug!(error = %error.chain(), "housekeeping failed");
+        }
+        Ok(())
+    }
+
+    /// Looks after the session itself and the rows that it leaves behind.
+    fn keep(&self, connection: &mut Connection, now: Instant) -> Result<(), Error> {
+        let Connection {
+            client,
+            values,
+            strategy,
+            ..
+        } = connection;
+        if connection.heartbeat <= now {
+            probe::same_session(client, connection.backend, &self.address)?;
+            connection.heartbeat = now + HEARTBEAT;
+            if matches!(strategy, LockStrategy::Advisory(_)) {
+                // Should its thread have ended.
+                self.listener.start();
+            }
+        }
+        let swept = values.sweep(client, now);
+        self.housekeeping(client, swept)?;
+        if let LockStrategy::Leases(leases, _) = strategy {
+            let looked_after = leases.look_after(client, |asked| self.key_table.holds(asked));
+            self.housekeeping(client, looked_after)?;
+        }
+        Ok(())
+    }
+
+    /// Tries again for keys whose holders may have died without a word. Where no more keys may be held, it is only
+    /// looked whether they are free.
+    fn poll(&self, connection: &mut Connection, now: Instant) -> Result<(), Error> {
+        let unheard = match connection.strategy {
+            LockStrategy::Advisory(_) => Duration::from_millis(50),
+            LockStrategy::Leases(..) => Duration::from_millis(250),
+        };
+        let (mut permits, mut tries) = (Vec::new(), Vec::new());
+        for claim in self.key_table.due(now, unheard) {
+            match self.key_table.permits().try_acquire() {
+                Some(permit) => {
+                    permits.push(permit);
+                    tries.push(claim);
+                }
+                None => drop(connection.barred.insert(claim.key().lock)),
+            }
+        }
+        self.list(connection, now)?;
+        if tries.is_empty() {
+            return Ok(());
+        }
+        let asked: Vec<_> = tries.iter().map(Claim::asked).collect();
+        let Connection {
+            client,
+            strategy,
+            number,
+            ..
+        } = connection;
+        let taken = strategy.try_lock(client, &asked);
+        let Ok(taken) = self.settle(client, taken)? else {
+            return Ok(());
+        };
+        for (claim, permit) in tries.into_iter().zip(permits) {
+            let key = claim.key().lock;
+            if !taken.contains(&key) {
+                drop((claim, permit));
+                // A value may have been stored by somebody who does not tell.
+                self.key_table.released(key);
+            } else if let Some(grant) = self.key_table.hand_over(claim.granted(*number, permit)) {
+                let released = strategy.release(client, grant.held);
+                released.map_err(|error| self.address.error(error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has those look who wait for keys that are free.
+    fn list(&self, connection: &mut Connection, now: Instant) -> Result<(), Error> {
+        if connection.barred.is_empty() || connection.list > now {
+            return Ok(());
+        }
+        connection.list = now + LIST;
+        let keys: Vec<i64> = connection.barred.drain().collect();
+        let free = connection.strategy.free(&mut connection.client, &keys);
+        for key in self.settle(&connection.client, free)?.unwrap_or_default() {
+            self.key_table.released(key);
+        }
+        Ok(())
+    }
+}
+
+impl Protocol for Session {
+    type Connection = Connection;
+    type Ask = Ask;
+    type Answer = Answer;
+
+    fn name(&self) -> &str {
+        &self.address.name
+    }
+
+    fn connect(&self, watchdog: &Watchdog) -> Result<Connection, Error> {
+        let mut client = self.address.connect(watchdog)?;
+        let strategy = self.strategy(&mut client, watchdog)?;
+        watchdog.arm();
+        let own_session = matches!(strategy, LockStrategy::Advisory(_));
+        let backend = own_session.then(|| probe::backend(&mut client)).transpose();
+        let backend = backend.map_err(|error| self.address.error(error))?;
+        let number = self.number.fetch_add(1, Ordering::Relaxed) + 1;
+        self.key_table.connected();
+        let now = Instant::now();
+        Ok(Connection {
+            client,
+            backend,
+            number,
+            strategy,
+            values: Values::new(&self.table, own_session),
+            heartbeat: now + HEARTBEAT,
+            barred: HashSet::new(),
+            list: now,
+            due: now,
+        })
+    }
+
+    fn serve(
+        &self,
+        connection: &mut Connection,
+        asks: &[Ask],
+        watchdog: &Watchdog,
+    ) -> Result<Vec<Result<Answer, Error>>, Error> {
+        let batch = Batch::sort(asks);
+        if batch.run_timers || !batch.mark.is_empty() {
+            connection.due = Instant::now();
+        }
+        let mut round = Round {
+            session: self,
+            connection,
+            watchdog,
+            answers: Answers::new(asks.len()),
+        };
+        round.serve(batch)?;
+        Ok(round.answers.finish())
+    }
+
+    fn due(&self, connection: &Connection) -> Instant {
+        connection.due
+    }
+
+    fn tick(&self, connection: &mut Connection, watchdog: &Watchdog) -> Result<(), Error> {
+        watchdog.arm();
+        let now = Instant::now();
+        self.keep(connection, now)?;
+        watchdog.arm();
+        self.poll(connection, now)?;
+        let mut due = connection.heartbeat;
+        if let LockStrategy::Leases(leases, _) = &connection.strategy {
+            due = due.min(leases.due());
+        }
+        let others = [
+            self.key_table.permits().expire(now),
+            self.key_table.next_due(),
+            connection.values.due(),
+            (!connection.barred.is_empty()).then_some(connection.list),
+        ];
+        connection.due = others.into_iter().flatten().fold(due, Instant::min);
+        Ok(())
+    }
+
+    fn lost(&self, _error: &Error) {
+        self.handoff.clear();
+    }
+
+    fn grace(&self) -> Duration {
+        Duration::from_secs(3)
+    }
+
+    fn down(&self, error: &Error) {
+        self.key_table.down(error);
+    }
+}

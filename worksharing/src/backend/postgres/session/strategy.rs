@@ -1,0 +1,118 @@
+use std::collections::HashSet;
+
+use ::postgres::Client;
+
+use super::advisory::Advisory;
+use super::batch::Batch;
+use super::lease::Leases;
+use crate::Error;
+use crate::backend::postgres::lock::{Asked, Held, SessionNumber};
+
+/// How keys are locked here.
+pub(super) enum LockStrategy {
+    Advisory(Box<Advisory>),
+    /// With the reason, where leases were not asked for.
+    Leases(Box<Leases>, Option<Error>),
+}
+
+/// What became of tries.
+pub(super) enum Tried {
+    /// These were free.
+    Granted(HashSet<i64>),
+    Failed(::postgres::Error),
+    /// The lock table is full.
+    Full,
+    /// What the session should have held it did not.
+    NotOurs,
+}
+
+impl LockStrategy {
+    /// Gives back keys and interest, then takes the keys that are free: what one caller gives back in a batch
+    /// another may take in it.
+    pub(super) fn release_and_try(
+        &mut self,
+        client: &mut Client,
+        session: SessionNumber,
+        batch: &Batch<'_>,
+    ) -> Result<Tried, ::postgres::Error> {
+        let tries: Vec<Asked> = batch.try_lock.iter().map(|(_, asked)| *asked).collect();
+        match self {
+            Self::Advisory(advisory) => {
+                // What an earlier session held went with it.
+                let marks = batch.unmark.iter().filter(|mark| mark.1 == session);
+                advisory.unmark(client, &marks.map(|mark| mark.0).collect::<Vec<_>>())?;
+                let held = batch.unlock.iter().filter(|held| held.session == session);
+                let held: Vec<_> = held.map(|held| (held.asked.lock, held.interest)).collect();
+                if advisory.is_full() {
+                    let all_held = advisory.unlock(client, &held)?;
+                    return Ok(if all_held {
+                        Tried::Full
+                    } else {
+                        Tried::NotOurs
+                    });
+                }
+                let (all_held, granted) = advisory.unlock_and_try(client, &held, &keys(&tries))?;
+                Ok(if all_held {
+                    Tried::of(granted)
+                } else {
+                    Tried::NotOurs
+                })
+            }
+            Self::Leases(leases, _) => {
+                let held: Vec<_> = batch.unlock.iter().map(|held| held.asked).collect();
+                leases.release(client, &held)?;
+                Ok(Tried::of(leases.take(client, &tries)))
+            }
+        }
+    }
+
+    /// Takes those of the keys that are free, and returns them.
+    pub(super) fn try_lock(
+        &mut self,
+        client: &mut Client,
+        tries: &[Asked],
+    ) -> Result<HashSet<i64>, ::postgres::Error> {
+        match self {
+            Self::Advisory(advisory) if advisory.is_full() => Ok(HashSet::new()),
+            Self::Advisory(advisory) => advisory.try_lock(client, &keys(tries)),
+            Self::Leases(leases, _) => leases.take(client, tries),
+        }
+    }
+
+    /// Gives back a key that was just taken.
+    pub(super) fn release(
+        &mut self,
+        client: &mut Client,
+        held: Held,
+    ) -> Result<(), ::postgres::Error> {
+        match self {
+            Self::Advisory(advisory) => {
+                let held = (held.asked.lock, held.interest);
+                advisory.unlock(client, &[held]).map(drop)
+            }
+            Self::Leases(leases, _) => leases.release(client, &[held.asked]),
+        }
+    }
+
+    /// Those of the keys that are free. They are not taken.
+    pub(super) fn free(
+        &self,
+        client: &mut Client,
+        keys: &[i64],
+    ) -> Result<Vec<i64>, ::postgres::Error> {
+        match self {
+            Self::Advisory(advisory) => advisory.free(client, keys),
+            Self::Leases(leases, _) => leases.free(client, keys),
+        }
+    }
+}
+
+impl Tried {
+    fn of(granted: Result<HashSet<i64>, ::postgres::Error>) -> Self {
+        granted.map_or_else(Self::Failed, Self::Granted)
+    }
+}
+
+fn keys(tries: &[Asked]) -> Vec<i64> {
+    tries.iter().map(|asked| asked.lock).collect()
+}

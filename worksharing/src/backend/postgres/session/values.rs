@@ -1,0 +1,266 @@
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use ::postgres::error::SqlState;
+use ::postgres::types::{ToSql, Type};
+use ::postgres::{Client, Error, Row};
+use bytes::Bytes;
+
+use super::batch::Put;
+use super::sweeper::Sweeper;
+use crate::backend::postgres::table::{Table, create};
+use crate::store::{Fence, Look, Seen, Stored};
+
+/// The unlogged table of values.
+pub(super) struct Values {
+    table: String,
+    creation: String,
+    /// Whether the session is ours alone, so that its settings hold.
+    own_session: bool,
+    used: bool,
+    sweeper: Sweeper,
+    /// The table is left alone until then, because of this.
+    paused: Option<(Instant, crate::Error)>,
+}
+
+/// What stands under a key.
+pub(super) struct Found {
+    bytes: Bytes,
+    length: usize,
+    time_left: Duration,
+}
+
+/// An entry larger than this goes alone, and may take its time.
+const LARGE: usize = 1 << 20;
+/// How long a table is left alone after somebody else's lock has held a statement up.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Ten years: past what the server's clock arithmetic minds.
+const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
+
+type Parameters<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
+
+impl Values {
+    /// What reading or writing the largest values may take.
+    pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+    pub(super) fn new(table: &Table, own_session: bool) -> Self {
+        let is_dead = "expires <= clock_timestamp()";
+        let key = ("key", "text", "");
+        Self {
+            table: table.values.clone(),
+            creation: table.creation_of_values(),
+            own_session,
+            used: false,
+            sweeper: Sweeper::new(&table.values, key, is_dead, "octet_length(value)"),
+            paused: None,
+        }
+    }
+
+    /// The entries that stand under these keys and have not expired. Of those of more than `most` bytes the
+    /// beginning.
+    pub(super) fn get(
+        &mut self,
+        client: &mut Client,
+        keys: &[&str],
+        most: usize,
+    ) -> Result<HashMap<String, Found>, Error> {
+        let sql = format!(
+            "SELECT key, CASE WHEN octet_length(value) <= $2 THEN value ELSE substring(value FROM 1 FOR {LEN}) END,
+                    octet_length(value), extract(epoch FROM expires - clock_timestamp())::float8
+               FROM {table} WHERE key = ANY($1) AND expires > clock_timestamp()",
+            table = self.table,
+            LEN = Seen::LEN,
+        );
+        let at_once = i32::try_from(most.min(LARGE)).unwrap_or(i32::MAX);
+        let parameters: Parameters<'_> = &[(&keys, Type::TEXT_ARRAY), (&at_once, Type::INT4)];
+        let rows = self.run(client, &sql, parameters, false)?;
+        let mut found: HashMap<String, Found> = rows
+            .iter()
+            .map(|row| (row.get(0), Found::of(row)))
+            .collect();
+        let most = i32::try_from(most).unwrap_or(i32::MAX);
+        for key in keys {
+            let is_wanted = |found: &Found| !found.is_whole() && found.length <= most as usize;
+            if !found.get(*key).is_some_and(is_wanted) {
+                continue;
+            }
+            let parameters: Parameters<'_> =
+                &[(&&[*key][..], Type::TEXT_ARRAY), (&most, Type::INT4)];
+            match self.run(client, &sql, parameters, true)?.first() {
+                Some(row) => found.insert(row.get(0), Found::of(row)),
+                None => found.remove(*key),
+            };
+        }
+        Ok(found)
+    }
+
+    /// Stores entries, none of them under the same key, and returns the keys of those that were stored.
+    pub(super) fn put(&mut self, client: &mut Client, puts: &[&Put]) -> Result<Vec<String>, Error> {
+        let keys: Vec<&str> = puts.iter().map(|put| put.key.as_str()).collect();
+        let entries: Vec<&[u8]> = puts.iter().map(|put| &*put.entry).collect();
+        let seconds = |put: &&Put| put.ttl.min(LONGEST).as_secs_f64();
+        let seconds: Vec<f64> = puts.iter().map(seconds).collect();
+        let fences = puts.iter().filter_map(|put| put.fence.as_ref());
+        let seen: Vec<&[u8]> = fences.map(Fence::as_bytes).collect();
+        let over_anything = puts.iter().filter(|put| put.fence.is_none());
+        let over_anything: Vec<&str> = over_anything.map(|put| &*put.key).collect();
+        // What the leaders of this batch saw are random ids: it does not matter whose was whose. A put that is sent
+        // again finds its own.
+        let sql = format!(
+            "INSERT INTO {table} AS t (key, value, expires)
+             SELECT key, value, clock_timestamp() + make_interval(secs => seconds)
+               FROM unnest($1::text[], $2::bytea[], $3::float8[]) AS n(key, value, seconds)
+              ORDER BY key
+             ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires = excluded.expires
+              WHERE t.expires <= clock_timestamp() OR substring(t.value FROM 1 FOR {LEN}) = ANY($4)
+                 OR t.key = ANY($5)
+                 OR substring(t.value FROM 1 FOR {LEN}) = substring(excluded.value FROM 1 FOR {LEN})
+             RETURNING key",
+            table = self.table,
+            LEN = Seen::LEN,
+        );
+        let parameters: Parameters<'_> = &[
+            (&keys, Type::TEXT_ARRAY),
+            (&entries, Type::BYTEA_ARRAY),
+            (&seconds, Type::FLOAT8_ARRAY),
+            (&seen, Type::BYTEA_ARRAY),
+            (&over_anything, Type::TEXT_ARRAY),
+        ];
+        let is_large = entries.iter().any(|entry| entry.len() > LARGE);
+        let stored = self.run(client, &sql, parameters, is_large)?;
+        Ok(stored.iter().map(|row| row.get(0)).collect())
+    }
+
+    /// Stores, replaces and reads a value, and says what did not go as it must.
+    pub(super) fn check(
+        &mut self,
+        client: &mut Client,
+        key: &str,
+    ) -> Result<Option<&'static str>, Error> {
+        let put = |entry: &'static [u8], seen: Option<&'static [u8]>| Put {
+            key: key.to_owned(),
+            entry: Bytes::from_static(entry),
+            ttl: Duration::from_secs(10),
+            fence: seen.map(|seen| Fence::new(Seen::of(Some(seen)), None)),
+        };
+        let puts = [
+            (put(b"one", Some(b"")), true),
+            (put(b"two", Some(b"another")), false),
+            (put(b"two", Some(b"one")), true),
+            (put(b"three", None), true),
+        ];
+        for (put, is_allowed) in &puts {
+            if self.put(client, &[put])?.is_empty() == *is_allowed {
+                return Ok(Some(
+                    "does not store what it should, or stores what it should not",
+                ));
+            }
+        }
+        let found = self.get(client, &[key], LARGE)?;
+        let sql = format!("DELETE FROM {} WHERE key = $1", self.table);
+        self.run(client, &sql, &[(&key, Type::TEXT)], false)?;
+        let is_right = found
+            .get(key)
+            .is_some_and(|found| &*found.bytes == b"three");
+        Ok((!is_right).then_some("does not give back what was stored"))
+    }
+
+    pub(super) fn creation(&self) -> &str {
+        &self.creation
+    }
+
+    /// Why nothing is asked of the table for now.
+    pub(super) fn paused(&self) -> Option<crate::Error> {
+        let (until, error) = self.paused.as_ref()?;
+        (*until > Instant::now()).then(|| error.clone())
+    }
+
+    /// Leaves the table alone for a moment, if this is what somebody else's lock on it leads to: each further
+    /// statement would be held up as long, and with it the locks.
+    pub(super) fn pause_after(&mut self, code: Option<&SqlState>, error: &crate::Error) {
+        let held_up = [SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED];
+        if code.is_some_and(|code| held_up.contains(code)) {
+            self.paused = Some((Instant::now() + PAUSE, error.clone()));
+        }
+    }
+
+    /// When [`sweep`](Self::sweep) has something to do.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.used.then(|| self.sweeper.due())
+    }
+
+    /// Removes expired rows, if it is time.
+    pub(super) fn sweep(&mut self, client: &mut Client, now: Instant) -> Result<(), Error> {
+        if !self.used {
+            return Ok(());
+        }
+        self.sweeper.sweep(client, now)
+    }
+
+    /// Runs a statement, and makes the table if it turns out to be missing.
+    fn run(
+        &mut self,
+        client: &mut Client,
+        sql: &str,
+        parameters: Parameters<'_>,
+        is_large: bool,
+    ) -> Result<Vec<Row>, Error> {
+        self.used = true;
+        match self.run_once(client, sql, parameters, is_large) {
+            Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => {
+                create(client, &self.creation)?;
+                // Entries are not worth compressing: most are small, and the codecs are compact. And the beginning
+                // of one can be read without the rest.
+                let plain = format!(
+                    "ALTER TABLE {} ALTER value SET STORAGE EXTERNAL",
+                    self.table
+                );
+                drop(client.batch_execute(&plain));
+                self.run_once(client, sql, parameters, is_large)
+            }
+            done => done,
+        }
+    }
+
+    /// A large value may take longer than what the session's settings allow; and where the session is not ours, there
+    /// are no such settings.
+    fn run_once(
+        &self,
+        client: &mut Client,
+        sql: &str,
+        parameters: Parameters<'_>,
+        is_large: bool,
+    ) -> Result<Vec<Row>, Error> {
+        if self.own_session && !is_large {
+            return client.query_typed(sql, parameters);
+        }
+        let time = if is_large { "25s" } else { "2s" };
+        client.batch_execute(&format!(
+            "BEGIN; SET LOCAL statement_timeout = '{time}'; SET LOCAL lock_timeout = '250ms'"
+        ))?;
+        let done = client.query_typed(sql, parameters);
+        let end = if done.is_ok() { "COMMIT" } else { "ROLLBACK" };
+        client.batch_execute(end).and(done)
+    }
+}
+
+impl Found {
+    fn of(row: &Row) -> Self {
+        Self {
+            bytes: Bytes::from(row.get::<_, Vec<u8>>(1)),
+            length: usize::try_from(row.get::<_, i32>(2)).unwrap_or_default(),
+            time_left: Duration::try_from_secs_f64(row.get(3)).unwrap_or_default(),
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.bytes.len() == self.length
+    }
+
+    /// As whoever looks for it wants it.
+    pub(super) fn stored(&self, look: Look) -> Stored {
+        let mut stored = Stored::new(self.bytes.clone(), look).with_time_left(self.time_left);
+        stored.whole &= self.is_whole();
+        stored
+    }
+}

@@ -1,0 +1,97 @@
+use ::postgres::error::SqlState;
+use ::postgres::{Client, Error as PostgresError};
+
+use crate::Error;
+
+/// The tables of values and of leases, quoted for use in SQL.
+#[derive(Clone, Debug)]
+pub(crate) struct Table {
+    pub(crate) values: String,
+    pub(crate) leases: String,
+}
+
+impl Table {
+    pub(crate) fn parse(name: &str) -> Result<Self, Error> {
+        let parts: Vec<&str> = name.split('.').collect();
+        let fits = |part: &&str| {
+            !part.is_empty() && part.len() <= 56 && !part.chars().any(char::is_control)
+        };
+        if parts.len() > 2 || !parts.iter().all(fits) {
+            return Err(Error::setting(format!(
+                "the table name {name:?} cannot be: write a name of up to 56 bytes, or schema.name, for example \
+                 `.table(\"worksharing\")`"
+            )));
+        }
+        let quoted = |suffix: &str| {
+            let last = parts.len() - 1;
+            let quote = |(i, part): (usize, &&str)| {
+                let suffix = if i == last { suffix } else { "" };
+                format!("\"{}{suffix}\"", part.replace('"', "\"\""))
+            };
+            let parts: Vec<_> = parts.iter().enumerate().map(quote).collect();
+            parts.join(".")
+        };
+        Ok(Self {
+            values: quoted(""),
+            leases: quoted("_leases"),
+        })
+    }
+
+    /// The SQL that makes the table of values, for whoever may.
+    pub(crate) fn creation_of_values(&self) -> String {
+        format!(
+            "CREATE UNLOGGED TABLE IF NOT EXISTS {} (
+               key text PRIMARY KEY, value bytea NOT NULL, expires timestamptz NOT NULL
+             ) WITH (fillfactor = 70)",
+            self.values,
+        )
+    }
+
+    /// The SQL that makes the table of leases, for whoever may.
+    pub(crate) fn creation_of_leases(&self) -> String {
+        format!(
+            "CREATE UNLOGGED TABLE IF NOT EXISTS {} (
+               k bigint PRIMARY KEY, token bigint NOT NULL, lease_until timestamptz NOT NULL
+             ) WITH (fillfactor = 50)",
+            self.leases,
+        )
+    }
+}
+
+/// Runs a `CREATE TABLE IF NOT EXISTS`, which fails if another session runs the same at the same time.
+pub(crate) fn create(client: &mut Client, sql: &str) -> Result<(), PostgresError> {
+    const RACES: [SqlState; 3] = [
+        SqlState::UNIQUE_VIOLATION,
+        SqlState::DUPLICATE_TABLE,
+        SqlState::DUPLICATE_OBJECT,
+    ];
+    match client.batch_execute(sql) {
+        Err(error) if !error.code().is_some_and(|code| RACES.contains(code)) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// What a server is found to lack when a table is used, and what is to be done about it.
+pub(crate) fn advice(error: &PostgresError, creation: &str) -> Option<String> {
+    let code = error.code()?;
+    if *code == SqlState::INSUFFICIENT_PRIVILEGE {
+        Some(format!(
+            "does not let this role make or use its table (permission denied): have somebody who may run\n\
+             {creation};\nand GRANT SELECT, INSERT, UPDATE, DELETE on it, or set another table with `.table(…)`"
+        ))
+    } else if *code == SqlState::INVALID_SCHEMA_NAME {
+        Some(
+            "has no schema for the table: the search_path of this role or database names none that is there; \
+             name one with `.table(\"schema.name\")`, or set the search_path"
+                .to_owned(),
+        )
+    } else if *code == SqlState::READ_ONLY_SQL_TRANSACTION {
+        Some(
+            "lets this role write nothing: it is a standby, or default_transaction_read_only is on for the role \
+             or database"
+                .to_owned(),
+        )
+    } else {
+        None
+    }
+}
