@@ -140,7 +140,6 @@ fn steady_notifications_leave_the_sessions_alone() {
 // ---- 35: a pooler whose sessions are all in use lets others wait without an answer.
 
 #[test]
-#[ignore = "row 35: threads and descriptors grow behind a full pool"]
 fn pool_that_is_too_small_costs_nothing_that_grows() {
     let servers = Servers::start();
     let bouncer = PgBouncer::start_with_pool(&servers.postgres, PoolMode::Session, 3);
