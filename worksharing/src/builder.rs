@@ -18,7 +18,7 @@ use crate::{Error, WorkSharing};
 ///
 /// | set | locks | values |
 /// |---|---|---|
-/// | nothing | in the process | in memory |
+/// | nothing | in the process | in memory, up to 256 MiB |
 /// | [`directory`](Self::directory) | file locks | files |
 /// | [`postgres`](Self::postgres) | PostgreSQL | PostgreSQL |
 /// | [`postgres`](Self::postgres) and [`redis`](Self::redis) | PostgreSQL | Redis |

@@ -21,6 +21,8 @@ mod runtime;
 mod sharing;
 pub mod store;
 mod sync;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod work;
 
 #[doc(hidden)]

@@ -135,6 +135,3 @@ impl fmt::Debug for LockGuard {
         f.write_str("LockGuard")
     }
 }
-
-#[cfg(test)]
-pub(crate) mod tests;

@@ -55,8 +55,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     }
 
     /// Stores an entry for `ttl`, but only if what stands there now is nothing, or what the fence
-    /// [allows](Fence::allows). The comparison and the write are one atomic step. Returns whether it was
-    /// stored.
+    /// [allows](Fence::allows), or this entry itself: a put that is sent again, because its answer was lost, knows
+    /// what it stored the first time. The comparison and the write are one atomic step. Returns whether it is stored.
     ///
     /// A store whose writes go on after this future is dropped keeps the fence until they have taken effect:
     /// the lock that it holds is then released after the value is there.

@@ -1,5 +1,6 @@
 //! Where values are kept and locks are taken: a folder for each server. Nothing here knows the flow.
 
+pub(crate) mod clock;
 pub(crate) mod directory;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod link;

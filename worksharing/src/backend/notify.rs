@@ -80,11 +80,15 @@ impl Subscription {
     /// Until the key was woken since this was last called.
     pub(crate) async fn notified(&mut self) {
         poll_fn(|context| {
+            // A waker's own code, as of its `clone` and `drop`, is not run under our lock.
+            let waker = Some(context.waker().clone());
             let mut slot = lock(&self.slot);
             if std::mem::take(&mut slot.woken) {
                 return Poll::Ready(());
             }
-            slot.waker = Some(context.waker().clone());
+            let old = std::mem::replace(&mut slot.waker, waker);
+            drop(slot);
+            drop(old);
             Poll::Pending
         })
         .await;
@@ -100,5 +104,49 @@ impl Drop for Subscription {
 impl fmt::Debug for Notify {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Notify")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::sync::mpsc::channel;
+    use std::task::{Context, Wake};
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    const KEY: Digest = [7; 16];
+
+    /// A waker with which the last task of a runtime goes, and much of a program with it.
+    struct WakesWhenDropped(Notify);
+
+    impl Wake for WakesWhenDropped {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    impl Drop for WakesWhenDropped {
+        fn drop(&mut self) {
+            self.0.wake(&KEY);
+        }
+    }
+
+    #[test]
+    fn wakers_are_dropped_outside_of_locks() {
+        let (sender, done) = channel();
+        thread::spawn(move || {
+            let notify = Notify::default();
+            let mut subscription = notify.subscribe(KEY);
+            let mut notified = pin!(subscription.notified());
+            for _ in 0..2 {
+                let waker = Arc::new(WakesWhenDropped(notify.clone())).into();
+                let polled = notified.as_mut().poll(&mut Context::from_waker(&waker));
+                assert!(polled.is_pending());
+            }
+            sender.send(())
+        });
+        done.recv_timeout(Duration::from_secs(20))
+            .expect("a deadlock");
     }
 }

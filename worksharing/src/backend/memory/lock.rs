@@ -69,16 +69,15 @@ impl Waiter for Subscription {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lock::tests::{excludes, only_its_key, wakes_all};
+    use crate::testing::lock::{conformance, excludes};
+
+    #[test]
+    fn it_is_a_lock() {
+        conformance(&[&Local::new()]);
+    }
 
     #[test]
     fn callers_exclude_each_other() {
         excludes(&[&Local::new()], 8, 2_000);
-    }
-
-    #[test]
-    fn a_release_wakes_every_waiter_of_its_key() {
-        wakes_all(&Local::new());
-        only_its_key(&Local::new());
     }
 }

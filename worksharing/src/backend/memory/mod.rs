@@ -1,5 +1,6 @@
 //! Values and locks of one process.
 
+mod entries;
 mod lock;
 mod store;
 

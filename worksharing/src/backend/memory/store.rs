@@ -1,73 +1,92 @@
-use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::future::ready;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::store::{Fence, Look, Store, Stored};
+use super::entries::Entries;
+use crate::backend::clock::Clock;
+use crate::store::{FENCE_LIFE, Fence, Look, Seen, Store, Stored};
 use crate::sync::{Mutex, lock};
 use crate::{BoxFuture, Error, Key};
 
-/// How many expired entries one operation removes at most. A put adds one, so two keep up.
-const SWEPT: usize = 2;
-/// Past what the clock's arithmetic minds.
-const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
-
-/// Values in this process's memory.
+/// Values in this process's memory, up to a number of bytes.
 ///
-/// There is no bound but the time to live: an expired entry is given to nobody, and is removed by
-/// later operations on the store.
-#[derive(Default)]
-pub struct Memory(Mutex<Entries>);
-
-#[derive(Default)]
-struct Entries {
-    by_key: HashMap<[u8; 16], (Bytes, Instant)>,
-    by_expiry: BTreeSet<(Instant, [u8; 16])>,
+/// What has expired makes room first, then what was used least recently. Nothing that is younger than
+/// [`FENCE_LIFE`] is evicted: where that would be needed, a put is an error, and its value is returned to its callers
+/// without being stored.
+pub struct Memory {
+    entries: Mutex<Entries>,
+    clock: Clock,
 }
 
 impl Memory {
-    /// An empty store.
+    /// An empty store of 256 MiB.
     pub fn new() -> Self {
-        Self::default()
+        Self::with_capacity(256 << 20)
+    }
+
+    /// An empty store of so many bytes, those included that it needs beside the entries, about 400 for each.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self {
+            entries: Mutex::new(Entries::new(bytes)),
+            clock: Clock::default(),
+        }
+    }
+
+    /// The same store by another clock.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn with_clock(mut self, clock: &crate::testing::ManualClock) -> Self {
+        self.clock = clock.into();
+        self
+    }
+
+    fn look(&self, key: &Key, look: Look) -> Option<Stored> {
+        let now = self.clock.now();
+        let mut entries = lock(&self.entries);
+        let entry = entries.get(key.digest(), now)?;
+        let left = entry.expires.saturating_duration_since(now);
+        Some(Stored::new(entry.bytes.clone(), look).with_time_left(left))
+    }
+
+    fn set(
+        &self,
+        key: &Key,
+        entry: Bytes,
+        ttl: Duration,
+        allowed: impl FnOnce(Option<&[u8]>) -> bool,
+    ) -> Result<bool, Error> {
+        let now = self.clock.now();
+        let mut entries = lock(&self.entries);
+        let current = entries.get(key.digest(), now);
+        if !allowed(current.map(|current| &current.bytes[..])) {
+            return Ok(false);
+        }
+        let bytes = entry.len();
+        if entries.set(*key.digest(), entry, ttl, now) {
+            return Ok(true);
+        }
+        let (capacity, len) = (entries.capacity(), entries.len());
+        Err(Error::unavailable(format!(
+            "the store in memory has no room for {bytes} bytes: it has {len} entries in {capacity} bytes, and keeps each \
+             for {FENCE_LIFE:?} at least; give it more by `.store(Memory::with_capacity(…))`"
+        )))
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
 impl fmt::Debug for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let entries = lock(&self.entries);
         f.debug_struct("Memory")
-            .field("entries", &lock(&self.0).by_key.len())
+            .field("entries", &entries.len())
+            .field("capacity", &entries.capacity())
             .finish()
-    }
-}
-
-impl Entries {
-    fn get(&mut self, digest: &[u8; 16], now: Instant) -> Option<(&Bytes, Instant)> {
-        self.sweep(now);
-        let (entry, expires) = self.by_key.get(digest)?;
-        (now < *expires).then_some((entry, *expires))
-    }
-
-    fn set(&mut self, digest: [u8; 16], entry: Bytes, ttl: Duration, now: Instant) {
-        self.sweep(now);
-        let expires = now + ttl.min(LONGEST);
-        if let Some((_, old)) = self.by_key.insert(digest, (entry, expires)) {
-            self.by_expiry.remove(&(old, digest));
-        }
-        self.by_expiry.insert((expires, digest));
-    }
-
-    fn sweep(&mut self, now: Instant) {
-        for _ in 0..SWEPT {
-            match self.by_expiry.first() {
-                Some(&(expires, digest)) if expires <= now => {
-                    self.by_expiry.pop_first();
-                    self.by_key.remove(&digest);
-                }
-                _ => return,
-            }
-        }
     }
 }
 
@@ -77,14 +96,16 @@ impl Store for Memory {
         keys: &'a [Key],
         look: Look,
     ) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
-        let now = Instant::now();
-        let mut entries = lock(&self.0);
-        let found = keys.iter().map(|key| {
-            let (entry, expires) = entries.get(key.digest(), now)?;
-            let left = expires.saturating_duration_since(now);
-            Some(Stored::new(entry.clone(), look).with_time_left(left))
-        });
-        Box::pin(ready(Ok(found.collect())))
+        let found = keys.iter().map(|key| self.look(key, look)).collect();
+        Box::pin(ready(Ok(found)))
+    }
+
+    fn get_one<'a>(
+        &'a self,
+        key: &'a Key,
+        look: Look,
+    ) -> BoxFuture<'a, Result<Option<Stored>, Error>> {
+        Box::pin(ready(Ok(self.look(key, look))))
     }
 
     fn put<'a>(
@@ -94,17 +115,10 @@ impl Store for Memory {
         ttl: Duration,
         fence: Fence,
     ) -> BoxFuture<'a, Result<bool, Error>> {
-        let now = Instant::now();
-        let mut entries = lock(&self.0);
-        let allowed = fence.allows(
-            entries
-                .get(key.digest(), now)
-                .map(|(current, _)| &current[..]),
-        );
-        if allowed {
-            entries.set(*key.digest(), entry, ttl, now);
-        }
-        Box::pin(ready(Ok(allowed)))
+        let own = Seen::of(Some(&entry));
+        let allowed = |current: Option<&[u8]>| fence.allows(current) || Seen::of(current) == own;
+        let stored = self.set(key, entry, ttl, allowed);
+        Box::pin(ready(stored))
     }
 
     fn replace<'a>(
@@ -113,40 +127,49 @@ impl Store for Memory {
         entry: Bytes,
         ttl: Duration,
     ) -> BoxFuture<'a, Result<(), Error>> {
-        lock(&self.0).set(*key.digest(), entry, ttl, Instant::now());
-        Box::pin(ready(Ok(())))
+        let stored = self.set(key, entry, ttl, |_| true);
+        Box::pin(ready(stored.map(drop)))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::Arc;
 
-    const SECOND: Duration = Duration::from_secs(1);
+    use super::*;
+    use crate::ErrorKind;
+    use crate::blocking::block_on;
+    use crate::store::Seen;
+    use crate::testing::{self, Clock as _, ManualClock};
 
     #[test]
-    fn expired_entries_are_gone_and_are_swept() {
-        let start = Instant::now();
-        let mut entries = Entries::default();
-        for n in 0..100u8 {
-            entries.set([n; 16], Bytes::from_static(b"x"), SECOND, start);
-        }
-        assert!(entries.get(&[7; 16], start + SECOND / 2).is_some());
-        assert_eq!(entries.by_key.len(), 100);
-        assert!(entries.get(&[7; 16], start + SECOND).is_none());
-        for _ in 0..50 {
-            entries.get(&[200; 16], start + SECOND);
-        }
-        assert_eq!((entries.by_key.len(), entries.by_expiry.len()), (0, 0));
+    fn it_is_a_store() {
+        let clock = ManualClock::new();
+        testing::store::conformance(&Memory::new().with_clock(&clock), &clock);
+        let shared: Arc<dyn Store> = Arc::new(Memory::new().with_clock(&clock));
+        testing::store::conformance(&shared, &clock);
     }
 
     #[test]
-    fn an_overwritten_entry_lives_as_long_as_the_new_one() {
-        let start = Instant::now();
-        let mut entries = Entries::default();
-        entries.set([1; 16], Bytes::from_static(b"old"), SECOND, start);
-        entries.set([1; 16], Bytes::from_static(b"new"), 3 * SECOND, start);
-        assert_eq!(entries.get(&[1; 16], start + 2 * SECOND).unwrap().0, "new");
-        assert_eq!(entries.by_expiry.len(), 1);
+    fn a_full_store_says_so_until_something_is_old_enough() {
+        let clock = ManualClock::new();
+        let store = Memory::with_capacity(10_000).with_clock(&clock);
+        let entry = || Bytes::from(vec![1; 1_000]);
+        let hour = Duration::from_secs(3600);
+        let put = |name: &str| {
+            let fence = Fence::new(Seen::of(None), None);
+            block_on(store.put(&Key::new(name), entry(), hour, fence))
+        };
+        let full = (0..10).find_map(|n| put(&format!("key {n}")).err());
+        let error = full.expect("ten do not fit");
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(
+            error.to_string().contains("Memory::with_capacity"),
+            "{error}"
+        );
+        // What stands there may still be overwritten, by a tombstone for example.
+        block_on(store.replace(&Key::new("key 0"), entry(), hour)).unwrap();
+        clock.advance(FENCE_LIFE);
+        assert!(put("another").unwrap());
     }
 }

@@ -3,7 +3,7 @@ use std::thread;
 use super::*;
 use crate::blocking::block_on;
 use crate::lock::Caller;
-use crate::lock::tests::{excludes, only_its_key, wakes_all};
+use crate::testing::lock::{conformance, excludes};
 
 #[test]
 fn callers_exclude_each_other_and_leave_nothing() {
@@ -21,10 +21,11 @@ fn callers_exclude_each_other_and_leave_nothing() {
 }
 
 #[test]
-fn a_release_wakes_every_waiter_of_its_key() {
+fn it_is_a_lock() {
     let directory = tempfile::tempdir().unwrap();
-    wakes_all(&Directory::new(directory.path()).unwrap());
-    only_its_key(&Directory::new(directory.path()).unwrap());
+    let [one, other] = [(); 2].map(|()| Directory::new(directory.path()).unwrap());
+    conformance(&[&one]);
+    conformance(&[&one, &other]);
 }
 
 /// Two instances know nothing of each other, as two processes do.

@@ -1,0 +1,22 @@
+//! What every [`Store`](crate::store::Store) and every [`Lock`](crate::lock::Lock) must do, for those who write their
+//! own. The stores and locks of this crate pass it, too.
+//!
+//! With the feature `testing`, in a test:
+//!
+//! ```
+//! use worksharing::lock::Local;
+//! use worksharing::store::Memory;
+//! use worksharing::testing::{self, ManualClock};
+//!
+//! let clock = ManualClock::new();
+//! testing::store::conformance(&Memory::new().with_clock(&clock), &clock);
+//! testing::lock::conformance(&[&Local::new()]);
+//! ```
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test fails by panicking
+
+mod clock;
+pub mod lock;
+mod run;
+pub mod store;
+
+pub use self::clock::{Clock, ManualClock, RealTime};
