@@ -45,8 +45,9 @@ pub enum Command {
     /// So many tasks call, and are aborted, most of them before they are answered. Answered by
     /// [`Event::Checked`].
     Cancel(usize),
-    /// Computes a key in a process that is forked off, and answers by [`Event::Peeked`] with the value. In a
-    /// worker with [`Shim::that_forks`](crate::Shim::that_forks).
+    /// Forks: the new process looks at some keys and computes one, which it tells by [`Event::Peeked`]; its
+    /// parent looks, too, and answers by [`Event::Checked`]. In a worker with
+    /// [`Shim::that_forks`](crate::Shim::that_forks).
     Fork(String),
 }
 

@@ -39,7 +39,6 @@ fn nothing_grows(workers: &[(&str, &Worker)]) {
 }
 
 #[test]
-#[ignore = "row 2: a thread every five seconds"]
 fn silent_servers_cost_nothing_that_grows() {
     let servers = Servers::start();
     let silent = SilentServer::start();

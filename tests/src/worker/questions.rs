@@ -55,15 +55,25 @@ impl Worker {
         });
     }
 
-    /// Has a forked process compute a key, which must end within `limit`. Returns the value.
-    pub fn fork(&mut self, key: &str, limit: Duration) -> String {
+    /// Has a forked process look and compute beside its parent. Returns what it computed, and what its parent
+    /// complains about.
+    ///
+    /// # Panics
+    /// One of them does not end within `limit`.
+    pub fn fork(&mut self, key: &str, limit: Duration) -> (String, Option<String>) {
         let before = self.told.lock().unwrap().events.len();
         self.write(&Command::Fork(key.to_owned()));
-        let pick = |event: &Event| match event {
+        let of_parent = |event: &Event| match event {
+            Event::Checked(trouble) => Some(trouble.clone()),
+            _ => None,
+        };
+        let trouble = self.answer_within(limit, before, "the parent goes on", of_parent);
+        let of_forked = |event: &Event| match event {
             Event::Peeked(value) => value.clone(),
             _ => None,
         };
-        self.answer_within(limit, before, "the forked process computes", pick)
+        let value = self.answer_within(limit, before, "the forked process computes", of_forked);
+        (value, trouble)
     }
 
     /// `WorkSharing::stats`.

@@ -90,13 +90,28 @@ pub(super) fn cancel(sharing: &WorkSharing, callers: usize) {
     }
 }
 
-/// What a process that was forked off this one computes is told by that one.
+/// What a process that was forked off this one computes is told by that one. Both look at the same time.
 pub(super) fn fork(sharing: &WorkSharing, key: &str) {
-    let body = || format!("of process {}", process::id());
-    sharing.work(format!("{key}, before")).run_blocking(body);
-    if parent_id() == 0 {
-        let value = sharing.work(key).run_blocking(body);
-        tell(&Event::Peeked(Some(value)));
+    const KEYS: usize = 100;
+    let stored = |number: usize| sharing.work::<usize>(format!("{key}, {number}"));
+    for number in 0..KEYS {
+        stored(number).run_blocking(|| number);
+    }
+    let is_forked = parent_id() == 0;
+    let looks = (0..20 * KEYS).map(|look| look % KEYS);
+    let (mut missed, mut wrong) = (0, 0);
+    for number in looks {
+        match stored(number).peek_blocking() {
+            None => missed += 1,
+            Some(found) => wrong += usize::from(found != number),
+        }
+    }
+    if is_forked {
+        // It may have to do without what its parent has.
+        let body = || format!("of process {}, with {wrong} wrong looks", process::id());
+        tell(&Event::Peeked(Some(sharing.work(key).run_blocking(body))));
         process::exit(0);
     }
+    let trouble = format!("{missed} looks of the parent missed, and {wrong} were wrong");
+    tell(&Event::Checked((missed + wrong > 0).then_some(trouble)));
 }
