@@ -55,7 +55,11 @@ impl Expansion<'_> {
     /// ```text
     /// fn f(a: A) -> R {
     ///     let plan = …;
-    ///     run_blocking(plan, policy, move || -> R { body })
+    ///     let lead = match acquire_blocking(plan, policy) {
+    ///         Acquired::Value(value) => return value,
+    ///         Acquired::Lead(lead) => lead,
+    ///     };
+    ///     land_blocking(lead, move || -> R { body })
     /// }
     /// ```
     fn alone(&self) -> TokenStream {
@@ -71,20 +75,31 @@ impl Expansion<'_> {
         quote!(#(#attrs)* #vis #sig #block)
     }
 
-    /// The last call has the place of the policy, so that the compiler takes what goes wrong in both
-    /// for one mistake.
+    /// All but the plan has the place of the policy, so that the compiler takes what goes wrong in both for
+    /// one mistake. The body begins after the match, so that a future does not keep what was matched.
     fn shared(&self) -> TokenStream {
-        let (plan, policy, body) = (self.plan(), self.policy(), self.body());
         let place = at(self.output.span());
-        let at_output = private(self.args, place);
-        if self.function.is_async() {
-            let private = &self.private;
-            let run = quote_spanned!(place=> #at_output::run(__plan, #policy, __body).await);
-            quote_spanned!(here()=> #plan let __body = #private::pin!(#body); #run)
+        let private = private(self.args, place);
+        let (plan, policy, body) = (self.plan(), self.policy(), self.body());
+        let (acquired, landed) = if self.function.is_async() {
+            (
+                quote_spanned!(place=> acquire(__plan, #policy).await),
+                quote_spanned!(place=> land(__lead, #private::pin!(#body)).await),
+            )
         } else {
-            let run = quote_spanned!(place=> #at_output::run_blocking(__plan, #policy, #body));
-            quote_spanned!(here()=> #plan #run)
-        }
+            (
+                quote_spanned!(place=> acquire_blocking(__plan, #policy)),
+                quote_spanned!(place=> land_blocking(__lead, #body)),
+            )
+        };
+        let landed = quote_spanned! {place=>
+            let __lead = match #private::#acquired {
+                #private::Acquired::Value(__value) => return __value,
+                #private::Acquired::Lead(__lead) => __lead,
+            };
+            #private::#landed
+        };
+        quote_spanned!(here()=> #plan #landed)
     }
 
     /// `Box::pin(async move { body })` of `#[async_trait]`: what is shared is the async block.

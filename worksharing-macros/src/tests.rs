@@ -31,11 +31,17 @@ fn a_plain_function() {
                         ),
                     )
                     .ttl(::worksharing::__private::Duration::from_millis(60000));
-                ::worksharing::__private::run_blocking(
+                let __lead = match ::worksharing::__private::acquire_blocking(
                     __plan,
                     ::worksharing::__private::Returns::<Report>::new()
                         .__policy()
                         .errors(::worksharing::__private::Returns::<Report>::new().__errors()),
+                ) {
+                    ::worksharing::__private::Acquired::Value(__value) => return __value,
+                    ::worksharing::__private::Acquired::Lead(__lead) => __lead,
+                };
+                ::worksharing::__private::land_blocking(
+                    __lead,
                     move || -> Report { build(year, region) },
                 )
             }
@@ -72,11 +78,7 @@ fn an_async_method_with_the_default_key() {
                         ),
                     )
                     .force_refresh(fresh);
-                let __body = ::worksharing::__private::pin!(
-                    async move { if false { return ::worksharing::__private::never:: < Result <
-                    Profile, Error > > (); } { self.load(a, b). await } }
-                );
-                ::worksharing::__private::run(
+                let __lead = match ::worksharing::__private::acquire(
                         __plan,
                         ::worksharing::__private::Returns::<Result<Profile, Error>>::new()
                             .__policy()
@@ -84,7 +86,18 @@ fn an_async_method_with_the_default_key() {
                                 ::worksharing::__private::Returns::<Result<Profile, Error>>::new()
                                     .__errors(),
                             ),
-                        __body,
+                    )
+                    .await
+                {
+                    ::worksharing::__private::Acquired::Value(__value) => return __value,
+                    ::worksharing::__private::Acquired::Lead(__lead) => __lead,
+                };
+                ::worksharing::__private::land(
+                        __lead,
+                        ::worksharing::__private::pin!(
+                            async move { if false { return ::worksharing::__private::never:: < Result
+                            < Profile, Error > > (); } { self.load(a, b). await } }
+                        ),
                     )
                     .await
             }
@@ -115,7 +128,7 @@ fn closures_and_flags() {
                 let __plan = shared::worksharing::__private::Plan::installed(__key, "users")
                     .version(2)
                     .cache_none();
-                shared::worksharing::__private::run_blocking(
+                let __lead = match shared::worksharing::__private::acquire_blocking(
                     __plan,
                     shared::worksharing::__private::Returns::<Option<User>>::new()
                         .__policy()
@@ -134,6 +147,12 @@ fn closures_and_flags() {
                         .errors(
                             shared::worksharing::__private::Returns::<Option<User>>::new().__errors(),
                         ),
+                ) {
+                    shared::worksharing::__private::Acquired::Value(__value) => return __value,
+                    shared::worksharing::__private::Acquired::Lead(__lead) => __lead,
+                };
+                shared::worksharing::__private::land_blocking(
+                    __lead,
                     move || -> Option<User> { find(id) },
                 )
             }
@@ -236,17 +255,24 @@ fn an_async_trait_method() {
                             ::worksharing::__private::module_path!(), "::page"
                         ),
                     );
-                    let __body = ::worksharing::__private::pin!(
-                        async move { if false { return ::worksharing::__private::never:: < Page > ();
-                        } { let __self = self; let __ret : Page = { __self.load(path). await }; __ret
-                        } }
-                    );
-                    ::worksharing::__private::run(
+                    let __lead = match ::worksharing::__private::acquire(
                             __plan,
                             ::worksharing::__private::Returns::<Page>::new()
                                 .__policy()
                                 .errors(::worksharing::__private::Returns::<Page>::new().__errors()),
-                            __body,
+                        )
+                        .await
+                    {
+                        ::worksharing::__private::Acquired::Value(__value) => return __value,
+                        ::worksharing::__private::Acquired::Lead(__lead) => __lead,
+                    };
+                    ::worksharing::__private::land(
+                            __lead,
+                            ::worksharing::__private::pin!(
+                                async move { if false { return ::worksharing::__private::never:: <
+                                Page > (); } { let __self = self; let __ret : Page = { __self
+                                .load(path). await }; __ret } }
+                            ),
                         )
                         .await
                 })

@@ -1,9 +1,11 @@
 //! What the expansion of `#[work_shared]` calls. Not public: it changes with the macro crate.
 //!
 //! An annotated function becomes: a [`Plan`] (runtime, key, options), a [`Policy`] (how its return type is shared, what
-//! is stored and for how long), and a match over what [`acquire`] gives: a value, or the lead, which the body lands.
+//! is stored and for how long), and a match over what [`acquire`] gives: a value, or the lead, which lands the body.
 
 mod plan;
+
+use std::pin::Pin;
 
 pub use std::future::Future;
 pub use std::pin::pin;
@@ -18,8 +20,8 @@ pub use crate::policy::{By, Policy, Returns, Rule, Rules, Shareable, SharedError
 pub use plan::Plan;
 
 /// Looks, joins or waits, until there is a value or it is this caller's turn to compute.
-pub async fn acquire<P: Policy>(plan: Plan, policy: P) -> Acquired<P> {
-    crate::flow::begin(plan.call(), policy).await
+pub fn acquire<P: Policy>(plan: Plan, policy: P) -> impl Future<Output = Acquired<P>> {
+    crate::flow::begin(plan.call(), policy)
 }
 
 /// [`acquire`], blocking this thread.
@@ -27,32 +29,26 @@ pub fn acquire_blocking<P: Policy>(plan: Plan, policy: P) -> Acquired<P> {
     crate::blocking::block_on(acquire(plan, policy))
 }
 
+/// Computes, and shares what comes of it. A function, for of a method whose bounds do not hold the compiler says that
+/// there is none.
+pub fn land<P, F>(lead: Leading<P>, body: Pin<&mut F>) -> impl Future<Output = P::Returned>
+where
+    P: Policy,
+    F: Future<Output = P::Returned>,
+{
+    lead.land(body)
+}
+
+/// [`land`], on this thread.
+pub fn land_blocking<P: Policy>(
+    lead: Leading<P>,
+    body: impl FnOnce() -> P::Returned,
+) -> P::Returned {
+    lead.land_blocking(body)
+}
+
 /// A value of any type, for what is never reached: the dead `return` that tells an async block its type.
 #[cold]
 pub fn never<R>() -> R {
     unreachable!("it stands behind `if false`")
-}
-
-/// The match that the expansion is to make itself, over a plain function's body.
-pub fn run_blocking<P: Policy>(
-    plan: Plan,
-    policy: P,
-    body: impl FnOnce() -> P::Returned,
-) -> P::Returned {
-    match acquire_blocking(plan, policy) {
-        Acquired::Value(value) => value,
-        Acquired::Lead(lead) => lead.land_blocking(body),
-    }
-}
-
-/// The same, over an async function's body.
-pub async fn run<P: Policy, F: Future<Output = P::Returned>>(
-    plan: Plan,
-    policy: P,
-    body: std::pin::Pin<&mut F>,
-) -> P::Returned {
-    match acquire(plan, policy).await {
-        Acquired::Value(value) => value,
-        Acquired::Lead(lead) => lead.land(body).await,
-    }
 }

@@ -88,14 +88,20 @@ pub(crate) async fn peek<T: DeserializeOwned>(mut call: Call) -> Option<T> {
 
 impl<P: Policy> Leading<P> {
     /// Computes, and shares what comes of it.
-    pub async fn land<F>(self, body: Pin<&mut F>) -> P::Returned
+    ///
+    /// An `async fn` would keep its arguments twice.
+    pub fn land<F>(self, body: Pin<&mut F>) -> impl Future<Output = P::Returned>
     where
         F: Future<Output = P::Returned>,
     {
         self.call.record(Event::Computed);
-        let body = pin!(ancestry::within(self.call.id(), body));
-        let returned = suspended::counted(body).await;
-        self.share(returned).await
+        async move {
+            let returned = {
+                let body = pin!(ancestry::within(self.call.id(), body));
+                suspended::counted(body).await
+            };
+            self.share(returned).await
+        }
     }
 
     /// [`land`](Self::land), on this thread.
@@ -108,13 +114,14 @@ impl<P: Policy> Leading<P> {
         crate::blocking::block_on(self.share(returned))
     }
 
-    async fn share(self, returned: P::Returned) -> P::Returned {
-        let Self { call, policy, lead } = self;
-        let product = product::of(&call, &lead, &policy, &returned);
-        // Boxed for the same reason as the lead up to here.
-        let mut landing = Box::pin(lead.finish(&call, product));
-        suspended::counted(landing.as_mut()).await;
-        returned
+    fn share(self, returned: P::Returned) -> impl Future<Output = P::Returned> {
+        let product = product::of(&self.call, &self.lead, &self.policy, &returned);
+        async move {
+            // Boxed for the same reason as the lead up to here.
+            let mut landing = Box::pin(self.lead.finish(&self.call, product));
+            suspended::counted(landing.as_mut()).await;
+            returned
+        }
     }
 }
 
