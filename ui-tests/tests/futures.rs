@@ -112,6 +112,6 @@ async fn large(n: u64) -> u64 {
 fn are_small() {
     let (small, large) = (size_of_val(&small(1)), size_of_val(&large(1)));
     println!("a small body: {small} bytes; with 4096 bytes of its own: {large} bytes");
-    assert!(small <= 1536, "{small} bytes");
+    assert!(small <= 1024, "{small} bytes");
     assert!(large - small < 4096 + 256, "{large} bytes");
 }
