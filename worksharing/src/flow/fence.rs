@@ -35,14 +35,7 @@ struct Watched {
 impl FenceWatch {
     pub(super) fn begin(call: &Call, seen: Option<Seen>) -> Self {
         let now = Instant::now();
-        let state = Arc::new(Mutex::new(State {
-            seen,
-            confirmed: now,
-            superseded: false,
-            begun: now,
-            said: false,
-            next: None,
-        }));
+        let state = Arc::new(Mutex::new(State::new(seen, now)));
         look_later(call.clone(), &state);
         Self(state)
     }
@@ -59,9 +52,10 @@ impl FenceWatch {
         state.seen.filter(|_| holds)
     }
 
-    /// What a put may replace; `None` if it may not be made at all, because what superseded it may be gone again.
+    /// What a put may replace; `None` if it may not be made at all, because what superseded it may be gone again. A put
+    /// that is made now has what is left of [`FENCE_LIFE`] to take effect: so a look that is older is made anew.
     pub(super) async fn confirmed(&self, call: &Call) -> Option<Seen> {
-        if lock(&self.0).confirmed.elapsed() >= FENCE_CHECK * 2 {
+        if lock(&self.0).confirmed.elapsed() >= FENCE_CHECK {
             look(call, &self.0).await;
         }
         let state = lock(&self.0);
@@ -113,10 +107,72 @@ async fn look(call: &Call, state: &Mutex<State>) {
         return;
     };
     let found = Seen::of(found.as_ref().map(|found| &found.bytes[..]));
-    let mut state = lock(state);
-    if found == Seen::default() || state.seen == Some(found) {
-        state.confirmed = asked;
-    } else {
-        state.superseded = true;
+    lock(state).learn(found, asked);
+}
+
+impl State {
+    fn new(seen: Option<Seen>, now: Instant) -> Self {
+        Self {
+            seen,
+            confirmed: now,
+            superseded: false,
+            begun: now,
+            said: false,
+            next: None,
+        }
+    }
+
+    /// What a look found that was sent then. What the leader saw has stood there all the time if it stands there now.
+    /// That nothing stands there tells as much only where nothing can have come and gone since the last look: no later
+    /// look makes up for a gap.
+    fn learn(&mut self, found: Seen, asked: Instant) {
+        let gap = asked.saturating_duration_since(self.confirmed);
+        let is_nothing = found == Seen::default();
+        if (is_nothing && gap < FENCE_LIFE) || (!is_nothing && self.seen == Some(found)) {
+            self.confirmed = asked;
+        } else {
+            self.superseded = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn looks_confirm_what_was_seen_or_end_the_right_to_put() {
+        let begun = Instant::now();
+        let [x, y] = [b"magicWSE entry X", b"magicWSE entry Y"].map(|entry| Seen::of(Some(entry)));
+        let nothing = Seen::default();
+        for (seen, looks, holds) in [
+            (
+                Some(nothing),
+                &[(4, nothing), (8, nothing), (12, nothing)][..],
+                true,
+            ),
+            (Some(x), &[(4, x), (8, nothing)], true),
+            (Some(x), &[(30, x)], true),
+            (None, &[(4, nothing)], true),
+            // A tombstone, say.
+            (Some(nothing), &[(4, x)], false),
+            (Some(x), &[(4, y), (8, x)], false),
+            (None, &[(4, x)], false),
+            // It may have come and gone.
+            (Some(nothing), &[(10, nothing)], false),
+            (
+                Some(x),
+                &[(4, nothing), (14, nothing), (15, nothing)],
+                false,
+            ),
+        ] {
+            let mut state = State::new(seen, begun);
+            for (at, found) in looks {
+                state.learn(*found, begun + Duration::from_secs(*at));
+            }
+            assert_eq!(!state.superseded, holds, "{seen:?} {looks:?}");
+        }
     }
 }

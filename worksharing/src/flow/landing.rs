@@ -60,9 +60,10 @@ impl Landing {
     }
 }
 
-/// Whether an entry was computed after a look that saw `saw`: what its leader saw was newer than that already.
+/// Whether an entry was computed after a look that saw `saw`: what its leader saw was newer than that already. Who saw
+/// nothing cannot tell: what the leader saw may have gone before.
 pub(crate) fn is_newer(saw: Option<EntryId>, id: EntryId, based_on: EntryId) -> bool {
-    saw.is_some_and(|saw| saw != id && saw != based_on)
+    saw.is_some_and(|saw| saw != EntryId::NONE && saw != id && saw != based_on)
 }
 
 /// Whether a fence of `fence` lets something be put over `saw`.
@@ -131,6 +132,7 @@ mod tests {
             (found, Some(x), true, false),
             (found, Some(y), true, false),
             (found, None, true, false),
+            (found, Some(EntryId::NONE), true, false),
             (found, Some(z), false, false),
         ] {
             assert_eq!(
