@@ -209,7 +209,6 @@ fn successor_that_is_not_polled_is_passed_over() {
 // ---- 38: a body that asks for its own key through a second runtime on the same servers.
 
 #[test]
-#[ignore = "row 38: it waits for itself"]
 fn own_key_through_a_second_runtime_does_not_hang() {
     on_each_backend(|backend, build| {
         let (outer, inner) = (build(), build());

@@ -19,22 +19,13 @@ macro_rules! changed {
                 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
                 $new
             }
-            on_each_carrying_backend(|_, build| {
+            on_each_backend(|_, build| {
                 use old::*;
                 let old = $old_value;
                 misses(build, &old, &{ use new::*; $new_value });
             });
         }
     };
-}
-
-/// PostgreSQL does not tell yet how much time is left to an entry, without which none is carried along.
-fn on_each_carrying_backend(test: impl Fn(&str, Build<'_>)) {
-    on_each_backend(|backend, build| {
-        if !["postgres", "lease"].contains(&backend) {
-            test(backend, build);
-        }
-    });
 }
 
 fn misses<Old, New>(build: Build<'_>, old: &Old, new: &New)
@@ -92,7 +83,7 @@ changed!(type_deep_inside_changed:
 // The third one takes the place of whoever computed longest ago.
 #[test]
 fn two_versions_of_a_type_have_room() {
-    on_each_carrying_backend(|backend, build| {
+    on_each_backend(|backend, build| {
         let sharing = build();
         let work = |version| sharing.work::<u32>("three").version(version);
         for version in 1..=3 {
@@ -106,7 +97,7 @@ fn two_versions_of_a_type_have_room() {
 // A refresh is asked for because what stands is wrong.
 #[test]
 fn a_refresh_carries_no_other_version() {
-    on_each_carrying_backend(|backend, build| {
+    on_each_backend(|backend, build| {
         let sharing = build();
         let work = |version| sharing.work::<u32>("refreshed").version(version);
         work(1).run_blocking(|| 1);

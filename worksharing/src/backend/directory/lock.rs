@@ -73,6 +73,15 @@ impl Lock for Directory {
         Box::pin(ready(polled.map(|()| Box::new(waiter) as Box<dyn Waiter>)))
     }
 
+    fn scope(&self) -> Option<String> {
+        let path = fs::canonicalize(&self.0.path);
+        Some(
+            path.unwrap_or_else(|_| self.0.path.clone())
+                .display()
+                .to_string(),
+        )
+    }
+
     fn check(&self) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(ready(self.0.check()))
     }

@@ -55,6 +55,10 @@ impl Lock for Local {
         let waiter: Box<dyn Waiter> = Box::new(self.notify.subscribe(*key.digest()));
         Box::pin(ready(Ok(waiter)))
     }
+
+    fn scope(&self) -> Option<String> {
+        Some(format!("{:p}", Arc::as_ptr(&self.held)))
+    }
 }
 
 impl Waiter for Subscription {

@@ -136,6 +136,12 @@ impl Address {
     }
 
     /// An error of a session with this server.
+    /// What advisory locks exclude on here: they are a database's own.
+    pub(crate) fn database(&self) -> String {
+        let name = self.config.get_dbname().or(self.config.get_user());
+        format!("{}/{}", self.name, name.unwrap_or_default())
+    }
+
     pub(crate) fn error(&self, error: ::postgres::Error) -> Error {
         Error::unavailable(format!("{} failed", self.name)).caused_by(error)
     }

@@ -39,18 +39,21 @@ pub(crate) struct Server {
     session: Link<Session>,
     key_table: Arc<KeyTable>,
     prefix: String,
+    database: String,
 }
 
 impl Server {
     pub(crate) fn new(settings: Settings<'_>) -> Result<Arc<Self>, Error> {
         let address = Address::parse(settings.url, tls::BUILT_IN)?;
         let table = Table::parse(settings.table)?;
+        let database = address.database();
         let key_table = KeyTable::new(settings.max_held_keys);
         let session = Session::new(address, table, settings.lock, &key_table);
         Ok(Arc::new(Self {
             session: Link::new(session),
             key_table,
             prefix: settings.prefix.to_owned(),
+            database,
         }))
     }
 }

@@ -86,6 +86,10 @@ impl Lock for Postgres {
         })
     }
 
+    fn scope(&self) -> Option<String> {
+        Some(self.server.database.clone())
+    }
+
     fn check(&self) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async move {
             let checked = self.server.session.answer(Ask::CheckLock, true).await;
