@@ -57,7 +57,6 @@ fn redis_command(server: &RedisServer, words: &[&str]) {
 // ---- Redis: 29.
 
 #[test]
-#[ignore = "row 29: check() is Ok"]
 fn redis_that_is_a_replica_is_told_of() {
     let (with, primary) = (With::start(), RedisServer::start());
     let port = primary.port().to_string();
@@ -69,10 +68,15 @@ fn redis_that_is_a_replica_is_told_of() {
 }
 
 #[test]
-#[ignore = "row 29: check() is Ok"]
 fn redis_rights_that_are_missing_are_told_of() {
     let (with, server) = (With::start(), RedisServer::start());
-    for (name, right) in [("noset", "-set"), ("noget", "-get"), ("noeval", "-eval")] {
+    for (name, right) in [
+        ("noset", "-set"),
+        ("noget", "-getrange"),
+        ("noeval", "-eval"),
+        ("nolength", "-strlen"),
+        ("notime", "-pttl"),
+    ] {
         let words = ["ACL", "SETUSER", name, "on", "nopass", "~*", "+@all", right];
         redis_command(&server, &words);
         let url = format!("redis://{name}:any@127.0.0.1:{}", server.port());
@@ -92,7 +96,6 @@ fn redis_rights_that_are_missing_are_told_of() {
 }
 
 #[test]
-#[ignore = "row 29: check() is Ok"]
 fn redis_without_eval_is_told_of() {
     let with = With::start();
     let server = RedisServer::start_with(&["--rename-command", "EVAL", ""]);
@@ -100,7 +103,6 @@ fn redis_without_eval_is_told_of() {
 }
 
 #[test]
-#[ignore = "row 29: check() is Ok"]
 fn redis_that_is_full_is_told_of() {
     let with = With::start();
     let server = RedisServer::start_with(&["--maxmemory-policy", "noeviction"]);
@@ -112,7 +114,6 @@ fn redis_that_is_full_is_told_of() {
 }
 
 #[test]
-#[ignore = "row 29: check() is Ok"]
 fn node_of_a_redis_cluster_is_told_of() {
     let with = With::start();
     let nodes: [_; 2] = [(); 2].map(|()| RedisServer::start_with(&["--cluster-enabled", "yes"]));

@@ -34,7 +34,6 @@ fn oversized(setup: Setup, make: impl Fn(&str)) {
 }
 
 #[test]
-#[ignore = "row 37: it is read whole"]
 fn oversized_value_in_redis_is_not_read() {
     let servers = Servers::start();
     oversized(servers.setup(), |hex| {

@@ -40,12 +40,11 @@ fn timed<T>(run: impl FnOnce() -> T) -> (T, Duration) {
 // ---- 27: a large value takes its time, is read once, and does not stand before small ones.
 
 #[test]
-#[ignore = "row 27: read for 8 s, dropped, computed anew"]
 fn large_value_over_a_slow_line_arrives_and_lets_small_ones_pass() {
     const BYTES: usize = 10_000_000;
     let line = Line::start();
     line.direct.work("large").run_blocking(|| "x".repeat(BYTES));
-    for number in 0..100 {
+    for number in 0..100_usize {
         let key = format!("small {number}");
         line.direct.work(key).run_blocking(|| number);
     }
@@ -80,7 +79,6 @@ fn large_value_over_a_slow_line_arrives_and_lets_small_ones_pass() {
 }
 
 #[test]
-#[ignore = "row 27: a blocking caller is held for minutes"]
 fn byte_after_byte_holds_nobody_for_long() {
     let line = Line::start();
     line.direct.work("drips").run_blocking(|| "x".repeat(200));
@@ -103,7 +101,6 @@ fn byte_after_byte_holds_nobody_for_long() {
 // ---- 28: a Redis that shakes hands and is silent.
 
 #[test]
-#[ignore = "row 28: 14 s on every call"]
 fn silence_after_the_handshake_costs_the_first_calls_only() {
     let servers = Servers::start();
     let silent = SilentServer::after_the_handshake_of_redis();

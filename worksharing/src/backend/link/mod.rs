@@ -26,9 +26,7 @@ use futures_channel::oneshot;
 use self::per_process::PerProcess;
 use self::reply::Reply;
 use self::shared::Shared;
-#[cfg(feature = "postgres")]
-pub(crate) use self::watchdog::Interrupt;
-pub(crate) use self::watchdog::Watchdog;
+pub(crate) use self::watchdog::{Interrupt, Watchdog};
 use crate::Error;
 
 /// What a link speaks: how to connect, and how to serve a batch.
@@ -112,6 +110,11 @@ impl<W: Protocol> Link<W> {
             protocol: Arc::new(protocol),
             shared: PerProcess::default(),
         }
+    }
+
+    #[cfg(feature = "redis")]
+    pub(crate) fn protocol(&self) -> &W {
+        &self.protocol
     }
 
     fn shared(&self) -> &Arc<Shared<W>> {

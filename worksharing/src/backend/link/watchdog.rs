@@ -1,6 +1,4 @@
-#[cfg(feature = "postgres")]
-use std::sync::Arc;
-use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 /// Ends a step with the server from another thread: whatever waits for the server returns with an error.
@@ -33,7 +31,6 @@ impl Watchdog {
     }
 
     /// A connection that is to be interrupted when a step takes too long, for as long as there is one.
-    #[cfg(feature = "postgres")]
     pub(crate) fn may_interrupt<I: Interrupt + 'static>(&self, connection: &Arc<I>) {
         let connection: Weak<dyn Interrupt> = Arc::downgrade(connection) as _;
         let connections = &mut self.watch().connections;

@@ -10,6 +10,11 @@ pub(crate) mod postgres;
 mod refusal;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "tls")]
+mod trust;
+
+#[cfg(all(feature = "tls", feature = "redis"))]
+pub(crate) use trust::trusted;
 
 /// Whether worksharing was built with TLS.
 pub(crate) const BUILT_IN: bool = cfg!(feature = "tls");
@@ -32,15 +37,4 @@ pub(crate) fn unreachable(server: &str, cause: impl StdError + Send + Sync + 'st
         "{server} cannot be reached: check the URL, and that the server runs and lets this machine in"
     ))
     .caused_by(cause)
-}
-
-/// Gives the process its cryptography, unless the program has chosen one. The client of Redis takes no other,
-/// and panics where there are several to choose from. Never earlier than needed: a program that chooses after
-/// us is told that it is too late.
-#[cfg(all(feature = "tls", feature = "redis"))]
-pub(crate) fn choose_provider() {
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // An error says that somebody else was faster, which is fine.
-        drop(rustls::crypto::ring::default_provider().install_default());
-    }
 }

@@ -6,16 +6,13 @@ use ::postgres::config::{SslMode, SslNegotiation};
 use ::postgres::error::SqlState;
 use ::postgres::tls::MakeTlsConnect;
 use ::postgres::{Client, Config, NoTls, Socket};
-use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    WantsVerifier,
-};
+use rustls::{DigitallySignedStruct, SignatureScheme};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::trust::{trusted, verifying};
 use crate::Error;
 use crate::backend::postgres::socket::{Stop, connect as connect_through};
 
@@ -29,7 +26,9 @@ pub(crate) fn connect(
     again: impl FnOnce(),
 ) -> Result<Result<Client, ::postgres::Error>, Error> {
     Ok(match config.get_ssl_mode() {
-        SslMode::Require => connect_through(config, trusted()?, stop),
+        SslMode::Require => {
+            connect_through(config, MakeRustlsConnect::new((*trusted()?).clone()), stop)
+        }
         SslMode::Prefer => prefer(config, Preferred::new()?, stop, again),
         _ => connect_through(config, NoTls, stop),
     })
@@ -66,57 +65,6 @@ fn lets_nobody_in(error: &::postgres::Error) -> bool {
     error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION)
 }
 
-/// For `sslmode=require`: the certificate must be for the host, and by an authority that the machine trusts.
-/// Read once in a process.
-fn trusted() -> Result<MakeRustlsConnect, Error> {
-    static READ: OnceLock<MakeRustlsConnect> = OnceLock::new();
-    if let Some(read) = READ.get() {
-        return Ok(read.clone());
-    }
-    let roots = roots()?;
-    let made = connector(|builder| builder.with_root_certificates(roots))?;
-    Ok(READ.get_or_init(|| made).clone())
-}
-
-fn roots() -> Result<RootCertStore, Error> {
-    let mut found = rustls_native_certs::load_native_certs();
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(found.certs);
-    if !roots.is_empty() {
-        return Ok(roots);
-    }
-    let error = Error::unavailable(
-        "no trusted certificates are found on this machine: install them (package ca-certificates), or name a \
-         file with them (PEM) in the environment variable SSL_CERT_FILE",
-    );
-    Err(match found.errors.pop() {
-        Some(cause) => error.caused_by(cause),
-        None => error,
-    })
-}
-
-/// With the cryptography that the program has chosen, or else ring: the choice for the whole process is left
-/// to the program.
-fn connector(
-    verified: impl FnOnce(
-        ConfigBuilder<ClientConfig, WantsVerifier>,
-    ) -> ConfigBuilder<ClientConfig, WantsClientCert>,
-) -> Result<MakeRustlsConnect, Error> {
-    let provider = CryptoProvider::get_default()
-        .map_or_else(|| Arc::new(ring::default_provider()), Arc::clone);
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| {
-            Error::unavailable(
-                "the cryptography that this program has chosen for rustls knows neither TLS 1.2 nor 1.3",
-            )
-            .caused_by(error)
-        })?;
-    Ok(MakeRustlsConnect::new(
-        verified(builder).with_no_client_auth(),
-    ))
-}
-
 /// For `sslmode=prefer`, which is for whom TLS is welcome, but no condition: any certificate will do.
 #[derive(Clone)]
 pub(super) struct Preferred {
@@ -130,12 +78,12 @@ impl Preferred {
         let tls = match MADE.get() {
             Some(made) => made.clone(),
             None => {
-                let made = connector(|builder| {
+                let made = verifying(|builder| {
                     builder
                         .dangerous()
                         .with_custom_certificate_verifier(Arc::new(Anybody))
                 })?;
-                MADE.get_or_init(|| made).clone()
+                MADE.get_or_init(|| MakeRustlsConnect::new(made)).clone()
             }
         };
         let met = Arc::default();

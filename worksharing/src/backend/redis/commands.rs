@@ -1,0 +1,269 @@
+//! What is asked of a server, and how that is said.
+
+use std::io;
+use std::slice;
+use std::time::Duration;
+
+use bytes::Bytes;
+use redis::RedisError;
+
+use super::pace::Pace;
+use super::wire::{Reply, Wire};
+use crate::store::{Fence, Look, Seen, Stored};
+
+pub(super) type Digest = [u8; 16];
+
+pub(super) enum Ask {
+    /// The first bytes of what stands under a key.
+    Look(Digest, Look),
+    /// The same of several.
+    Looks(Box<[Digest]>, Look),
+    /// More bytes of a large entry.
+    Range {
+        digest: Digest,
+        from: usize,
+        time_left: bool,
+    },
+    /// `None` as a fence is no fence.
+    Put {
+        digest: Digest,
+        entry: Bytes,
+        ttl: Duration,
+        fence: Option<Fence>,
+    },
+    Delete(Digest),
+    /// What the server says of itself.
+    Info,
+}
+
+pub(super) enum Answer {
+    Piece(Option<Piece>),
+    Pieces(Vec<Option<Piece>>),
+    Range(Range),
+    Stored(bool),
+    Info(Bytes),
+}
+
+/// Bytes of an entry.
+#[derive(Clone)]
+pub(super) struct Piece {
+    pub(super) bytes: Bytes,
+    pub(super) time_left: Option<Duration>,
+}
+
+/// Bytes from the middle of an entry.
+pub(super) struct Range {
+    pub(super) piece: Option<Piece>,
+    /// The length of the whole entry.
+    pub(super) length: usize,
+    /// Its first bytes, read last: if they are those that were seen, all was read of one entry.
+    pub(super) head: Bytes,
+}
+
+/// So much of a value is read before it is known how much there is.
+pub(super) const FIRST: usize = 256 * 1024;
+/// So much more of it is read at once.
+const RANGE: usize = 1 << 20;
+
+/// Stores only over nothing, or over what the leader saw. What stands there already was stored by the same
+/// put, whose answer was lost. Its arguments: what was seen, the entry, the time to live in milliseconds.
+const FENCED_PUT: &str = "\
+local stands = redis.call('GETRANGE', KEYS[1], 0, 23)
+if stands == string.sub(ARGV[2], 1, 24) then return 1 end
+if stands ~= '' and stands ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 1";
+
+impl Ask {
+    /// The keys that are looked at.
+    pub(super) fn looks(&self) -> (&[Digest], Look) {
+        match self {
+            Self::Look(digest, look) => (slice::from_ref(digest), *look),
+            Self::Looks(digests, look) => (digests, *look),
+            _ => (&[], Look::up_to(0)),
+        }
+    }
+}
+
+impl Piece {
+    /// What stands there, if anything does. The time is as `PTTL` gives it: −1 where it is kept for ever, so it is no
+    /// entry of ours; −2 where there was nothing yet, so it is new.
+    fn found(time: Option<i64>, bytes: Bytes) -> Option<Self> {
+        let left = |time| u64::try_from(time).map_or(Duration::MAX, Duration::from_millis);
+        let time_left = time.filter(|time| *time != -1).map(left);
+        (!bytes.is_empty()).then_some(Self { bytes, time_left })
+    }
+
+    /// Whether there may be more of an entry that is wanted whole.
+    pub(super) fn goes_on(&self, look: Look) -> bool {
+        self.bytes.len() >= FIRST && self.bytes.len() <= look.max_bytes
+    }
+
+    pub(super) fn stored(self, look: Look) -> Stored {
+        let stored = Stored::new(self.bytes, look);
+        match self.time_left {
+            Some(time_left) => stored.with_time_left(time_left),
+            None => stored,
+        }
+    }
+}
+
+/// A server's refusal, or else what it answered.
+pub(super) type Answered<T> = Result<T, RedisError>;
+
+/// What is said to a server and heard from it in one batch.
+pub(super) struct Conversation<'a> {
+    pub(super) wire: &'a mut Wire,
+    pub(super) pace: Pace<'a>,
+    pub(super) prefix: &'a str,
+}
+
+impl Conversation<'_> {
+    pub(super) fn say_look(&mut self, digest: &Digest, look: Look) {
+        if look.time_left {
+            self.keyed("PTTL", 0, digest);
+        }
+        // One byte more than is wanted tells that there is more.
+        let bytes = look.max_bytes.saturating_add(1).min(FIRST);
+        self.get_range(digest, 0, bytes.max(Seen::LEN));
+    }
+
+    pub(super) fn hear_look(&mut self, look: Look) -> io::Result<Answered<Option<Piece>>> {
+        let time = self.time(look.time_left)?;
+        let bytes = self.reply()?;
+        let found = || Ok(Piece::found(time?, bytes?.into_bytes()));
+        Ok(found())
+    }
+
+    /// Says anything but a look.
+    pub(super) fn say(&mut self, ask: &Ask) -> io::Result<()> {
+        match ask {
+            Ask::Look(..) | Ask::Looks(..) => (),
+            Ask::Range {
+                digest,
+                from,
+                time_left,
+            } => {
+                if *time_left {
+                    self.keyed("PTTL", 0, digest);
+                }
+                self.keyed("STRLEN", 0, digest);
+                self.get_range(digest, *from, *from + RANGE);
+                self.get_range(digest, 0, Seen::LEN);
+            }
+            Ask::Put {
+                digest,
+                entry,
+                ttl,
+                fence,
+            } => match fence {
+                Some(fence) if !fence.as_bytes().is_empty() => {
+                    self.fenced_put(digest, entry, *ttl, fence)?;
+                }
+                // Nothing was seen, so nothing may stand there: no script is needed to say so.
+                Some(_) => self.set(digest, entry, *ttl, &[b"NX"])?,
+                None => self.set(digest, entry, *ttl, &[])?,
+            },
+            Ask::Delete(digest) => self.keyed("DEL", 0, digest),
+            Ask::Info => self.wire.command("INFO", 0),
+        }
+        Ok(())
+    }
+
+    /// The answer to anything but a look. `None` is to a put that found something there. That may be this very
+    /// entry, so it is to be said again, with its fence.
+    pub(super) fn hear(&mut self, ask: &Ask) -> io::Result<Answered<Option<Answer>>> {
+        if let Ask::Range { time_left, .. } = ask {
+            return Ok(self
+                .range(*time_left)?
+                .map(|range| Some(Answer::Range(range))));
+        }
+        Ok(self.reply()?.map(|reply| match (ask, reply) {
+            (Ask::Info, reply) => Some(Answer::Info(reply.into_bytes())),
+            (_, Reply::Nil) => None,
+            (_, reply) => Some(Answer::Stored(matches!(
+                reply,
+                Reply::Done | Reply::Number(1)
+            ))),
+        }))
+    }
+
+    fn range(&mut self, time_left: bool) -> io::Result<Answered<Range>> {
+        let time = self.time(time_left)?;
+        let [length, bytes, head] = [self.reply()?, self.reply()?, self.reply()?];
+        let range = || {
+            Ok(Range {
+                piece: Piece::found(time?, bytes?.into_bytes()),
+                length: usize::try_from(length?.number()).unwrap_or(0),
+                head: head?.into_bytes(),
+            })
+        };
+        Ok(range())
+    }
+
+    fn time(&mut self, was_asked: bool) -> io::Result<Answered<Option<i64>>> {
+        if !was_asked {
+            return Ok(Ok(None));
+        }
+        Ok(self.reply()?.map(|reply| Some(reply.number())))
+    }
+
+    fn set(
+        &mut self,
+        digest: &Digest,
+        entry: &[u8],
+        ttl: Duration,
+        only: &[&[u8]],
+    ) -> io::Result<()> {
+        self.keyed("SET", 3 + only.len(), digest);
+        self.wire.argument(entry, &mut self.pace)?;
+        only.iter().for_each(|word| self.wire.small(word));
+        self.wire.small(b"PX");
+        self.wire.number(milliseconds(ttl));
+        Ok(())
+    }
+
+    pub(super) fn fenced_put(
+        &mut self,
+        digest: &Digest,
+        entry: &[u8],
+        ttl: Duration,
+        fence: &Fence,
+    ) -> io::Result<()> {
+        self.wire.command("EVAL", 6);
+        self.wire.small(FENCED_PUT.as_bytes());
+        self.wire.number(1);
+        self.wire.hex_after(self.prefix.as_bytes(), digest);
+        self.wire.small(fence.as_bytes());
+        self.wire.argument(entry, &mut self.pace)?;
+        self.wire.number(milliseconds(ttl));
+        Ok(())
+    }
+
+    fn get_range(&mut self, digest: &Digest, from: usize, to: usize) {
+        self.keyed("GETRANGE", 2, digest);
+        self.wire.number(from as u64);
+        self.wire.number(to as u64 - 1);
+    }
+
+    /// Begins a command of a key and so many arguments more.
+    fn keyed(&mut self, name: &str, arguments: usize, digest: &Digest) {
+        self.wire.command(name, 1 + arguments);
+        self.wire.hex_after(self.prefix.as_bytes(), digest);
+    }
+
+    fn reply(&mut self) -> io::Result<Answered<Reply>> {
+        self.wire.reply(&mut self.pace)
+    }
+
+    pub(super) fn send(&mut self) -> io::Result<()> {
+        self.wire.send(&mut self.pace)
+    }
+}
+
+/// Redis knows whole milliseconds, no zero, and no more than its clock can count.
+fn milliseconds(ttl: Duration) -> u64 {
+    u64::try_from(ttl.as_millis())
+        .unwrap_or(u64::MAX)
+        .clamp(1, 1 << 52)
+}

@@ -1,0 +1,167 @@
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use redis::{Cmd, RedisError, cmd};
+
+use super::address::Address;
+use super::commands::{Answer, Answered, Ask, Conversation, Digest};
+use super::pace::Pace;
+use super::socket::{self, SILENCE};
+use super::wire::Wire;
+use crate::Error;
+use crate::backend::link::{Protocol, Watchdog};
+use crate::store::Look;
+
+/// A connection with one server, which answers each batch as one pipeline.
+pub(super) struct RedisProtocol {
+    pub(super) address: Arc<Address>,
+    pub(super) prefix: String,
+}
+
+/// Nothing is asked of Redis for its own sake.
+const IDLE: Duration = Duration::from_secs(3600);
+
+impl Protocol for RedisProtocol {
+    type Connection = Wire;
+    type Ask = Ask;
+    type Answer = Answer;
+
+    /// By the time limits of its socket, and by its pace.
+    const CALLER_MAY_SERVE: bool = true;
+
+    fn name(&self) -> &str {
+        &self.address.name
+    }
+
+    fn connect(&self, watchdog: &Watchdog) -> Result<Wire, Error> {
+        watchdog.arm_for(SILENCE * 2);
+        let mut wire = Wire::new(socket::connect(&self.address, watchdog)?);
+        self.log_in(&mut wire, watchdog)?;
+        Ok(wire)
+    }
+
+    fn serve(
+        &self,
+        wire: &mut Wire,
+        asks: &[Ask],
+        watchdog: &Watchdog,
+    ) -> Result<Vec<Result<Answer, Error>>, Error> {
+        let answers = self
+            .converse(wire, watchdog)
+            .exchange(asks)
+            .map_err(|error| self.lost(error))?;
+        let answer = |answer: Answered<_>| answer.map_err(|refusal| self.refused(refusal));
+        Ok(answers.into_iter().map(answer).collect())
+    }
+
+    fn serve_one(
+        &self,
+        wire: &mut Wire,
+        ask: &Ask,
+        watchdog: &Watchdog,
+    ) -> Result<Result<Answer, Error>, Error> {
+        let mut conversation = self.converse(wire, watchdog);
+        let answer = match ask {
+            Ask::Look(digest, look) => {
+                conversation.say_look(digest, *look);
+                let piece = conversation
+                    .send()
+                    .and_then(|()| conversation.hear_look(*look));
+                piece.map(|piece| piece.map(Answer::Piece))
+            }
+            ask => conversation
+                .exchange(std::slice::from_ref(ask))
+                .map(|mut answers| answers.remove(0)),
+        };
+        let answer = answer.map_err(|error| self.lost(error))?;
+        Ok(answer.map_err(|refusal| self.refused(refusal)))
+    }
+
+    /// A server may shake hands and be silent.
+    fn trial(&self) -> Option<Ask> {
+        Some(Ask::Look(Digest::default(), Look::up_to(0)))
+    }
+
+    fn due(&self, _wire: &Wire) -> Instant {
+        Instant::now() + IDLE
+    }
+
+    fn tick(&self, _wire: &mut Wire, _watchdog: &Watchdog) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn grace(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+}
+
+impl RedisProtocol {
+    fn converse<'a>(&'a self, wire: &'a mut Wire, watchdog: &'a Watchdog) -> Conversation<'a> {
+        Conversation {
+            wire,
+            pace: Pace::new(watchdog),
+            prefix: &self.prefix,
+        }
+    }
+
+    fn log_in(&self, wire: &mut Wire, watchdog: &Watchdog) -> Result<(), Error> {
+        let login = &self.address.login;
+        if let Some(password) = login.password() {
+            let named = login
+                .username()
+                .map(|name| cmd("AUTH").arg(name).arg(password).take());
+            let unnamed = cmd("AUTH").arg(password).take();
+            let mut said = self.say(wire, watchdog, named.as_ref().unwrap_or(&unnamed))?;
+            // Before version 6 there were no names.
+            if named.is_some() && said.as_ref().is_err_and(is_about_arguments) {
+                said = self.say(wire, watchdog, &unnamed)?;
+            }
+            // What it says may repeat the password.
+            said.map_err(|refusal| {
+                let (name, code) = (&self.address.name, refusal.code().unwrap_or("ERR"));
+                Error::unavailable(format!(
+                    "{name} refuses the user and password of the URL ({code}): write those that it knows, or \
+                     none if it asks for none"
+                ))
+            })?;
+        }
+        if login.db() != 0 {
+            let said = self.say(wire, watchdog, cmd("SELECT").arg(login.db()))?;
+            said.map_err(|refusal| self.refused(refusal))?;
+        }
+        // What an older server does not know.
+        let name = cmd("CLIENT")
+            .arg("SETINFO")
+            .arg("LIB-NAME")
+            .arg("worksharing")
+            .take();
+        drop(self.say(wire, watchdog, &name)?);
+        Ok(())
+    }
+
+    fn say(
+        &self,
+        wire: &mut Wire,
+        watchdog: &Watchdog,
+        command: &Cmd,
+    ) -> Result<Answered<()>, Error> {
+        let mut pace = Pace::new(watchdog);
+        wire.whole_command(command);
+        let said = wire.send(&mut pace).and_then(|()| wire.reply(&mut pace));
+        Ok(said.map_err(|error| self.lost(error))?.map(drop))
+    }
+
+    fn lost(&self, error: io::Error) -> Error {
+        Error::unavailable(format!("{} was lost", self.address.name)).caused_by(error)
+    }
+
+    fn refused(&self, refusal: RedisError) -> Error {
+        Error::unavailable(format!("{} refused", self.address.name)).caused_by(refusal)
+    }
+}
+
+fn is_about_arguments(refusal: &RedisError) -> bool {
+    let detail = refusal.detail().unwrap_or_default();
+    detail.contains("wrong number of arguments")
+}

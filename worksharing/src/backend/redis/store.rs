@@ -1,0 +1,193 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::address::Address;
+use super::commands::{Answer, Ask, Digest, FIRST, Piece};
+use super::protocol::RedisProtocol;
+use crate::backend::link::Link;
+use crate::backend::tls;
+use crate::store::{Fence, Look, Seen, Store, Stored};
+use crate::{BoxFuture, Error, Key};
+
+/// Values in Redis: whatever is asked at the same time goes as one pipeline. A second connection, which is opened
+/// when it is first needed, is for large values, so that small ones need not wait for them.
+pub struct Redis {
+    pub(super) link: Link<RedisProtocol>,
+    large: Link<RedisProtocol>,
+}
+
+/// What was read of an entry that was replaced meanwhile.
+struct Replaced;
+
+impl Redis {
+    /// A store on this server, which is connected to when it is first needed. Keys are `prefix` and 32 hex
+    /// digits.
+    ///
+    /// # Errors
+    /// The URL is not one of a Redis server.
+    pub fn new(url: &str, prefix: &str) -> Result<Self, Error> {
+        let address = Arc::new(Address::parse(url, tls::BUILT_IN)?);
+        let link = || {
+            Link::new(RedisProtocol {
+                address: Arc::clone(&address),
+                prefix: prefix.to_owned(),
+            })
+        };
+        Ok(Self {
+            link: link(),
+            large: link(),
+        })
+    }
+
+    async fn pieces(&self, keys: &[Key], look: Look) -> Result<Vec<Option<Piece>>, Error> {
+        let ask = match keys {
+            [] => return Ok(Vec::new()),
+            [key] => Ask::Look(*key.digest(), look),
+            keys => Ask::Looks(keys.iter().map(|key| *key.digest()).collect(), look),
+        };
+        Ok(match self.link.answer(ask, false).await? {
+            Answer::Piece(piece) => vec![piece],
+            Answer::Pieces(pieces) => pieces,
+            _ => Vec::new(),
+        })
+    }
+
+    /// A large entry of which the beginning was read.
+    async fn whole(&self, key: &Key, first: Piece, look: Look) -> Result<Option<Stored>, Error> {
+        const TRIES: usize = 3;
+        let mut first = Some(first);
+        for _ in 0..TRIES {
+            let Some(piece) = first else {
+                return Ok(None);
+            };
+            if !piece.goes_on(look) {
+                return Ok(Some(piece.stored(look)));
+            }
+            if let Ok(stored) = self.rest(*key.digest(), piece, look).await? {
+                return Ok(Some(stored));
+            }
+            first = self
+                .pieces(std::slice::from_ref(key), look)
+                .await?
+                .pop()
+                .flatten();
+        }
+        // It is replaced faster than it can be read.
+        Ok(None)
+    }
+
+    async fn rest(
+        &self,
+        digest: Digest,
+        first: Piece,
+        look: Look,
+    ) -> Result<Result<Stored, Replaced>, Error> {
+        let mut bytes = Vec::from(&first.bytes[..]);
+        loop {
+            let ask = Ask::Range {
+                digest,
+                from: bytes.len(),
+                time_left: look.time_left,
+            };
+            let Answer::Range(range) = self.large.answer(ask, false).await? else {
+                return Ok(Err(Replaced));
+            };
+            if range.head[..] != bytes[..Seen::LEN] {
+                return Ok(Err(Replaced));
+            }
+            if range.length > look.max_bytes {
+                let mut stored = Stored::new(range.head, look);
+                stored.whole = false;
+                return Ok(Ok(stored));
+            }
+            let time_left = match range.piece {
+                Some(piece) => {
+                    bytes.reserve_exact(range.length.saturating_sub(bytes.len()));
+                    bytes.extend_from_slice(&piece.bytes);
+                    piece.time_left
+                }
+                None if bytes.len() == range.length => first.time_left,
+                None => return Ok(Err(Replaced)),
+            };
+            if bytes.len() >= range.length {
+                let bytes = Bytes::from(bytes);
+                return Ok(Ok(Piece { bytes, time_left }.stored(look)));
+            }
+        }
+    }
+
+    pub(super) async fn write(
+        &self,
+        key: &Key,
+        entry: Bytes,
+        ttl: Duration,
+        fence: Option<Fence>,
+    ) -> Result<bool, Error> {
+        let is_large = entry.len() > FIRST;
+        let link = if is_large { &self.large } else { &self.link };
+        let put = Ask::Put {
+            digest: *key.digest(),
+            entry,
+            ttl,
+            fence,
+        };
+        Ok(matches!(
+            link.answer(put, false).await?,
+            Answer::Stored(true)
+        ))
+    }
+}
+
+impl Store for Redis {
+    fn get<'a>(
+        &'a self,
+        keys: &'a [Key],
+        look: Look,
+    ) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
+        Box::pin(async move {
+            let pieces = self.pieces(keys, look).await?;
+            let mut found = Vec::with_capacity(pieces.len());
+            for (key, piece) in keys.iter().zip(pieces) {
+                found.push(match piece {
+                    Some(piece) if piece.goes_on(look) => {
+                        Box::pin(self.whole(key, piece, look)).await?
+                    }
+                    piece => piece.map(|piece| piece.stored(look)),
+                });
+            }
+            Ok(found)
+        })
+    }
+
+    fn put<'a>(
+        &'a self,
+        key: &'a Key,
+        entry: Bytes,
+        ttl: Duration,
+        fence: Fence,
+    ) -> BoxFuture<'a, Result<bool, Error>> {
+        Box::pin(self.write(key, entry, ttl, Some(fence)))
+    }
+
+    fn replace<'a>(
+        &'a self,
+        key: &'a Key,
+        entry: Bytes,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move { self.write(key, entry, ttl, None).await.map(drop) })
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(super::check::check(self))
+    }
+}
+
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Redis").field(&self.link).finish()
+    }
+}
