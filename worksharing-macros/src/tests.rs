@@ -4,6 +4,8 @@ use expect_test::{Expect, expect};
 use proc_macro2::TokenStream;
 use quote::quote;
 
+mod async_fns;
+
 fn check(options: TokenStream, item: TokenStream, expected: Expect) {
     let output = crate::work_shared_impl(options, item);
     let file = syn::parse2(output).unwrap();
@@ -44,62 +46,6 @@ fn a_plain_function() {
                     __lead,
                     move || -> Report { build(year, region) },
                 )
-            }
-        "#]],
-    );
-}
-
-#[test]
-fn an_async_method_with_the_default_key() {
-    check(
-        quote!(via = self.sharing, skip(log), force_refresh = fresh),
-        quote! {
-            async fn profile(&self, (a, b): (u32, u32), log: &Log, fresh: bool) -> Result<Profile, Error> {
-                self.load(a, b).await
-            }
-        },
-        expect![[r#"
-            async fn profile(
-                &self,
-                __argument1: (u32, u32),
-                log: &Log,
-                fresh: bool,
-            ) -> Result<Profile, Error> {
-                let __key = ::worksharing::__private::DefaultKey::new(|| {})
-                    .arg(&self)
-                    .arg(&__argument1)
-                    .finish();
-                let (a, b) = __argument1;
-                let __plan = ::worksharing::__private::Plan::via(
-                        &self.sharing,
-                        __key,
-                        ::worksharing::__private::concat!(
-                            ::worksharing::__private::module_path!(), "::profile"
-                        ),
-                    )
-                    .force_refresh(fresh);
-                let __lead = match ::worksharing::__private::acquire(
-                        __plan,
-                        ::worksharing::__private::Returns::<Result<Profile, Error>>::new()
-                            .__policy()
-                            .errors(
-                                ::worksharing::__private::Returns::<Result<Profile, Error>>::new()
-                                    .__errors(),
-                            ),
-                    )
-                    .await
-                {
-                    ::worksharing::__private::Acquired::Value(__value) => return __value,
-                    ::worksharing::__private::Acquired::Lead(__lead) => __lead,
-                };
-                ::worksharing::__private::land(
-                        __lead,
-                        ::worksharing::__private::pin!(
-                            async move { if false { return ::worksharing::__private::never:: < Result
-                            < Profile, Error > > (); } { self.load(a, b). await } }
-                        ),
-                    )
-                    .await
             }
         "#]],
     );
@@ -161,127 +107,6 @@ fn closures_and_flags() {
 }
 
 #[test]
-fn a_handle() {
-    check(
-        quote!(handle = report_call),
-        quote! {
-            /// Makes the report.
-            #[must_use]
-            #[expect(clippy::pedantic)]
-            pub(crate) async fn report<T: Kind, const N: usize>(&self, mut year: u32, _: T) -> Report {
-                build(year)
-            }
-        },
-        expect![[r#"
-            /// Makes the report.
-            #[must_use]
-            #[allow(clippy::pedantic)]
-            pub(crate) async fn report<T: Kind, const N: usize>(
-                &self,
-                year: u32,
-                __argument2: T,
-            ) -> Report {
-                Self::report_call::<T, N>(self, year, __argument2).get().await
-            }
-            ///The call of `report` as a value.
-            #[allow(clippy::pedantic)]
-            pub(crate) fn report_call<T: Kind, const N: usize>(
-                &self,
-                mut year: u32,
-                __argument2: T,
-            ) -> ::worksharing::__private::AsyncCall<
-                Report,
-                impl ::worksharing::__private::Policy<Returned = Report>,
-                impl ::worksharing::__private::Future<Output = Report>,
-            > {
-                let __key = ::worksharing::__private::DefaultKey::of_handle(|| {}, "report")
-                    .arg(&self)
-                    .arg(&year)
-                    .arg(&__argument2)
-                    .finish();
-                let __plan = ::worksharing::__private::Plan::installed(
-                    __key,
-                    ::worksharing::__private::concat!(
-                        ::worksharing::__private::module_path!(), "::report"
-                    ),
-                );
-                ::worksharing::__private::AsyncCall::new(
-                    __plan,
-                    ::worksharing::__private::Returns::<Report>::new()
-                        .__policy()
-                        .errors(::worksharing::__private::Returns::<Report>::new().__errors()),
-                    async move {
-                        if false {
-                            return ::worksharing::__private::never::<Report>();
-                        }
-                        { build(year) }
-                    },
-                )
-            }
-        "#]],
-    );
-}
-
-#[test]
-fn an_async_trait_method() {
-    check(
-        quote!(key = "page:{path}"),
-        quote! {
-            fn page<'life0, 'async_trait>(&'life0 self, path: String)
-                -> Pin<Box<dyn Future<Output = Page> + Send + 'async_trait>>
-            where
-                Self: 'async_trait,
-            {
-                Box::pin(async move {
-                    let __self = self;
-                    let __ret: Page = { __self.load(path).await };
-                    __ret
-                })
-            }
-        },
-        expect![[r#"
-            fn page<'life0, 'async_trait>(
-                &'life0 self,
-                path: String,
-            ) -> Pin<Box<dyn Future<Output = Page> + Send + 'async_trait>>
-            where
-                Self: 'async_trait,
-            {
-                Box::pin(async move {
-                    let __key = ::worksharing::__private::format!("page:{}", path);
-                    let __plan = ::worksharing::__private::Plan::installed(
-                        __key,
-                        ::worksharing::__private::concat!(
-                            ::worksharing::__private::module_path!(), "::page"
-                        ),
-                    );
-                    let __lead = match ::worksharing::__private::acquire(
-                            __plan,
-                            ::worksharing::__private::Returns::<Page>::new()
-                                .__policy()
-                                .errors(::worksharing::__private::Returns::<Page>::new().__errors()),
-                        )
-                        .await
-                    {
-                        ::worksharing::__private::Acquired::Value(__value) => return __value,
-                        ::worksharing::__private::Acquired::Lead(__lead) => __lead,
-                    };
-                    ::worksharing::__private::land(
-                            __lead,
-                            ::worksharing::__private::pin!(
-                                async move { if false { return ::worksharing::__private::never:: <
-                                Page > (); } { let __self = self; let __ret : Page = { __self
-                                .load(path). await }; __ret } }
-                            ),
-                        )
-                        .await
-                })
-            }
-        "#]],
-    );
-}
-
-#[test]
 fn after_a_mistake_the_function_stays() {
     check(
         quote!(ttl = 60, banana = 1),
@@ -298,7 +123,7 @@ fn after_a_mistake_the_function_stays() {
                 "a number has no unit: write `ttl = \"60s\"`"
             }
             ::core::compile_error! {
-                "unknown option `banana`: the options are `ttl`, `key`, `skip`, `skip_all`, `force_refresh`, `via`, `cache_if`, `cache_none`, `version`, `handle`, `name`, `crate`"
+                "unknown option `banana`: the options are `ttl`, `key`, `skip`, `skip_all`, `force_refresh`, `via`, `cache_if`, `cache_none`, `share_err`, `version`, `handle`, `name`, `crate`"
             }
         "#]],
     );
