@@ -65,4 +65,14 @@ fn handle_itself() -> u32 {
     1
 }
 
+#[work_shared(share_err = true)]
+fn share_err_always(a: u32) -> Result<u32, u32> {
+    Ok(a)
+}
+
+#[work_shared(share_err = |error| *error)]
+fn share_err_by_a_closure(a: u32) -> Result<u32, u32> {
+    Ok(a)
+}
+
 fn main() {}

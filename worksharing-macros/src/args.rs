@@ -23,6 +23,7 @@ pub(crate) struct Args {
     pub(crate) via: Option<Expr>,
     pub(crate) cache_if: Option<Rule>,
     pub(crate) cache_none: Option<Span>,
+    pub(crate) keep_err: bool,
     pub(crate) version: Option<Expr>,
     pub(crate) handle: Option<Handle>,
     pub(crate) name: Option<LitStr>,
@@ -111,6 +112,7 @@ impl Args {
             "via" => self.via = Some(value.expr(name, "via = state.sharing")?),
             "cache_if" => self.cache_if = Some(rule(value.expr(name, "cache_if = |value| …")?)),
             "cache_none" => self.cache_none = Some(value.flag(name)?),
+            "share_err" => self.keep_err = keep_err(value.expr(name, "share_err = false")?)?,
             "version" => self.version = Some(version(value.expr(name, "version = 2")?)?),
             "handle" => self.handle = Some(handle(value.expr(name, "handle = report_call")?)?),
             "name" => self.name = Some(label(value.expr(name, "name = \"reports\"")?)?),
@@ -163,6 +165,17 @@ fn rule(expr: Expr) -> Rule {
     match expr {
         Expr::Closure(closure) => Rule::Closure(closure),
         other => Rule::Function(other),
+    }
+}
+
+/// `share_err = false`.
+fn keep_err(expr: Expr) -> syn::Result<bool> {
+    match &expr {
+        Expr::Lit(literal) if matches!(&literal.lit, Lit::Bool(yes) if !yes.value) => Ok(true),
+        _ => Err(syn::Error::new_spanned(
+            expr,
+            "errors that are `Clone` are shared: write `share_err = false`, or remove it",
+        )),
     }
 }
 

@@ -25,7 +25,7 @@ impl Expansion<'_> {
             }
             _ => None,
         };
-        let errors = (!shows_lifetime(output.to_token_stream()))
+        let errors = (!self.args.keep_err && !shows_lifetime(output.to_token_stream()))
             .then(|| quote_spanned!(at(output.span())=> .errors(#returns.__errors())));
         quote_spanned!(at(output.span())=> #returns.__policy() #cache_if #ttl #errors)
     }
