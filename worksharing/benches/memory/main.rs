@@ -12,6 +12,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
@@ -62,12 +64,16 @@ fn followers(sharing: &WorkSharing) -> Result<()> {
     let own = futures.first().map_or(0, |future| size_of_val(&**future));
     let region = Region::new(ALLOCATOR);
     let mut context = Context::from_waker(Waker::noop());
-    ensure!(
-        futures
-            .iter_mut()
-            .all(|future| is_pending(future, &mut context)),
-        "some did not follow"
-    );
+    // Each looks first, and follows when it has found nothing.
+    while sharing.stats().waited < FOLLOWERS as u64 {
+        ensure!(
+            futures
+                .iter_mut()
+                .all(|future| is_pending(future, &mut context)),
+            "some did not follow"
+        );
+        thread::sleep(Duration::from_millis(1));
+    }
     let each = held(&region.change()) / FOLLOWERS as f64;
     println!(
         "{FOLLOWERS} followers of one key: {each:.0} bytes each beside their own futures of {own} bytes"
