@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::events::Events;
 use crate::flow::{Flights, Unstorable, clamp};
 use crate::lock::{self, Lock, PostgresLock};
-use crate::runtime::{self, Runtime};
+use crate::runtime::{self, Runtime, Timeouts};
 use crate::store::{self, Store};
 use crate::{Error, WorkSharing};
 
@@ -33,11 +33,9 @@ pub struct Builder {
     namespace: Option<String>,
     prefix: String,
     table: String,
-    default_ttl: Duration,
-    tombstone_ttl: Duration,
+    timeouts: Timeouts,
     max_held_keys: usize,
     max_value_bytes: usize,
-    long_computation: Duration,
     postgres_lock: PostgresLock,
 }
 
@@ -61,11 +59,9 @@ impl Builder {
             namespace: None,
             prefix: "ws:".to_owned(),
             table: "worksharing".to_owned(),
-            default_ttl: Duration::from_secs(300),
-            tombstone_ttl: Duration::from_secs(3600),
+            timeouts: Timeouts::default(),
             max_held_keys: 1_024,
             max_value_bytes: 64 << 20,
-            long_computation: Duration::from_secs(300),
             postgres_lock: PostgresLock::Auto,
         }
     }
@@ -147,7 +143,7 @@ impl Builder {
 
     /// How long a value lives where its function does not say. Left out: 300 seconds.
     pub fn default_ttl(mut self, ttl: Duration) -> Self {
-        self.default_ttl = ttl;
+        self.timeouts.default_ttl = ttl;
         self
     }
 
@@ -155,7 +151,7 @@ impl Builder {
     /// longer, begun before the invalidation, could store an outdated value. At least
     /// [`FENCE_LIFE`](store::FENCE_LIFE), at most ten years. Left out: one hour.
     pub fn tombstone_ttl(mut self, ttl: Duration) -> Self {
-        self.tombstone_ttl = ttl;
+        self.timeouts.tombstone_ttl = clamp(ttl);
         self
     }
 
@@ -176,7 +172,7 @@ impl Builder {
     /// After how long a computation is warned of. It keeps its key for as long as it runs; so does a future that has
     /// begun to compute and is kept without being polled, which cannot be told from a long wait. Left out: 5 minutes.
     pub fn long_computation(mut self, time: Duration) -> Self {
-        self.long_computation = time;
+        self.timeouts.long_computation = time;
         self
     }
 
@@ -208,10 +204,8 @@ impl Builder {
             store,
             lock,
             namespace: self.namespace,
-            default_ttl: self.default_ttl,
-            tombstone_ttl: clamp(self.tombstone_ttl),
+            timeouts: self.timeouts,
             max_value_bytes: self.max_value_bytes,
-            long_computation: self.long_computation,
             flights: Arc::new(Flights::default()),
             unstorable: Unstorable::default(),
             events: Events::default(),

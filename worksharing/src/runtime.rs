@@ -18,14 +18,32 @@ pub(crate) struct Runtime {
     /// The same for all runtimes whose locks exclude each other.
     pub(crate) lock_scope: u64,
     pub(crate) namespace: Option<String>,
-    pub(crate) default_ttl: Duration,
-    pub(crate) tombstone_ttl: Duration,
+    pub(crate) timeouts: Timeouts,
     pub(crate) max_value_bytes: usize,
-    /// After this a computation is said to be long.
-    pub(crate) long_computation: Duration,
     pub(crate) flights: Arc<Flights>,
     pub(crate) unstorable: Unstorable,
     pub(crate) events: Events,
+}
+
+/// The times of a runtime.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timeouts {
+    /// How long a value is fresh where its function does not say.
+    pub(crate) default_ttl: Duration,
+    /// How long an invalidation is remembered.
+    pub(crate) tombstone_ttl: Duration,
+    /// After this a computation is said to be long.
+    pub(crate) long_computation: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            default_ttl: Duration::from_secs(300),
+            tombstone_ttl: Duration::from_secs(3600),
+            long_computation: Duration::from_secs(300),
+        }
+    }
 }
 
 /// A number for the keys that a lock excludes on: of its [`scope`](Lock::scope), or of the lock itself.
@@ -53,7 +71,7 @@ impl fmt::Debug for Runtime {
             .field("store", &self.store)
             .field("lock", &self.lock)
             .field("namespace", &self.namespace)
-            .field("default_ttl", &self.default_ttl)
+            .field("timeouts", &self.timeouts)
             .finish_non_exhaustive()
     }
 }

@@ -32,17 +32,17 @@ impl Builder {
     }
 
     fn times(&self) -> Result<(), Error> {
-        if self.default_ttl.is_zero() {
+        if self.timeouts.default_ttl.is_zero() {
             return Err(Error::setting(
                 "default_ttl is zero, so nothing would ever be kept: write a time above zero, for example \
                  `.default_ttl(Duration::from_secs(300))`",
             ));
         }
-        if self.tombstone_ttl < FENCE_LIFE {
+        if self.timeouts.tombstone_ttl < FENCE_LIFE {
             return Err(Error::setting(format!(
                 "tombstone_ttl is {:?}, so a computation that is under way could miss an invalidation: write \
                  {FENCE_LIFE:?} or more, for example `.tombstone_ttl(Duration::from_secs(3600))`",
-                self.tombstone_ttl
+                self.timeouts.tombstone_ttl
             )));
         }
         Ok(())

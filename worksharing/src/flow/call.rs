@@ -80,7 +80,9 @@ impl Call {
 
     /// How long a value is fresh, if its function does not say otherwise.
     pub(super) fn ttl(&self) -> Duration {
-        self.options.ttl.unwrap_or(self.runtime.default_ttl)
+        self.options
+            .ttl
+            .unwrap_or(self.runtime.timeouts.default_ttl)
     }
 
     /// Looks under this key. Trouble with the store finds nothing. An entry of the id `distrust` counts as missing.
@@ -199,7 +201,7 @@ impl Call {
     }
 
     async fn lay_tombstone(&self) -> Result<(), Error> {
-        let header = Header::new(Kind::Tombstone, timing::clamp(self.runtime.tombstone_ttl));
+        let header = Header::new(Kind::Tombstone, self.runtime.timeouts.tombstone_ttl);
         let tombstone = Draft::new(header, self.key.characteristic(), None, usize::MAX);
         let Written { bytes, lives_for } = tombstone.without_payload();
         self.runtime

@@ -91,7 +91,8 @@ impl Watched {
     fn say_if_long(&self, state: &Mutex<State>) {
         let mut state = lock(state);
         let so_far = state.begun.elapsed();
-        if so_far >= self.call.runtime.long_computation && !std::mem::replace(&mut state.said, true)
+        if so_far >= self.call.runtime.timeouts.long_computation
+            && !std::mem::replace(&mut state.said, true)
         {
             drop(state);
             self.call.record(Event::Long(so_far));
