@@ -59,7 +59,6 @@ fn crowd_of_threads_and_tasks_computes_once() {
 // ---- Case 32, number 11 of the issue on bounds: another process is frozen while it holds the write lock of a directory.
 
 #[test]
-#[ignore = "row 11: 250 ms a put"]
 fn write_lock_of_a_frozen_process_blocks_no_thread() {
     let directory = TempDir::new().unwrap();
     let sharing = WorkSharing::in_directory(directory.path()).unwrap();

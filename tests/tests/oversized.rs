@@ -59,7 +59,6 @@ fn oversized_value_in_postgres_is_not_read() {
 }
 
 #[test]
-#[ignore = "row 37: it is read whole"]
 fn oversized_value_in_a_directory_is_not_read() {
     let directory = tempfile::TempDir::new().unwrap();
     oversized(Setup::in_directory(directory.path()), |hex| {

@@ -141,7 +141,6 @@ fn forked_process_does_not_hang_in_a_directory() {
 // ---- 38: a wall clock that is an hour ahead.
 
 #[test]
-#[ignore = "row 38: it lives an hour longer"]
 fn clock_that_is_ahead_keeps_no_value_alive() {
     let directory = tempfile::TempDir::new().unwrap();
     let setup = Setup::in_directory(directory.path());

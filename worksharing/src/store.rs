@@ -258,6 +258,3 @@ impl fmt::Debug for Seen {
         write!(f, "Seen({:02x?})", self.as_bytes())
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,4 +1,4 @@
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 #[cfg(any(test, feature = "testing"))]
 use crate::testing::ManualClock;
@@ -17,6 +17,15 @@ impl Clock {
             return clock.now();
         }
         Instant::now()
+    }
+
+    /// The time that processes of one machine agree on.
+    pub(crate) fn wall(&self) -> SystemTime {
+        #[cfg(any(test, feature = "testing"))]
+        if let Some(clock) = &self.by_hand {
+            return clock.wall();
+        }
+        SystemTime::now()
     }
 }
 

@@ -1,14 +1,13 @@
-mod poller;
-
 use std::collections::HashSet;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::future::ready;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process;
 use std::sync::Arc;
 
-use self::poller::{Poller, poll};
-use crate::backend::notify::Notify;
+use super::files;
+use super::poller::{Polled, Poller};
 use crate::lock::{Caller, Lock, LockGuard, Waiter};
 use crate::sync::{Mutex, lock};
 use crate::{BoxFuture, Error, ErrorKind, Key};
@@ -19,38 +18,46 @@ const VANISHED: usize = 1_000;
 /// Locks among the processes of one machine, without a server: one file for each key that is held,
 /// locked by [`File::try_lock`]. The kernel frees it when its process dies.
 ///
-/// The directory must be on a local file system. Its files may be removed while no process uses it.
+/// The directory must be on a local file system. Its files may be removed while no process uses it. They are for the
+/// processes of one user: nobody else may read or write them.
 #[derive(Debug)]
 pub struct Directory(Arc<Files>);
 
 #[derive(Debug)]
 struct Files {
     path: PathBuf,
-    /// What this process holds or is about to: a second caller need not ask the kernel.
-    held: Mutex<HashSet<[u8; 16]>>,
-    notify: Notify,
-    poller: Mutex<Poller>,
+    held: Mutex<Held>,
+    poller: Poller,
+}
+
+/// What this process holds or is about to: a second caller need not ask the kernel.
+#[derive(Debug, Default)]
+struct Held {
+    process: u32,
+    keys: HashSet<[u8; 16]>,
+}
+
+impl Held {
+    /// A fork holds nothing of what its parent holds.
+    fn keys(&mut self) -> &mut HashSet<[u8; 16]> {
+        if self.process != process::id() {
+            self.process = process::id();
+            self.keys.clear();
+        }
+        &mut self.keys
+    }
 }
 
 impl Directory {
     /// Locks in `locks` below this path, which is created if need be.
     ///
     /// # Errors
-    /// The path cannot be created.
+    /// The path cannot be created, belongs to another user, or may be written by others.
     pub fn new(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let path = path.as_ref().join("locks");
-        fs::create_dir_all(&path).map_err(|error| {
-            let message = format!(
-                "cannot create the directory {} for locks: name a directory that this user may write to",
-                path.display()
-            );
-            Error::new(ErrorKind::Setting, message).caused_by(error)
-        })?;
         Ok(Self(Arc::new(Files {
-            path,
+            path: files::private_for("locks", path.as_ref(), "locks")?,
             held: Mutex::default(),
-            notify: Notify::default(),
-            poller: Mutex::default(),
+            poller: Poller::default(),
         })))
     }
 }
@@ -68,9 +75,13 @@ impl Lock for Directory {
         &'a self,
         key: &'a Key,
     ) -> BoxFuture<'a, Result<Box<dyn Waiter>, Error>> {
-        let waiter = self.0.notify.subscribe(*key.digest());
-        let polled = poll(&self.0);
-        Box::pin(ready(polled.map(|()| Box::new(waiter) as Box<dyn Waiter>)))
+        let waiter = Poller::subscribe(&self.0, *key.digest());
+        Box::pin(ready(waiter.map(|waiter| Box::new(waiter) as _)))
+    }
+
+    fn scope(&self) -> Option<String> {
+        let path = fs::canonicalize(&self.0.path).ok()?;
+        Some(format!("directory {}", path.display()))
     }
 
     fn scope(&self) -> Option<String> {
@@ -89,22 +100,26 @@ impl Lock for Directory {
 
 impl Files {
     fn try_lock(self: &Arc<Self>, digest: [u8; 16], hex: &str) -> Result<Option<LockGuard>, Error> {
-        if !lock(&self.held).insert(digest) {
+        if !lock(&self.held).keys().insert(digest) {
             return Ok(None);
         }
         let path = self.path.join(hex);
         let taken = take(&path);
         if !matches!(taken, Ok(Some(_))) {
-            lock(&self.held).remove(&digest);
+            lock(&self.held).keys().remove(&digest);
         }
         let Some(file) = taken.map_err(|error| self.unusable(error))? else {
             return Ok(None);
         };
-        let files = Arc::clone(self);
+        let (files, process) = (Arc::clone(self), process::id());
         Ok(Some(LockGuard::new(move || {
+            // It is its parent's that a fork has a copy of.
+            if process != process::id() {
+                return;
+            }
             release(&path, file);
-            lock(&files.held).remove(&digest);
-            files.notify.wake(&digest);
+            lock(&files.held).keys().remove(&digest);
+            files.poller.notify.wake(&digest);
         })))
     }
 
@@ -134,16 +149,22 @@ impl Files {
             ),
         ))
     }
+}
+
+impl Polled for Files {
+    fn poller(&self) -> &Poller {
+        &self.poller
+    }
 
     /// Whether nobody holds the key: its file is not there, or not locked. Asking takes the lock shared
     /// for a moment; a caller who tries at that moment is told that it is busy, and tries again when
     /// it is woken.
-    fn is_free(&self, digest: &[u8; 16]) -> bool {
-        if lock(&self.held).contains(digest) {
+    fn may_be_free(&self, digest: &[u8; 16]) -> bool {
+        if lock(&self.held).keys().contains(digest) {
             return false;
         }
         let hex = format!("{:032x}", u128::from_be_bytes(*digest));
-        match File::open(self.path.join(hex)) {
+        match files::options().read(true).open(self.path.join(hex)) {
             Ok(file) => !matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)),
             // Missing, or beyond our means: the caller who tries finds out.
             Err(_) => true,
@@ -180,21 +201,21 @@ fn lock_opened(file: File, path: &Path) -> io::Result<Taken> {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    let open = || {
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-    };
-    open().or_else(|error| match path.parent() {
-        // Something cleaned the directory away.
-        Some(parent) if error.kind() == io::ErrorKind::NotFound => {
-            fs::create_dir_all(parent)?;
-            open()
+    let mut options = files::options();
+    options.read(true).write(true).create(true);
+    options.open(path).or_else(|error| {
+        let directory = path.parent().and_then(|directory| {
+            let name = directory.file_name()?.to_str()?;
+            Some((directory.parent()?, name))
+        });
+        match directory {
+            // Something cleaned the directory away.
+            Some((base, name)) if error.kind() == io::ErrorKind::NotFound => {
+                files::private(base, name)?;
+                options.open(path)
+            }
+            _ => Err(error),
         }
-        _ => Err(error),
     })
 }
 
@@ -203,7 +224,7 @@ fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
 
     let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-    match (file.metadata(), fs::metadata(path)) {
+    match (file.metadata(), fs::symlink_metadata(path)) {
         (Ok(ours), Ok(there)) => identity(ours) == identity(there),
         _ => false,
     }

@@ -1,6 +1,8 @@
 //! Values and locks as files, among the processes of one machine.
 
+mod files;
 mod lock;
+mod poller;
 mod store;
 
 pub use self::lock::Directory as DirectoryLock;
