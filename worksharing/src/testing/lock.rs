@@ -15,6 +15,7 @@ pub fn conformance(locks: &[&dyn Lock]) {
     run(first.check()).unwrap();
     excludes(locks, 4, 25);
     for &other in locks {
+        assert_eq!(first.scope(), other.scope(), "they exclude on the same");
         is_busy_until_released(first, other);
         wakes_all(first, other);
     }

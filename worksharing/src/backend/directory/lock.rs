@@ -80,11 +80,6 @@ impl Lock for Directory {
     }
 
     fn scope(&self) -> Option<String> {
-        let path = fs::canonicalize(&self.0.path).ok()?;
-        Some(format!("directory {}", path.display()))
-    }
-
-    fn scope(&self) -> Option<String> {
         let path = fs::canonicalize(&self.0.path);
         Some(
             path.unwrap_or_else(|_| self.0.path.clone())
