@@ -132,12 +132,15 @@ impl<W: Protocol> Thread<W> {
         } = &*self.shared;
         watchdog.arm();
         self.tries += 1;
-        let answers = protocol.serve(connection, &self.batch, watchdog)?;
+        let (one, several) = match &self.batch[..] {
+            [ask] => (Some(protocol.serve_one(connection, ask, watchdog)?), vec![]),
+            asks => (None, protocol.serve(connection, asks, watchdog)?),
+        };
         watchdog.disarm();
         self.tries = 0;
         self.batch.clear();
         let mut replies = self.replies();
-        let mut answers = answers.into_iter();
+        let mut answers = one.into_iter().chain(several);
         for reply in replies.drain(..) {
             reply.give(
                 answers

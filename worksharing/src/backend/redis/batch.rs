@@ -5,6 +5,24 @@ use super::commands::{Answer, Answered, Ask, Conversation, Piece};
 use crate::store::Look;
 
 impl Conversation<'_> {
+    /// Says one thing, and hears the answer.
+    pub(super) fn exchange_one(&mut self, ask: &Ask) -> io::Result<Answered<Answer>> {
+        if let Ask::Look(digest, look) = ask {
+            self.say_look(digest, *look);
+            self.send()?;
+            return Ok(self.hear_look(*look)?.map(Answer::Piece));
+        }
+        self.say(ask)?;
+        self.send()?;
+        let mut answer = self.hear(ask)?;
+        if let Ok(None) = answer {
+            self.say_again(ask)?;
+            self.send()?;
+            answer = self.hear(ask)?;
+        }
+        Ok(answer.map(|answer| answer.unwrap_or(Answer::Stored(false))))
+    }
+
     /// Says it all, and hears the answer to each.
     pub(super) fn exchange(&mut self, asks: &[Ask]) -> io::Result<Vec<Answered<Answer>>> {
         let looks = self.say_looks(asks);
@@ -34,7 +52,9 @@ impl Conversation<'_> {
                 }),
             });
         }
-        self.put_again(asks, &again, &mut answers)?;
+        if !again.is_empty() {
+            self.put_again(asks, &again, &mut answers)?;
+        }
         Ok(answers)
     }
 
@@ -76,15 +96,7 @@ impl Conversation<'_> {
         answers: &mut [Answered<Answer>],
     ) -> io::Result<()> {
         for place in places {
-            if let Ask::Put {
-                digest,
-                entry,
-                ttl,
-                fence: Some(fence),
-            } = &asks[*place]
-            {
-                self.fenced_put(digest, entry, *ttl, fence)?;
-            }
+            self.say_again(&asks[*place])?;
         }
         self.send()?;
         for place in places {

@@ -223,7 +223,21 @@ impl Conversation<'_> {
         Ok(())
     }
 
-    pub(super) fn fenced_put(
+    /// Says a put with its fence.
+    pub(super) fn say_again(&mut self, ask: &Ask) -> io::Result<()> {
+        match ask {
+            Ask::Put {
+                digest,
+                entry,
+                ttl,
+                fence: Some(fence),
+            } => self.fenced_put(digest, entry, *ttl, fence),
+            // Nothing else is answered by nothing.
+            ask => self.say(ask),
+        }
+    }
+
+    fn fenced_put(
         &mut self,
         digest: &Digest,
         entry: &[u8],

@@ -63,16 +63,10 @@ impl Protocol for RedisProtocol {
     ) -> Result<Result<Answer, Error>, Error> {
         let mut conversation = self.converse(wire, watchdog);
         let answer = match ask {
-            Ask::Look(digest, look) => {
-                conversation.say_look(digest, *look);
-                let piece = conversation
-                    .send()
-                    .and_then(|()| conversation.hear_look(*look));
-                piece.map(|piece| piece.map(Answer::Piece))
-            }
-            ask => conversation
+            Ask::Looks(..) => conversation
                 .exchange(std::slice::from_ref(ask))
                 .map(|mut answers| answers.remove(0)),
+            ask => conversation.exchange_one(ask),
         };
         let answer = answer.map_err(|error| self.lost(error))?;
         Ok(answer.map_err(|refusal| self.refused(refusal)))

@@ -42,17 +42,36 @@ impl Redis {
         })
     }
 
-    async fn pieces(&self, keys: &[Key], look: Look) -> Result<Vec<Option<Piece>>, Error> {
-        let ask = match keys {
-            [] => return Ok(Vec::new()),
-            [key] => Ask::Look(*key.digest(), look),
-            keys => Ask::Looks(keys.iter().map(|key| *key.digest()).collect(), look),
-        };
+    async fn piece(&self, key: &Key, look: Look) -> Result<Option<Piece>, Error> {
+        let ask = Ask::Look(*key.digest(), look);
         Ok(match self.link.answer(ask, false).await? {
-            Answer::Piece(piece) => vec![piece],
-            Answer::Pieces(pieces) => pieces,
-            _ => Vec::new(),
+            Answer::Piece(piece) => piece,
+            _ => None,
         })
+    }
+
+    async fn pieces(&self, keys: &[Key], look: Look) -> Result<Vec<Option<Piece>>, Error> {
+        let digests = keys.iter().map(|key| *key.digest()).collect();
+        Ok(
+            match self.link.answer(Ask::Looks(digests, look), false).await? {
+                Answer::Pieces(pieces) => pieces,
+                _ => Vec::new(),
+            },
+        )
+    }
+
+    /// The entry of which this is the beginning.
+    async fn stored(
+        &self,
+        key: &Key,
+        piece: Option<Piece>,
+        look: Look,
+    ) -> Result<Option<Stored>, Error> {
+        match piece {
+            // That takes a larger future.
+            Some(piece) if piece.goes_on(look) => Box::pin(self.whole(key, piece, look)).await,
+            piece => Ok(piece.map(|piece| piece.stored(look))),
+        }
     }
 
     /// A large entry of which the beginning was read.
@@ -69,11 +88,7 @@ impl Redis {
             if let Ok(stored) = self.rest(*key.digest(), piece, look).await? {
                 return Ok(Some(stored));
             }
-            first = self
-                .pieces(std::slice::from_ref(key), look)
-                .await?
-                .pop()
-                .flatten();
+            first = self.piece(key, look).await?;
         }
         // It is replaced faster than it can be read.
         Ok(None)
@@ -151,14 +166,20 @@ impl Store for Redis {
             let pieces = self.pieces(keys, look).await?;
             let mut found = Vec::with_capacity(pieces.len());
             for (key, piece) in keys.iter().zip(pieces) {
-                found.push(match piece {
-                    Some(piece) if piece.goes_on(look) => {
-                        Box::pin(self.whole(key, piece, look)).await?
-                    }
-                    piece => piece.map(|piece| piece.stored(look)),
-                });
+                found.push(self.stored(key, piece, look).await?);
             }
             Ok(found)
+        })
+    }
+
+    fn get_one<'a>(
+        &'a self,
+        key: &'a Key,
+        look: Look,
+    ) -> BoxFuture<'a, Result<Option<Stored>, Error>> {
+        Box::pin(async move {
+            let piece = self.piece(key, look).await?;
+            self.stored(key, piece, look).await
         })
     }
 
