@@ -43,7 +43,7 @@ impl Leases {
             creation: table.creation_of_leases(),
             taken: Arc::clone(taken),
             renewal: Instant::now(),
-            sweeper: Sweeper::new(&table.leases, ("k", "bigint", i64::MIN), is_dead, "0"),
+            sweeper: Sweeper::new(&table.leases, is_dead, "0"),
         }
     }
 
@@ -204,3 +204,6 @@ fn query(client: &mut Client, sql: &str, asked: &[Asked]) -> Result<HashSet<i64>
     let rows = client.query_typed(sql, &parameters)?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,53 +3,52 @@ use std::time::{Duration, Instant};
 use ::postgres::types::Type;
 use ::postgres::{Client, Error};
 
-/// Removes dead rows of a table, one small range of its primary key after the other: soon again where it found
-/// many, else less and less often.
+/// Removes dead rows of a table, a few pages at a time: where it found many it goes on soon, else it looks somewhere
+/// else, less and less often.
+///
+/// By pages, not by keys: where a long range of keys was swept, an index leads through all that has been there
+/// until the table is vacuumed.
 #[derive(Debug)]
 pub(super) struct Sweeper {
+    table: String,
     sql: String,
-    first: String,
-    /// Where the next range begins.
-    cursor: String,
+    /// The next page.
+    page: i64,
     pause: Duration,
     due: Instant,
 }
 
-/// How many rows a range has, and how many bytes it may remove.
-const ROWS: usize = 1_000;
+/// How many pages are looked at, how many rows a page has at most, and how many bytes are removed.
+const PAGES: i64 = 16;
+const ROWS: usize = 291;
 const BYTES: usize = 16 << 20;
-/// The pause after a range of which at least so many in a hundred were dead.
+/// The pause after pages of whose rows at least so many in a hundred were dead.
 const MANY: i64 = 5;
 const SHORTEST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(30);
 
 impl Sweeper {
-    /// `key` is the primary key's column, its type, and a key before all others; `is_dead` and `bytes` are SQL of a
-    /// row.
-    pub(super) fn new(
-        table: &str,
-        key: (&str, &str, impl ToString),
-        is_dead: &str,
-        bytes: &str,
-    ) -> Self {
-        let (column, kind, first) = key;
+    /// `is_dead` and `bytes` are SQL of a row.
+    pub(super) fn new(table: &str, is_dead: &str, bytes: &str) -> Self {
         // What a row is found dead by is asked again when it is removed: it may have been stored anew meanwhile.
         let sql = format!(
-            "WITH range AS MATERIALIZED (
-               SELECT k, tid, dead, coalesce(sum(bytes) FILTER (WHERE dead) OVER w, 0) AS bytes FROM (
-                 SELECT {column} AS k, ctid AS tid, {is_dead} AS dead, {bytes} AS bytes FROM {table}
-                  WHERE {column} > $1::text::{kind} ORDER BY {column} LIMIT {ROWS}) AS r
-               WINDOW w AS (ORDER BY k ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)),
+            "WITH found AS MATERIALIZED (
+               SELECT tid, dead, coalesce(sum(bytes) FILTER (WHERE dead) OVER w, 0) AS bytes FROM (
+                 SELECT ctid AS tid, {is_dead} AS dead, {bytes} AS bytes FROM {table} WHERE ctid = ANY(ARRAY(
+                   SELECT format('(%s,%s)', page, item)::tid
+                     FROM generate_series($1, $1 + {PAGES} - 1) AS page, generate_series(1, {ROWS}) AS item))) AS r
+               WINDOW w AS (ORDER BY tid ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)),
              swept AS (
                DELETE FROM {table} WHERE {is_dead}
-                  AND ctid = ANY(ARRAY(SELECT tid FROM range WHERE dead AND bytes < {BYTES})) RETURNING 1)
-             SELECT max(k)::text, count(*), (SELECT count(*) FROM swept) FROM range WHERE bytes < {BYTES}"
+                  AND ctid = ANY(ARRAY(SELECT tid FROM found WHERE dead AND bytes < {BYTES})) RETURNING 1)
+             SELECT count(*), (SELECT count(*) FROM swept), coalesce(bool_or(dead AND bytes >= {BYTES}), false),
+                    pg_relation_size($2::text::regclass) / current_setting('block_size')::bigint, random()
+               FROM found"
         );
-        let first = first.to_string();
         Self {
+            table: table.to_owned(),
             sql,
-            cursor: first.clone(),
-            first,
+            page: 0,
             pause: SHORTEST,
             due: Instant::now() + Duration::from_secs(1),
         }
@@ -59,22 +58,29 @@ impl Sweeper {
         self.due
     }
 
-    /// Goes through the next range, if it is time.
+    /// Goes through the next pages, if it is time.
     pub(super) fn sweep(&mut self, client: &mut Client, now: Instant) -> Result<(), Error> {
         if self.due > now {
             return Ok(());
         }
         self.pause = (self.pause * 2).min(LONGEST);
         self.due = now + self.pause;
-        let row = client.query_typed_one(&self.sql, &[(&self.cursor, Type::TEXT)])?;
-        let (seen, swept): (i64, i64) = (row.get(1), row.get(2));
-        if swept > 0 && swept * 100 >= seen * MANY {
+        let parameters: [(&(dyn ::postgres::types::ToSql + Sync), Type); 2] =
+            [(&self.page, Type::INT8), (&self.table, Type::TEXT)];
+        let row = client.query_typed_one(&self.sql, &parameters)?;
+        let (seen, swept, has_more): (i64, i64, bool) = (row.get(0), row.get(1), row.get(2));
+        let (pages, random): (i64, f64) = (row.get(3), row.get(4));
+        let found_many = swept > 0 && swept * 100 >= seen * MANY;
+        if found_many {
             self.pause = SHORTEST;
             self.due = now + self.pause;
         }
-        // From the last range the way is back to the first.
-        let last: Option<String> = row.get(0);
-        self.cursor = last.unwrap_or_else(|| self.first.clone());
+        if found_many && (has_more || self.page + PAGES < pages) {
+            self.page += if has_more { 0 } else { PAGES };
+        } else {
+            // What expires together was mostly stored together: the next look is taken somewhere else.
+            self.page = (pages as f64 * random) as i64;
+        }
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use ::postgres::error::SqlState;
@@ -45,13 +45,12 @@ impl Values {
 
     pub(super) fn new(table: &Table, own_session: bool) -> Self {
         let is_dead = "expires <= clock_timestamp()";
-        let key = ("key", "text", "");
         Self {
             table: table.values.clone(),
             creation: table.creation_of_values(),
             own_session,
             used: false,
-            sweeper: Sweeper::new(&table.values, key, is_dead, "octet_length(value)"),
+            sweeper: Sweeper::new(&table.values, is_dead, "octet_length(value)"),
             paused: None,
         }
     }
@@ -95,7 +94,11 @@ impl Values {
     }
 
     /// Stores entries, none of them under the same key, and returns the keys of those that were stored.
-    pub(super) fn put(&mut self, client: &mut Client, puts: &[&Put]) -> Result<Vec<String>, Error> {
+    pub(super) fn put(
+        &mut self,
+        client: &mut Client,
+        puts: &[&Put],
+    ) -> Result<HashSet<String>, Error> {
         let keys: Vec<&str> = puts.iter().map(|put| put.key.as_str()).collect();
         let entries: Vec<&[u8]> = puts.iter().map(|put| &*put.entry).collect();
         let seconds = |put: &&Put| put.ttl.min(LONGEST).as_secs_f64();
@@ -264,3 +267,6 @@ impl Found {
         stored
     }
 }
+
+#[cfg(test)]
+mod tests;
