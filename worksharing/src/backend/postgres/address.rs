@@ -1,3 +1,4 @@
+use std::error::Error as _;
 use std::net::{IpAddr, ToSocketAddrs as _};
 use std::str::FromStr as _;
 use std::sync::Arc;
@@ -35,7 +36,7 @@ const LET_IN: Duration = Duration::from_secs(3);
 
 impl Address {
     pub(crate) fn parse(url: &str, with_tls: bool) -> Result<Self, Error> {
-        let parsed = Config::from_str(url).map_err(|error| unreadable(url, &error.to_string()))?;
+        let parsed = Config::from_str(url).map_err(|error| unreadable(url, &error))?;
         let hosts = hosts(&parsed);
         // Of a password that is not written as it must be a part may stand before the host.
         let is_odd = |(host, ..): &(Host, Option<IpAddr>, u16)| matches!(host, Host::Tcp(host) if host.contains('@'));
@@ -152,7 +153,7 @@ impl Address {
 }
 
 /// Why a URL cannot be read: without anything of it that may be a part of a password.
-fn unreadable(url: &str, why: &str) -> Error {
+fn unreadable(url: &str, why: &::postgres::Error) -> Error {
     const OPTIONS: [&str; 16] = [
         "port",
         "host",
@@ -180,6 +181,7 @@ fn unreadable(url: &str, why: &str) -> Error {
             "the PostgreSQL URL begins with {scheme:?}: {FORMS}"
         ));
     }
+    let why = why.source().map(ToString::to_string).unwrap_or_default();
     let is_named = |option: &&&str| why.contains(&format!("`{option}`"));
     let named = OPTIONS
         .iter()
@@ -250,3 +252,6 @@ fn without_hosts(from: &Config) -> Config {
         .tcp_user_timeout(Duration::from_secs(6));
     config
 }
+
+#[cfg(test)]
+mod tests;

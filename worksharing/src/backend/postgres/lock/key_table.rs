@@ -14,7 +14,7 @@ use crate::sync::{Mutex, MutexGuard, lock};
 /// returned to whoever does.
 ///
 /// A session's locks are re-entrant: so that no key is taken twice in this process, whoever asks for one
-/// claims it here first.
+/// claims it here first. Nobody's waker is cloned, woken or dropped under its lock, and no claim is dropped.
 pub(crate) struct KeyTable {
     permits: Arc<Permits>,
     keys: Mutex<Keys>,
@@ -38,55 +38,43 @@ pub(crate) struct Ticket {
 
 /// The right to ask for a key, or to hold it, in this process. Given back by dropping it.
 pub(crate) struct Claim {
-    key: LockKeys,
-    nonce: i64,
+    held: Held,
     key_table: Arc<KeyTable>,
-    was_held: bool,
-    /// The key table keeps it, for a waiter that was told of it.
-    is_kept: bool,
+    _permit: Permit,
 }
 
-/// A key that the server has granted. Whoever drops it has told the server before.
-pub(crate) struct Grant {
-    pub(crate) held: Held,
-    claim: Claim,
-    permit: Permit,
+/// What is to be polled.
+#[derive(Default)]
+pub(crate) struct Due {
+    pub(crate) claims: Vec<Claim>,
+    /// Keys that somebody waits for while no more may be held.
+    pub(crate) barred: Vec<i64>,
 }
 
 impl Claim {
-    pub(crate) fn key(&self) -> LockKeys {
-        self.key
+    /// The key, once it was [granted](Self::granted).
+    pub(crate) fn held(&self) -> Held {
+        self.held
     }
 
     pub(crate) fn asked(&self) -> Asked {
-        Asked {
-            lock: self.key.lock,
-            nonce: self.nonce,
-        }
+        self.held.asked
     }
 
-    /// The key was taken in this session.
-    pub(crate) fn granted(mut self, session: SessionNumber, permit: Permit) -> Grant {
-        self.was_held = true;
-        self.key_table.hold(self.asked());
-        let held = Held {
-            asked: self.asked(),
-            interest: self.key.interest,
-            session,
-        };
-        Grant {
-            held,
-            claim: self,
-            permit,
+    /// The key was taken in this session: from now on somebody holds it.
+    pub(crate) fn granted(mut self, session: SessionNumber) -> Self {
+        self.held.session = session;
+        if let Some(claimed) = self.key_table.keys().claimed(self.asked()) {
+            claimed.is_held = true;
         }
+        self
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        if !self.is_kept {
-            self.key_table.disclaim(self.key, self.was_held);
-        }
+        let was_held = self.held.session != 0;
+        self.key_table.disclaim(self.asked().lock, was_held);
     }
 }
 
@@ -107,48 +95,44 @@ impl KeyTable {
     }
 
     /// Claims a key, unless this process holds it or asks for it already.
-    pub(crate) fn claim(self: &Arc<Self>, key: LockKeys) -> Option<Claim> {
-        self.claim_in(&mut self.keys(), key)
-    }
-
-    fn claim_in(self: &Arc<Self>, keys: &mut Keys, key: LockKeys) -> Option<Claim> {
+    pub(crate) fn claim(self: &Arc<Self>, key: LockKeys, permit: Permit) -> Option<Claim> {
+        let mut keys = self.keys();
         let state = keys.state(key);
         if state.claim.is_some() {
             state.refused = true;
             return None;
         }
-        let nonce = random(key.lock).cast_signed();
+        Some(self.claim_free(state, permit))
+    }
+
+    fn claim_free(self: &Arc<Self>, state: &mut KeyState, permit: Permit) -> Claim {
+        let LockKeys { lock, interest } = state.key;
+        let nonce = random(lock).cast_signed();
         let is_held = false;
         state.claim = Some(Claimed { nonce, is_held });
-        Some(self.the_claim(key, nonce))
-    }
-
-    fn the_claim(self: &Arc<Self>, key: LockKeys, nonce: i64) -> Claim {
+        let asked = Asked { lock, nonce };
+        let session = 0;
         Claim {
-            key,
-            nonce,
+            held: Held {
+                asked,
+                interest,
+                session,
+            },
             key_table: Arc::clone(self),
-            was_held: false,
-            is_kept: false,
-        }
-    }
-
-    fn hold(&self, asked: Asked) {
-        if let Some(claim) = self.keys().claim(asked) {
-            claim.is_held = true;
+            _permit: permit,
         }
     }
 
     /// Whether somebody here holds the key by this number.
     pub(crate) fn holds(&self, asked: Asked) -> bool {
         let mut keys = self.keys();
-        keys.claim(asked).is_some_and(|claim| claim.is_held)
+        keys.claimed(asked).is_some_and(|claimed| claimed.is_held)
     }
 
     /// The others of this process look: one that was refused because of this claim has not asked the server.
-    fn disclaim(&self, key: LockKeys, was_held: bool) {
+    fn disclaim(&self, key: i64, was_held: bool) {
         let mut keys = self.keys();
-        let Some(state) = keys.states.get_mut(&key.lock) else {
+        let Some(state) = keys.states.get_mut(&key) else {
             return;
         };
         state.claim = None;
@@ -158,7 +142,7 @@ impl KeyTable {
         } else {
             Vec::new()
         };
-        keys.remove_if_idle(key.lock);
+        keys.remove_if_idle(key);
         drop(keys);
         wakers.into_iter().for_each(Waker::wake);
     }
@@ -170,66 +154,52 @@ impl KeyTable {
         let state = keys.state(key);
         let number = state.next_ticket;
         state.next_ticket += 1;
-        let is_first = state.waiters.is_empty();
-        state.waiters.insert(number, Slot::default());
-        if is_first {
+        if state.waiters.is_empty() {
             state.poll = Interval::begin(is_heard);
-            let due = state.poll.due;
-            keys.due.insert((due, key.lock));
         }
+        let due = state.poll.due;
+        state.waiters.insert(number, Slot::default());
+        keys.due.insert((due, key.lock));
         Ticket { key, number }
     }
 
     /// A waiter goes. Returns the session in which its interest was shown, and the key if it was just given it.
-    pub(crate) fn leave(
-        self: &Arc<Self>,
-        ticket: Ticket,
-    ) -> (Option<SessionNumber>, Option<Grant>) {
-        let mut guard = self.keys();
-        let keys = &mut *guard;
-        let slot = keys.states.get_mut(&ticket.key.lock).and_then(|state| {
-            let slot = state.waiters.remove(&ticket.number);
-            if state.waiters.is_empty() {
-                keys.due.remove(&(state.poll.due, ticket.key.lock));
-            }
-            slot
-        });
+    pub(crate) fn leave(&self, ticket: Ticket) -> (Option<SessionNumber>, Option<Claim>) {
+        let mut keys = self.keys();
+        let slot = keys.remove_waiter(ticket);
         keys.remove_if_idle(ticket.key.lock);
-        drop(guard);
-        let Some(slot) = slot else {
-            return (None, None);
-        };
+        drop(keys);
+        let slot = slot.unwrap_or_default();
         let session = match slot.mark {
             Mark::Shown(session) => Some(session),
             _ => None,
         };
-        let grant = match slot.reason {
-            Some(WakeReason::Granted(held, permit)) => Some(self.grant(ticket.key, held, permit)),
+        let claim = match slot.reason {
+            Some(WakeReason::Granted(claim)) => Some(claim),
             _ => None,
         };
-        (session, grant)
+        (session, claim)
     }
 
     /// Whether a waiter's interest is to be shown.
     pub(crate) fn wants_mark(&self, ticket: Ticket) -> bool {
         let mut keys = self.keys();
-        keys.slot(ticket)
-            .is_some_and(|slot| slot.mark == Mark::Wanted)
+        let slot = keys.slot(ticket);
+        slot.is_some_and(|slot| slot.mark == Mark::Wanted)
     }
 
     /// The waiter's interest is shown. Returns whether it was not yet, and the waiter is still there: else it is
     /// shown once too often.
     pub(crate) fn marked(&self, ticket: Ticket, session: SessionNumber) -> bool {
-        let mut keys = self.keys();
-        keys.slot(ticket).is_some_and(|slot| {
-            std::mem::replace(&mut slot.mark, Mark::Shown(session)) != Mark::Shown(session)
-        })
+        let (mut keys, shown) = (self.keys(), Mark::Shown(session));
+        let slot = keys.slot(ticket);
+        slot.is_some_and(|slot| std::mem::replace(&mut slot.mark, shown) != shown)
     }
 
     /// The waiter's interest cannot be shown: in this session, or, where nobody listens, until somebody does.
-    pub(crate) fn not_marked(&self, ticket: Ticket, for_want_of_listener: bool) {
+    pub(crate) fn not_marked(&self, ticket: Ticket, nobody_listens: bool) {
         let mut keys = self.keys();
-        let is_over = for_want_of_listener && keys.is_heard;
+        let is_over = nobody_listens && keys.is_heard;
         if let Some(slot) = keys.slot(ticket).filter(|_| !is_over) {
             slot.mark = Mark::Refused;
         }
@@ -237,36 +207,26 @@ impl KeyTable {
 
     /// What a waiter was woken for.
     pub(crate) fn poll_woken(
-        self: &Arc<Self>,
+        &self,
         ticket: Ticket,
         context: &mut Context<'_>,
-    ) -> Poll<Result<Option<Grant>, Error>> {
-        // What a waker does when it is cloned or dropped is the caller's: never under the lock.
-        let waker = context.waker().clone();
+    ) -> Poll<Result<Option<Claim>, Error>> {
+        let mut waker = Some(context.waker().clone());
         let mut keys = self.keys();
         let Some(slot) = keys.slot(ticket) else {
             return Poll::Ready(Ok(None));
         };
         let reason = slot.reason.take();
-        let old = match reason {
-            Some(_) => Some(waker),
-            None => slot.waker.replace(waker),
-        };
+        if reason.is_none() {
+            std::mem::swap(&mut slot.waker, &mut waker);
+        }
         drop(keys);
-        drop(old);
         match reason {
             Some(WakeReason::Look) => Poll::Ready(Ok(None)),
-            Some(WakeReason::Granted(held, permit)) => {
-                Poll::Ready(Ok(Some(self.grant(ticket.key, held, permit))))
-            }
+            Some(WakeReason::Granted(claim)) => Poll::Ready(Ok(Some(claim))),
             Some(WakeReason::Failed(error)) => Poll::Ready(Err(error)),
             None => Poll::Pending,
         }
-    }
-
-    fn grant(self: &Arc<Self>, key: LockKeys, held: Held, permit: Permit) -> Grant {
-        let claim = self.the_claim(key, held.asked.nonce);
-        claim.granted(held.session, permit)
     }
 
     /// Another process released a key.
@@ -279,24 +239,13 @@ impl KeyTable {
     }
 
     /// Gives a key that polling won to the waiter that came first, or back if there is none any more.
-    pub(crate) fn hand_over(&self, grant: Grant) -> Option<Grant> {
-        let Grant {
-            held,
-            mut claim,
-            permit,
-        } = grant;
+    pub(crate) fn hand_over(&self, claim: Claim) -> Option<Claim> {
         let mut keys = self.keys();
-        let state = keys.states.get_mut(&held.asked.lock);
+        let state = keys.states.get_mut(&claim.asked().lock);
         let Some(slot) = state.and_then(|state| state.waiters.values_mut().next()) else {
-            drop(keys);
-            return Some(Grant {
-                held,
-                claim,
-                permit,
-            });
+            return Some(claim);
         };
-        claim.is_kept = true;
-        let waker = slot.tell(WakeReason::Granted(held, permit));
+        let waker = slot.tell(WakeReason::Granted(claim));
         drop(keys);
         waker.into_iter().for_each(Waker::wake);
         None
@@ -336,10 +285,8 @@ impl KeyTable {
 
     fn tell_everybody(&self, reason: impl Fn(&mut Slot) -> WakeReason) {
         let mut keys = self.keys();
-        let slots = keys
-            .states
-            .values_mut()
-            .flat_map(|state| state.waiters.values_mut());
+        let states = keys.states.values_mut();
+        let slots = states.flat_map(|state| state.waiters.values_mut());
         let tell = |slot: &mut Slot| {
             let reason = reason(slot);
             slot.tell(reason)
@@ -351,31 +298,22 @@ impl KeyTable {
 
     /// Claims the keys whose holders may have died without a word, for whoever waits for them. `unheard` is how
     /// often they are looked at while releases are not heard of.
-    pub(crate) fn due(self: &Arc<Self>, now: Instant, unheard: Duration) -> Vec<Claim> {
-        let mut claims = Vec::new();
-        let mut guard = self.keys();
-        let keys = &mut *guard;
-        while let Some(&(due, lock)) = keys.due.first().filter(|(due, _)| *due <= now) {
-            keys.due.remove(&(due, lock));
-            let Some(state) = keys.states.get_mut(&lock) else {
+    pub(crate) fn due(self: &Arc<Self>, now: Instant, unheard: Duration) -> Due {
+        let mut found = Due::default();
+        let mut keys = self.keys();
+        while let Some(state) = keys.next_due(now, unheard) {
+            if state.claim.is_some() {
                 continue;
-            };
-            let longest = match (keys.is_heard, state.is_shown()) {
-                (true, true) => HEARD,
-                (true, false) => NOT_SHOWN,
-                (false, _) => unheard,
-            };
-            state.poll.next(now, longest);
-            keys.due.insert((state.poll.due, lock));
-            let key = state.key;
-            if state.claim.is_none() {
-                claims.extend(self.claim_in(keys, key));
+            }
+            match self.permits.try_acquire() {
+                Some(permit) => found.claims.push(self.claim_free(state, permit)),
+                None => found.barred.push(state.key.lock),
             }
         }
-        claims
+        found
     }
 
-    /// When [`due`](Self::due) has something to do.
+    /// When somebody is to be [polled](Self::due) for.
     pub(crate) fn next_due(&self) -> Option<Instant> {
         self.keys().due.first().map(|(due, _)| *due)
     }
@@ -392,9 +330,9 @@ impl Keys {
         self.states.entry(key.lock).or_insert_with(new)
     }
 
-    fn claim(&mut self, asked: Asked) -> Option<&mut Claimed> {
-        let claim = self.states.get_mut(&asked.lock)?.claim.as_mut();
-        claim.filter(|claim| claim.nonce == asked.nonce)
+    fn claimed(&mut self, asked: Asked) -> Option<&mut Claimed> {
+        let claimed = self.states.get_mut(&asked.lock)?.claim.as_mut();
+        claimed.filter(|claimed| claimed.nonce == asked.nonce)
     }
 
     fn slot(&mut self, ticket: Ticket) -> Option<&mut Slot> {
@@ -402,9 +340,37 @@ impl Keys {
         state.waiters.get_mut(&ticket.number)
     }
 
+    fn remove_waiter(&mut self, ticket: Ticket) -> Option<Slot> {
+        let state = self.states.get_mut(&ticket.key.lock)?;
+        let slot = state.waiters.remove(&ticket.number);
+        if state.waiters.is_empty() {
+            self.due.remove(&(state.poll.due, ticket.key.lock));
+        }
+        slot
+    }
+
     fn remove_if_idle(&mut self, lock: i64) {
         if self.states.get(&lock).is_some_and(KeyState::is_idle) {
             self.states.remove(&lock);
         }
     }
+
+    /// The next key that it is time for, and whose next interval begins.
+    fn next_due(&mut self, now: Instant, unheard: Duration) -> Option<&mut KeyState> {
+        let next = self.due.first().filter(|(due, _)| *due <= now)?;
+        let lock = next.1;
+        self.due.pop_first();
+        let state = self.states.get_mut(&lock)?;
+        let longest = match (self.is_heard, state.is_shown()) {
+            (true, true) => HEARD,
+            (true, false) => NOT_SHOWN,
+            (false, _) => unheard,
+        };
+        state.poll.next(now, longest);
+        self.due.insert((state.poll.due, lock));
+        Some(state)
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 use crate::Key;
 
-/// Which of this process's sessions, one after another, something was done in.
+/// Which of this process's sessions, one after another, something was done in. The first is 1.
 pub(crate) type SessionNumber = u64;
 
 /// A lock key with its interest key.

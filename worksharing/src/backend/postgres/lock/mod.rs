@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use futures_channel::oneshot;
 
-use self::key_table::Ticket;
-pub(crate) use self::key_table::{Claim, Grant, KeyTable};
+use self::key_table::{Claim, Ticket};
+pub(crate) use self::key_table::{Due, KeyTable};
 pub(crate) use self::keys::{Asked, Held, LockKeys, SessionNumber};
 use self::permits::Permit;
 use crate::backend::postgres::Server;
@@ -48,19 +48,17 @@ impl Lock for Postgres {
     ) -> BoxFuture<'a, Result<Option<LockGuard>, Error>> {
         Box::pin(async move {
             let permit = permit(&self.server, caller).await?;
-            let Some(claim) = self.server.key_table.claim(LockKeys::from(key)) else {
+            let Some(claim) = self.server.key_table.claim(LockKeys::from(key), permit) else {
                 return Ok(None);
             };
             let (sender, receiver) = oneshot::channel();
             let (asked, server) = (claim.asked(), Arc::clone(&self.server));
             self.server.session.ask(Ask::Try(asked), move |answer| {
                 let tried = match answer {
-                    Ok(Answer::Granted(session)) => {
-                        Ok(Some(guard(server, claim.granted(session, permit))))
-                    }
+                    Ok(Answer::Granted(session)) => Ok(Some(guard(server, claim.granted(session)))),
                     // Given back before anybody is told, who may ask again.
                     busy => {
-                        drop((claim, permit));
+                        drop(claim);
                         busy.map(|_| None)
                     }
                 };
@@ -122,11 +120,11 @@ async fn permit(server: &Arc<Server>, caller: Caller) -> Result<Permit, Error> {
     queued.await.unwrap_or_else(|_| Err(gone()))
 }
 
-fn guard(server: Arc<Server>, grant: Grant) -> LockGuard {
+fn guard(server: Arc<Server>, claim: Claim) -> LockGuard {
     LockGuard::new(move || {
-        server.session.ask(Ask::Unlock(grant.held), |_| ());
+        server.session.ask(Ask::Unlock(claim.held()), |_| ());
         // Only now may others of this process ask: behind the release in the queue.
-        drop(grant);
+        drop(claim);
     })
 }
 
@@ -171,15 +169,15 @@ impl Waiter for Waiting {
                 return Ok(None);
             }
             let woken = poll_fn(|context| key_table.poll_woken(self.ticket, context)).await?;
-            Ok(woken.map(|grant| guard(Arc::clone(&self.server), grant)))
+            Ok(woken.map(|claim| guard(Arc::clone(&self.server), claim)))
         })
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        let (shown_in, grant) = self.server.key_table.leave(self.ticket);
-        drop(grant.map(|grant| guard(Arc::clone(&self.server), grant)));
+        let (shown_in, claim) = self.server.key_table.leave(self.ticket);
+        drop(claim.map(|claim| guard(Arc::clone(&self.server), claim)));
         if let Some(session) = shown_in {
             let interest = self.ticket.key.interest;
             let unmark = Ask::Unmark { interest, session };

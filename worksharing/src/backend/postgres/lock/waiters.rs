@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 use std::task::Waker;
 
 use super::interval::Interval;
-use super::keys::{Held, LockKeys, SessionNumber};
-use super::permits::Permit;
+use super::key_table::Claim;
+use super::keys::{LockKeys, SessionNumber};
 use crate::Error;
 
 /// What is known of one lock key.
@@ -45,7 +45,7 @@ pub(super) enum Mark {
 /// Why a waiter is woken.
 pub(super) enum WakeReason {
     Look,
-    Granted(Held, Permit),
+    Granted(Claim),
     Failed(Error),
 }
 
@@ -82,7 +82,7 @@ impl KeyState {
 impl Slot {
     /// Leaves the waiter a reason. A lock that was granted is not overwritten: whoever has it need not look.
     pub(super) fn tell(&mut self, reason: WakeReason) -> Option<Waker> {
-        if !matches!(self.reason, Some(WakeReason::Granted(..))) {
+        if !matches!(self.reason, Some(WakeReason::Granted(_))) {
             self.reason = Some(reason);
         }
         self.waker.take()

@@ -14,7 +14,6 @@ use crate::backend::postgres::listener::CHANNEL;
 /// are not transactional, so those that a failed statement took must be given back.
 pub(crate) struct Advisory {
     try_lock: Prepared,
-    unlock: Prepared,
     unlock_and_try: Prepared,
     mark: Prepared,
     unmark: Prepared,
@@ -31,15 +30,8 @@ const TRY: &str = "SELECT k, pg_try_advisory_lock(k) FROM unnest($1::bigint[]) A
 
 /// Unlock first, then ask for interest: the other way round, one who shows interest in between would not be
 /// woken. The unlock takes effect at once, row by row, before the row's `CASE` is looked at; a shared lock on
-/// the interest key makes the exclusive try fail, and that lock ends with the statement.
-const UNLOCK: &str = "\
-WITH unlocked AS MATERIALIZED (
-  SELECT k, i, pg_advisory_unlock(k) AS held FROM unnest($1::bigint[], $2::bigint[]) AS t(k, i))
-SELECT held, CASE WHEN NOT held OR pg_try_advisory_xact_lock(i) THEN NULL
-                  ELSE pg_notify($3, k::text) END::text
-  FROM unlocked";
-
-/// Both at once: keys are given back, and others taken, in one round trip. `UNION ALL` runs its parts in order.
+/// the interest key makes the exclusive try fail, and that lock ends with the statement. `UNION ALL` runs its parts
+/// in order: what is given back may be taken.
 const UNLOCK_AND_TRY: &str = "\
 WITH unlocked AS MATERIALIZED (
   SELECT k, i, pg_advisory_unlock(k) AS held FROM unnest($1::bigint[], $2::bigint[]) AS t(k, i))
@@ -76,7 +68,6 @@ impl Default for Advisory {
         let of_keys = |sql: &str| Prepared::new(sql, &[Type::INT8_ARRAY]);
         Self {
             try_lock: of_keys(TRY),
-            unlock: Prepared::new(UNLOCK, &[Type::INT8_ARRAY, Type::INT8_ARRAY, Type::TEXT]),
             unlock_and_try: Prepared::new(
                 UNLOCK_AND_TRY,
                 &[
@@ -95,88 +86,67 @@ impl Default for Advisory {
 }
 
 impl Advisory {
-    /// Takes those of the keys that are free, and returns them. No key may occur twice.
-    pub(crate) fn try_lock(
-        &mut self,
-        client: &mut Client,
-        keys: &[i64],
-    ) -> Result<HashSet<i64>, Error> {
-        let mut granted = HashSet::with_capacity(keys.len());
-        for chunk in keys.chunks(CHUNK) {
-            match of_keys(client, &mut self.try_lock, chunk) {
-                Ok(taken) => granted.extend(taken),
-                Err(error) => {
-                    self.give_back(client, keys, &error)?;
-                    return Err(error);
-                }
-            }
-        }
-        Ok(granted)
-    }
-
-    /// Releases keys, given with their interest keys, and wakes the processes that wait for them. Returns
-    /// whether all were held, as they must be.
-    pub(crate) fn unlock(
-        &mut self,
-        client: &mut Client,
-        held: &[(i64, i64)],
-    ) -> Result<bool, Error> {
-        let mut all_held = true;
-        for chunk in held.chunks(CHUNK) {
-            let (keys, interests): (Vec<i64>, Vec<i64>) = chunk.iter().copied().unzip();
-            match self.unlock.query(client, &[&keys, &interests, &CHANNEL]) {
-                Ok(rows) => all_held &= rows.iter().all(|row| row.get(0)),
-                Err(_) => unlock_plainly(client, &keys)?,
-            }
-        }
-        Ok(all_held)
-    }
-
-    /// [`unlock`](Self::unlock) and [`try_lock`](Self::try_lock) in one statement.
-    pub(crate) fn unlock_and_try(
+    /// Releases keys, given with their interest keys, and wakes the processes that wait for them; then takes those
+    /// of the other keys that are free, and returns them. No key may occur twice. Also returns whether all that was
+    /// released was held, as it must be.
+    pub(super) fn unlock_and_try(
         &mut self,
         client: &mut Client,
         held: &[(i64, i64)],
         keys: &[i64],
     ) -> Result<(bool, Result<HashSet<i64>, Error>), Error> {
-        if held.is_empty() || keys.is_empty() || held.len().max(keys.len()) > CHUNK {
-            let all_held = self.unlock(client, held)?;
-            return Ok((all_held, self.try_lock(client, keys)));
-        }
-        let (unlock, interests): (Vec<i64>, Vec<i64>) = held.iter().copied().unzip();
-        let parameters: [&(dyn ToSql + Sync); 4] = [&unlock, &interests, &CHANNEL, &keys];
-        match self.unlock_and_try.query(client, &parameters) {
-            Ok(rows) => {
-                let (released, tried): (Vec<_>, Vec<_>) = rows
-                    .iter()
-                    .partition(|row| row.get::<_, Option<i64>>(0).is_none());
-                let granted = tried.iter().filter(|row| row.get(1)).map(|row| row.get(0));
-                Ok((released.iter().all(|row| row.get(1)), Ok(granted.collect())))
-            }
-            Err(error) => {
-                unlock_plainly(client, &unlock)?;
-                self.give_back(client, keys, &error)?;
-                if self.is_full() {
-                    return Ok((true, Err(error)));
+        let (mut all_held, mut granted) = (true, HashSet::with_capacity(keys.len()));
+        for start in (0..held.len().max(keys.len())).step_by(CHUNK) {
+            let (unlock, interests): (Vec<i64>, Vec<i64>) =
+                chunk(held, start).iter().copied().unzip();
+            let tries = chunk(keys, start);
+            let parameters: [&(dyn ToSql + Sync); 4] = [&unlock, &interests, &CHANNEL, &tries];
+            let rows = if unlock.is_empty() {
+                self.try_lock.query(client, &[&tries])
+            } else {
+                self.unlock_and_try.query(client, &parameters)
+            };
+            let rows = match rows {
+                Ok(rows) => rows,
+                Err(error) => {
+                    return self.failed(client, &held[start.min(held.len())..], keys, error);
                 }
-                // What did not work may have been to tell of the release.
-                Ok((true, self.try_lock(client, keys)))
+            };
+            for row in rows {
+                match row.get(0) {
+                    None => all_held &= row.get::<_, bool>(1),
+                    Some(key) if row.get(1) => drop(granted.insert(key)),
+                    Some(_) => (),
+                }
             }
         }
+        Ok((all_held, Ok(granted)))
+    }
+
+    /// Gives back whatever a failed statement has released or taken, or not.
+    fn failed(
+        &mut self,
+        client: &mut Client,
+        held: &[(i64, i64)],
+        keys: &[i64],
+        error: Error,
+    ) -> Result<(bool, Result<HashSet<i64>, Error>), Error> {
+        let both = held.iter().map(|held| held.0).chain(keys.iter().copied());
+        let both: Vec<i64> = both.collect();
+        client.query_typed(UNLOCK_PLAINLY, &[(&both, Type::INT8_ARRAY)])?;
+        if error.code() == Some(&SqlState::OUT_OF_MEMORY) {
+            self.full_until = Some(Instant::now() + FULL);
+        } else if !held.is_empty() {
+            // What did not work may have been to tell of the release.
+            return self.unlock_and_try(client, &[], keys);
+        }
+        Ok((true, Err(error)))
     }
 
     /// Those of the keys that are free. They are not taken.
     pub(crate) fn free(&self, client: &mut Client, keys: &[i64]) -> Result<Vec<i64>, Error> {
         let rows = client.query_typed(FREE, &[(&keys, Type::INT8_ARRAY)])?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
-    }
-
-    /// Releases keys, some of which a failed statement may have taken.
-    fn give_back(&mut self, client: &mut Client, keys: &[i64], error: &Error) -> Result<(), Error> {
-        if error.code() == Some(&SqlState::OUT_OF_MEMORY) {
-            self.full_until = Some(Instant::now() + FULL);
-        }
-        unlock_plainly(client, keys)
     }
 
     /// Shows interest, once for each time that a key occurs; returns the keys for which it worked.
@@ -243,10 +213,9 @@ impl Advisory {
     }
 }
 
-fn unlock_plainly(client: &mut Client, keys: &[i64]) -> Result<(), Error> {
-    client
-        .query_typed(UNLOCK_PLAINLY, &[(&keys, Type::INT8_ARRAY)])
-        .map(drop)
+/// What goes into one statement, from here on.
+fn chunk<T>(all: &[T], start: usize) -> &[T] {
+    &all[start.min(all.len())..(start + CHUNK).min(all.len())]
 }
 
 fn of_keys(client: &mut Client, statement: &mut Prepared, keys: &[i64]) -> Result<Vec<i64>, Error> {

@@ -7,6 +7,7 @@ mod prepared;
 mod serve;
 mod strategy;
 mod sweeper;
+mod timers;
 mod values;
 
 use std::collections::HashSet;
@@ -21,11 +22,11 @@ pub(crate) use self::batch::{Answer, Ask, Put};
 use self::batch::{Answers, Batch};
 use self::lease::{Leases, Taken};
 use self::serve::Round;
-use self::strategy::LockStrategy;
+use self::strategy::{LockStrategy, Tried};
 use self::values::Values;
 use super::address::Address;
 use super::listener::{Listener, ProbeHandoff};
-use super::lock::{Claim, KeyTable, SessionNumber};
+use super::lock::{KeyTable, SessionNumber};
 use super::probe;
 use super::socket::InterruptibleClient;
 use super::table::{Table, advice};
@@ -62,11 +63,6 @@ pub(crate) struct Connection {
     /// When waiters, heartbeat and tables are looked after next.
     due: Instant,
 }
-
-/// Well below `idle_session_timeout`, which frees the keys of a frozen process.
-const HEARTBEAT: Duration = Duration::from_secs(5);
-/// How often at most it is listed which keys are free.
-const LIST: Duration = Duration::from_secs(1);
 
 impl Session {
     pub(crate) fn new(
@@ -164,101 +160,32 @@ impl Session {
         })
     }
 
-    /// What is only housekeeping may fail, as long as the session lives.
-    fn housekeeping(
+    /// Gives back keys and interest, and returns those of the keys that were free.
+    fn take(
         &self,
-        client: &Client,
-        done: Result<(), ::postgres::Error>,
-    ) -> Result<(), Error> {
-        if let Err(error) = self.settle(client, done)? {
-            tracing::debug!(error = %error.chain(), "housekeeping failed");
-        }
-        Ok(())
-    }
-
-    /// Looks after the session itself and the rows that it leaves behind.
-    fn keep(&self, connection: &mut Connection, now: Instant) -> Result<(), Error> {
+        connection: &mut Connection,
+        batch: &Batch<'_>,
+    ) -> Result<Result<HashSet<i64>, Error>, Error> {
         let Connection {
             client,
-            values,
-            strategy,
-            ..
-        } = connection;
-        if connection.heartbeat <= now {
-            probe::same_session(client, connection.backend, &self.address)?;
-            connection.heartbeat = now + HEARTBEAT;
-            if matches!(strategy, LockStrategy::Advisory(_)) {
-                // Should its thread have ended.
-                self.listener.start();
-            }
-        }
-        let swept = values.sweep(client, now);
-        self.housekeeping(client, swept)?;
-        if let LockStrategy::Leases(leases, _) = strategy {
-            let looked_after = leases.look_after(client, |asked| self.key_table.holds(asked));
-            self.housekeeping(client, looked_after)?;
-        }
-        Ok(())
-    }
-
-    /// Tries again for keys whose holders may have died without a word. Where no more keys may be held, it is only
-    /// looked whether they are free.
-    fn poll(&self, connection: &mut Connection, now: Instant) -> Result<(), Error> {
-        let unheard = match connection.strategy {
-            LockStrategy::Advisory(_) => Duration::from_millis(50),
-            LockStrategy::Leases(..) => Duration::from_millis(250),
-        };
-        let (mut permits, mut tries) = (Vec::new(), Vec::new());
-        for claim in self.key_table.due(now, unheard) {
-            match self.key_table.permits().try_acquire() {
-                Some(permit) => {
-                    permits.push(permit);
-                    tries.push(claim);
-                }
-                None => drop(connection.barred.insert(claim.key().lock)),
-            }
-        }
-        self.list(connection, now)?;
-        if tries.is_empty() {
-            return Ok(());
-        }
-        let asked: Vec<_> = tries.iter().map(Claim::asked).collect();
-        let Connection {
-            client,
-            strategy,
             number,
+            strategy,
             ..
         } = connection;
-        let taken = strategy.try_lock(client, &asked);
-        let Ok(taken) = self.settle(client, taken)? else {
-            return Ok(());
-        };
-        for (claim, permit) in tries.into_iter().zip(permits) {
-            let key = claim.key().lock;
-            if !taken.contains(&key) {
-                drop((claim, permit));
-                // A value may have been stored by somebody who does not tell.
-                self.key_table.released(key);
-            } else if let Some(grant) = self.key_table.hand_over(claim.granted(*number, permit)) {
-                let released = strategy.release(client, grant.held);
-                released.map_err(|error| self.address.error(error))?;
-            }
+        // A key that cannot be given back would be held for as long as the session lives.
+        let tried = strategy.release_and_try(client, *number, batch);
+        match tried.map_err(|error| self.address.error(error))? {
+            Tried::Granted(granted) => Ok(Ok(granted)),
+            Tried::Failed(error) => self.settle(client, Err(error)),
+            Tried::Full => Ok(Err(Error::unavailable(format!(
+                "the lock table of {} is full: raise max_locks_per_transaction there, or lower \
+                 Builder::max_held_keys",
+                self.address.name
+            )))),
+            Tried::NotOurs => Err(self
+                .address
+                .unsuitable("does not hold a lock that it gave this session")),
         }
-        Ok(())
-    }
-
-    /// Has those look who wait for keys that are free.
-    fn list(&self, connection: &mut Connection, now: Instant) -> Result<(), Error> {
-        if connection.barred.is_empty() || connection.list > now {
-            return Ok(());
-        }
-        connection.list = now + LIST;
-        let keys: Vec<i64> = connection.barred.drain().collect();
-        let free = connection.strategy.free(&mut connection.client, &keys);
-        for key in self.settle(&connection.client, free)?.unwrap_or_default() {
-            self.key_table.released(key);
-        }
-        Ok(())
     }
 }
 
@@ -287,7 +214,7 @@ impl Protocol for Session {
             number,
             strategy,
             values: Values::new(&self.table, own_session),
-            heartbeat: now + HEARTBEAT,
+            heartbeat: now + timers::HEARTBEAT,
             barred: HashSet::new(),
             list: now,
             due: now,
@@ -320,22 +247,7 @@ impl Protocol for Session {
 
     fn tick(&self, connection: &mut Connection, watchdog: &Watchdog) -> Result<(), Error> {
         watchdog.arm();
-        let now = Instant::now();
-        self.keep(connection, now)?;
-        watchdog.arm();
-        self.poll(connection, now)?;
-        let mut due = connection.heartbeat;
-        if let LockStrategy::Leases(leases, _) = &connection.strategy {
-            due = due.min(leases.due());
-        }
-        let others = [
-            self.key_table.permits().expire(now),
-            self.key_table.next_due(),
-            connection.values.due(),
-            (!connection.barred.is_empty()).then_some(connection.list),
-        ];
-        connection.due = others.into_iter().flatten().fold(due, Instant::min);
-        Ok(())
+        self.run_timers(connection, watchdog)
     }
 
     fn lost(&self, _error: &Error) {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use ::postgres::Error as PostgresError;
 
 use super::batch::{Answer, Answers, Batch};
-use super::strategy::{LockStrategy, Tried};
+use super::strategy::LockStrategy;
 use super::values::Values;
 use super::{Connection, Session};
 use crate::Error;
@@ -35,39 +35,30 @@ impl Round<'_> {
         self.session.settle(&self.connection.client, done)
     }
 
+    /// Answers those who wait for what was done for all of them.
+    fn answer<T>(
+        &mut self,
+        place: usize,
+        done: &Result<T, Error>,
+        answer: impl FnOnce(&T) -> Answer,
+    ) {
+        let answer = done.as_ref().map(answer).map_err(Clone::clone);
+        self.answers.set(place, answer);
+    }
+
     /// Gives back keys and interest, and takes the keys that are free.
     fn lock(&mut self, batch: &Batch<'_>) -> Result<(), Error> {
         self.watchdog.arm();
-        let Connection {
-            client,
-            number,
-            strategy,
-            ..
-        } = &mut *self.connection;
-        let number = *number;
-        let address = &self.session.address;
-        let tried = strategy.release_and_try(client, number, batch);
-        // A key that cannot be given back would be held for as long as the session lives.
-        let granted = match tried.map_err(|error| address.error(error))? {
-            Tried::Granted(granted) => Ok(granted),
-            Tried::Failed(error) => self.settle(Err(error))?,
-            Tried::Full => Err(Error::unavailable(format!(
-                "the lock table of {} is full: raise max_locks_per_transaction there, or lower \
-                 Builder::max_held_keys",
-                address.name
-            ))),
-            Tried::NotOurs => {
-                let what = "does not hold a lock that it gave this session";
-                return Err(address.unsuitable(what));
-            }
-        };
+        let granted = self.session.take(self.connection, batch)?;
+        let session = self.connection.number;
         for (place, asked) in &batch.try_lock {
-            let answer = match &granted {
-                Ok(granted) if granted.contains(&asked.lock) => Ok(Answer::Granted(number)),
-                Ok(_) => Ok(Answer::Busy),
-                Err(error) => Err(error.clone()),
-            };
-            self.answers.set(*place, answer);
+            self.answer(*place, &granted, |granted| {
+                if granted.contains(&asked.lock) {
+                    Answer::Granted(session)
+                } else {
+                    Answer::Busy
+                }
+            });
         }
         Ok(())
     }
@@ -83,21 +74,17 @@ impl Round<'_> {
         let Connection {
             client, strategy, ..
         } = &mut *self.connection;
-        let (marked, unmarked) = match strategy {
-            LockStrategy::Advisory(advisory) if is_heard => {
-                (advisory.mark(client, &interests), Answer::Unmarked)
-            }
-            LockStrategy::Advisory(_) => (Ok(HashSet::new()), Answer::Unheard),
-            LockStrategy::Leases(..) => (Ok(HashSet::new()), Answer::Unmarked),
+        let marked = match strategy {
+            LockStrategy::Advisory(advisory) if is_heard => advisory.mark(client, &interests),
+            _ => Ok(HashSet::new()),
         };
+        let nobody_listens = matches!(strategy, LockStrategy::Advisory(_)) && !is_heard;
         let marked = self.settle(marked)?.unwrap_or_default();
         for (place, interest) in &batch.mark {
-            let answer = if marked.contains(interest) {
-                Answer::Marked(self.connection.number)
-            } else if matches!(unmarked, Answer::Unheard) {
-                Answer::Unheard
-            } else {
-                Answer::Unmarked
+            let answer = match marked.contains(interest) {
+                true => Answer::Marked(self.connection.number),
+                false if nobody_listens => Answer::Unheard,
+                false => Answer::Unmarked,
             };
             self.answers.set(*place, Ok(answer));
         }
@@ -132,14 +119,10 @@ impl Round<'_> {
         let (keys, most) = batch.wanted();
         let found = self.of_values(|values, client| values.get(client, &keys, most))?;
         for (place, keys, look) in &batch.get {
-            let answer = match &found {
-                Ok(found) => {
-                    let stored = |key| found.get(key).map(|found| found.stored(*look));
-                    Ok(Answer::Found(keys.iter().map(stored).collect()))
-                }
-                Err(error) => Err(error.clone()),
-            };
-            self.answers.set(*place, answer);
+            self.answer(*place, &found, |found| {
+                let stored = |key| found.get(key).map(|found| found.stored(*look));
+                Answer::Found(keys.iter().map(stored).collect())
+            });
         }
         Ok(())
     }
@@ -149,13 +132,10 @@ impl Round<'_> {
         let puts = batch.next_puts();
         let all: Vec<_> = puts.iter().map(|(_, put)| *put).collect();
         let stored = self.of_values(|values, client| values.put(client, &all))?;
-        let stored = stored.map(|keys| keys.into_iter().collect::<HashSet<_>>());
         for (place, put) in &puts {
-            let answer = match &stored {
-                Ok(stored) => Ok(Answer::Stored(stored.contains(&put.key))),
-                Err(error) => Err(error.clone()),
-            };
-            self.answers.set(*place, answer);
+            self.answer(*place, &stored, |stored| {
+                Answer::Stored(stored.contains(&put.key))
+            });
         }
         Ok(())
     }

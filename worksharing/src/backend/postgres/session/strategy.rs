@@ -6,7 +6,7 @@ use super::advisory::Advisory;
 use super::batch::Batch;
 use super::lease::Leases;
 use crate::Error;
-use crate::backend::postgres::lock::{Asked, Held, SessionNumber};
+use crate::backend::postgres::lock::{Asked, SessionNumber};
 
 /// How keys are locked here.
 pub(super) enum LockStrategy {
@@ -43,19 +43,13 @@ impl LockStrategy {
                 advisory.unmark(client, &marks.map(|mark| mark.0).collect::<Vec<_>>())?;
                 let held = batch.unlock.iter().filter(|held| held.session == session);
                 let held: Vec<_> = held.map(|held| (held.asked.lock, held.interest)).collect();
-                if advisory.is_full() {
-                    let all_held = advisory.unlock(client, &held)?;
-                    return Ok(if all_held {
-                        Tried::Full
-                    } else {
-                        Tried::NotOurs
-                    });
-                }
-                let (all_held, granted) = advisory.unlock_and_try(client, &held, &keys(&tries))?;
-                Ok(if all_held {
-                    Tried::of(granted)
-                } else {
-                    Tried::NotOurs
+                let is_full = advisory.is_full();
+                let tries = tries.iter().map(|asked| asked.lock);
+                let tries: Vec<i64> = tries.filter(|_| !is_full).collect();
+                Ok(match advisory.unlock_and_try(client, &held, &tries)? {
+                    (false, _) => Tried::NotOurs,
+                    (true, _) if is_full => Tried::Full,
+                    (true, granted) => Tried::of(granted),
                 })
             }
             Self::Leases(leases, _) => {
@@ -63,34 +57,6 @@ impl LockStrategy {
                 leases.release(client, &held)?;
                 Ok(Tried::of(leases.take(client, &tries)))
             }
-        }
-    }
-
-    /// Takes those of the keys that are free, and returns them.
-    pub(super) fn try_lock(
-        &mut self,
-        client: &mut Client,
-        tries: &[Asked],
-    ) -> Result<HashSet<i64>, ::postgres::Error> {
-        match self {
-            Self::Advisory(advisory) if advisory.is_full() => Ok(HashSet::new()),
-            Self::Advisory(advisory) => advisory.try_lock(client, &keys(tries)),
-            Self::Leases(leases, _) => leases.take(client, tries),
-        }
-    }
-
-    /// Gives back a key that was just taken.
-    pub(super) fn release(
-        &mut self,
-        client: &mut Client,
-        held: Held,
-    ) -> Result<(), ::postgres::Error> {
-        match self {
-            Self::Advisory(advisory) => {
-                let held = (held.asked.lock, held.interest);
-                advisory.unlock(client, &[held]).map(drop)
-            }
-            Self::Leases(leases, _) => leases.release(client, &[held.asked]),
         }
     }
 
@@ -111,8 +77,4 @@ impl Tried {
     fn of(granted: Result<HashSet<i64>, ::postgres::Error>) -> Self {
         granted.map_or_else(Self::Failed, Self::Granted)
     }
-}
-
-fn keys(tries: &[Asked]) -> Vec<i64> {
-    tries.iter().map(|asked| asked.lock).collect()
 }

@@ -1,0 +1,58 @@
+use super::*;
+
+fn error(url: &str) -> String {
+    let error = Address::parse(url, true).err();
+    let error = error.unwrap_or_else(|| panic!("{url} can be read"));
+    format!("{error} {error:?} {}", error.chain())
+}
+
+#[test]
+fn hosts_are_taken_one_by_one_with_their_ports() {
+    let of = |url: &str| Address::parse(url, true).unwrap();
+    let address = of("postgres://me:secret@one:1,two,[::1]:3/db?sslmode=disable");
+    assert_eq!(address.name, "postgres at one:1, two:5432, ::1:3");
+    assert!(address.config.get_hosts().is_empty() && address.config.get_ports().is_empty());
+    assert_eq!(address.config.get_user(), Some("me"));
+    assert_eq!(address.config.get_password(), Some(&b"secret"[..]));
+    assert_eq!(address.config.get_dbname(), Some("db"));
+    assert_eq!(address.config.get_ssl_mode(), SslMode::Disable);
+    assert_eq!(address.config.get_application_name(), Some("worksharing"));
+    let address = of("hostaddr=127.0.0.1,127.0.0.2 port=7 connect_timeout=9 application_name=me");
+    assert_eq!(address.name, "postgres at 127.0.0.1:7, 127.0.0.2:7");
+    assert_eq!(
+        address.config.get_connect_timeout(),
+        Some(&Duration::from_secs(9))
+    );
+    assert_eq!(address.config.get_application_name(), Some("me"));
+    let address = of("host=/run/postgresql user=me");
+    assert_eq!(address.name, "postgres at /run/postgresql:5432");
+}
+
+#[test]
+fn what_may_be_of_a_password_is_not_told() {
+    for url in [
+        "host=localhost password=hunter2://x sslmode=never",
+        "host=localhost password=my hunter2=x",
+        "host=localhost password=my hunter2",
+        "postgres://me:my@hunter2@localhost/db",
+        "postgres://me:my@hunter2:5432@localhost/db",
+        "postgres://me:hunter2@localhost/db?hunter2=1",
+        "me:hunter2://localhost",
+        "hunter2://localhost",
+    ] {
+        let error = error(url);
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+    // A scheme in the password is none of the URL.
+    let address = Address::parse("host=localhost password=mysql://x", true);
+    assert_eq!(address.unwrap().name, "postgres at localhost:5432");
+}
+
+#[test]
+fn what_cannot_be_read_is_named_where_it_can_be() {
+    assert!(error("mysql://localhost").contains("begins with \"mysql\""));
+    assert!(error("postgres://localhost?sslmode=verify-full").contains("option sslmode"));
+    assert!(error("host=localhost sslrootcert=x").contains("option sslrootcert"));
+    assert!(error("user=me").contains("names no host"));
+    assert!(error("postgres://me:my@word@localhost").contains("%40"));
+}
