@@ -163,9 +163,9 @@ impl Expansion<'_> {
 /// token.
 fn private(args: &Args, place: Span) -> TokenStream {
     let Some(path) = &args.krate else {
-        return quote_spanned!(place=> ::worksharing::__private);
+        return quote_spanned!(place=> ::worksharing::__private_0_1);
     };
-    let path = quote_spanned!(place=> #path::__private)
+    let path = quote_spanned!(place=> #path::__private_0_1)
         .into_iter()
         .map(|mut token| {
             token.set_span(token.span().located_at(place));

@@ -25,24 +25,24 @@ fn a_plain_function() {
         expect![[r#"
             /// Makes the report.
             pub fn report(year: u32, region: &str) -> Report {
-                let __key = ::worksharing::__private::format!("report:{}:{}", year, region);
-                let __plan = ::worksharing::__private::Plan::installed(
+                let __key = ::worksharing::__private_0_1::format!("report:{}:{}", year, region);
+                let __plan = ::worksharing::__private_0_1::Plan::installed(
                         __key,
-                        ::worksharing::__private::concat!(
-                            ::worksharing::__private::module_path!(), "::report"
+                        ::worksharing::__private_0_1::concat!(
+                            ::worksharing::__private_0_1::module_path!(), "::report"
                         ),
                     )
-                    .ttl(::worksharing::__private::Duration::from_millis(60000));
-                let __lead = match ::worksharing::__private::acquire_blocking(
+                    .ttl(::worksharing::__private_0_1::Duration::from_millis(60000));
+                let __lead = match ::worksharing::__private_0_1::acquire_blocking(
                     __plan,
-                    ::worksharing::__private::Returns::<Report>::new()
+                    ::worksharing::__private_0_1::Returns::<Report>::new()
                         .__policy()
-                        .errors(::worksharing::__private::Returns::<Report>::new().__errors()),
+                        .errors(::worksharing::__private_0_1::Returns::<Report>::new().__errors()),
                 ) {
-                    ::worksharing::__private::Acquired::Value(__value) => return __value,
-                    ::worksharing::__private::Acquired::Lead(__lead) => __lead,
+                    ::worksharing::__private_0_1::Acquired::Value(__value) => return __value,
+                    ::worksharing::__private_0_1::Acquired::Lead(__lead) => __lead,
                 };
-                ::worksharing::__private::land_blocking(
+                ::worksharing::__private_0_1::land_blocking(
                     __lead,
                     move || -> Report { build(year, region) },
                 )
@@ -70,34 +70,34 @@ fn closures_and_flags() {
         },
         expect![[r#"
             fn user(id: u64) -> Option<User> {
-                let __key = shared::worksharing::__private::text(&key_of(id));
-                let __plan = shared::worksharing::__private::Plan::installed(__key, "users")
+                let __key = shared::worksharing::__private_0_1::text(&key_of(id));
+                let __plan = shared::worksharing::__private_0_1::Plan::installed(__key, "users")
                     .version(2)
                     .cache_none();
-                let __lead = match shared::worksharing::__private::acquire_blocking(
+                let __lead = match shared::worksharing::__private_0_1::acquire_blocking(
                     __plan,
-                    shared::worksharing::__private::Returns::<Option<User>>::new()
+                    shared::worksharing::__private_0_1::Returns::<Option<User>>::new()
                         .__policy()
                         .cache_if(
-                            shared::worksharing::__private::by_type(|
+                            shared::worksharing::__private_0_1::by_type(|
                                 user: &User,
-                            | -> shared::worksharing::__private::bool { { user.active } }),
+                            | -> shared::worksharing::__private_0_1::bool { { user.active } }),
                         )
                         .ttl(
-                            shared::worksharing::__private::Returns::<Option<User>>::new()
+                            shared::worksharing::__private_0_1::Returns::<Option<User>>::new()
                                 .__value()
-                                .__by(|user| -> shared::worksharing::__private::Duration {
+                                .__by(|user| -> shared::worksharing::__private_0_1::Duration {
                                     { user.ttl }
                                 }),
                         )
                         .errors(
-                            shared::worksharing::__private::Returns::<Option<User>>::new().__errors(),
+                            shared::worksharing::__private_0_1::Returns::<Option<User>>::new().__errors(),
                         ),
                 ) {
-                    shared::worksharing::__private::Acquired::Value(__value) => return __value,
-                    shared::worksharing::__private::Acquired::Lead(__lead) => __lead,
+                    shared::worksharing::__private_0_1::Acquired::Value(__value) => return __value,
+                    shared::worksharing::__private_0_1::Acquired::Lead(__lead) => __lead,
                 };
-                shared::worksharing::__private::land_blocking(
+                shared::worksharing::__private_0_1::land_blocking(
                     __lead,
                     move || -> Option<User> { find(id) },
                 )

@@ -3,7 +3,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::pin::pin;
 
-use crate::__private::{Plan, acquire, acquire_blocking};
+use crate::__private_0_1::{Plan, acquire, acquire_blocking};
 use crate::blocking::block_on;
 use crate::flow::{self, Acquired};
 use crate::policy::{Policy, Shareable};

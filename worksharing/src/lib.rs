@@ -16,6 +16,7 @@ mod install;
 mod key;
 pub mod lock;
 mod payload;
+mod plan;
 mod policy;
 mod runtime;
 mod sharing;
@@ -25,8 +26,10 @@ mod sync;
 pub mod testing;
 mod work;
 
+// Named by the version: the macro crate of another one must not find it.
 #[doc(hidden)]
-pub mod __private;
+#[path = "private.rs"]
+pub mod __private_0_1;
 
 pub use builder::Builder;
 pub use bytes::Bytes;

@@ -21,37 +21,37 @@ fn an_async_method_with_the_default_key() {
                 log: &Log,
                 fresh: bool,
             ) -> Result<Profile, Error> {
-                let __key = ::worksharing::__private::DefaultKey::new(|| {})
+                let __key = ::worksharing::__private_0_1::DefaultKey::new(|| {})
                     .arg(&self)
                     .arg(&__argument1)
                     .finish();
                 let (a, b) = __argument1;
-                let __plan = ::worksharing::__private::Plan::via(
+                let __plan = ::worksharing::__private_0_1::Plan::via(
                         &self.sharing,
                         __key,
-                        ::worksharing::__private::concat!(
-                            ::worksharing::__private::module_path!(), "::profile"
+                        ::worksharing::__private_0_1::concat!(
+                            ::worksharing::__private_0_1::module_path!(), "::profile"
                         ),
                     )
                     .force_refresh(fresh);
-                let __lead = match ::worksharing::__private::acquire(
+                let __lead = match ::worksharing::__private_0_1::acquire(
                         __plan,
-                        ::worksharing::__private::Returns::<Result<Profile, Error>>::new()
+                        ::worksharing::__private_0_1::Returns::<Result<Profile, Error>>::new()
                             .__policy()
                             .errors(
-                                ::worksharing::__private::Returns::<Result<Profile, Error>>::new()
+                                ::worksharing::__private_0_1::Returns::<Result<Profile, Error>>::new()
                                     .__errors(),
                             ),
                     )
                     .await
                 {
-                    ::worksharing::__private::Acquired::Value(__value) => return __value,
-                    ::worksharing::__private::Acquired::Lead(__lead) => __lead,
+                    ::worksharing::__private_0_1::Acquired::Value(__value) => return __value,
+                    ::worksharing::__private_0_1::Acquired::Lead(__lead) => __lead,
                 };
-                ::worksharing::__private::land(
+                ::worksharing::__private_0_1::land(
                         __lead,
-                        ::worksharing::__private::pin!(
-                            async move { if false { return ::worksharing::__private::never:: < Result
+                        ::worksharing::__private_0_1::pin!(
+                            async move { if false { return ::worksharing::__private_0_1::never:: < Result
                             < Profile, Error > > (); } { self.load(a, b). await } }
                         ),
                     )
@@ -90,30 +90,30 @@ fn a_handle() {
                 &self,
                 mut year: u32,
                 __argument2: T,
-            ) -> ::worksharing::__private::AsyncCall<
+            ) -> ::worksharing::__private_0_1::AsyncCall<
                 Report,
-                impl ::worksharing::__private::Policy<Returned = Report>,
-                impl ::worksharing::__private::Future<Output = Report>,
+                impl ::worksharing::__private_0_1::Policy<Returned = Report>,
+                impl ::worksharing::__private_0_1::Future<Output = Report>,
             > {
-                let __key = ::worksharing::__private::DefaultKey::of_handle(|| {}, "report")
+                let __key = ::worksharing::__private_0_1::DefaultKey::of_handle(|| {}, "report")
                     .arg(&self)
                     .arg(&year)
                     .arg(&__argument2)
                     .finish();
-                let __plan = ::worksharing::__private::Plan::installed(
+                let __plan = ::worksharing::__private_0_1::Plan::installed(
                     __key,
-                    ::worksharing::__private::concat!(
-                        ::worksharing::__private::module_path!(), "::report"
+                    ::worksharing::__private_0_1::concat!(
+                        ::worksharing::__private_0_1::module_path!(), "::report"
                     ),
                 );
-                ::worksharing::__private::AsyncCall::new(
+                ::worksharing::__private_0_1::AsyncCall::new(
                     __plan,
-                    ::worksharing::__private::Returns::<Report>::new()
+                    ::worksharing::__private_0_1::Returns::<Report>::new()
                         .__policy()
-                        .errors(::worksharing::__private::Returns::<Report>::new().__errors()),
+                        .errors(::worksharing::__private_0_1::Returns::<Report>::new().__errors()),
                     async move {
                         if false {
-                            return ::worksharing::__private::never::<Report>();
+                            return ::worksharing::__private_0_1::never::<Report>();
                         }
                         { build(year) }
                     },
@@ -149,28 +149,28 @@ fn an_async_trait_method() {
                 Self: 'async_trait,
             {
                 Box::pin(async move {
-                    let __key = ::worksharing::__private::format!("page:{}", path);
-                    let __plan = ::worksharing::__private::Plan::installed(
+                    let __key = ::worksharing::__private_0_1::format!("page:{}", path);
+                    let __plan = ::worksharing::__private_0_1::Plan::installed(
                         __key,
-                        ::worksharing::__private::concat!(
-                            ::worksharing::__private::module_path!(), "::page"
+                        ::worksharing::__private_0_1::concat!(
+                            ::worksharing::__private_0_1::module_path!(), "::page"
                         ),
                     );
-                    let __lead = match ::worksharing::__private::acquire(
+                    let __lead = match ::worksharing::__private_0_1::acquire(
                             __plan,
-                            ::worksharing::__private::Returns::<Page>::new()
+                            ::worksharing::__private_0_1::Returns::<Page>::new()
                                 .__policy()
-                                .errors(::worksharing::__private::Returns::<Page>::new().__errors()),
+                                .errors(::worksharing::__private_0_1::Returns::<Page>::new().__errors()),
                         )
                         .await
                     {
-                        ::worksharing::__private::Acquired::Value(__value) => return __value,
-                        ::worksharing::__private::Acquired::Lead(__lead) => __lead,
+                        ::worksharing::__private_0_1::Acquired::Value(__value) => return __value,
+                        ::worksharing::__private_0_1::Acquired::Lead(__lead) => __lead,
                     };
-                    ::worksharing::__private::land(
+                    ::worksharing::__private_0_1::land(
                             __lead,
-                            ::worksharing::__private::pin!(
-                                async move { if false { return ::worksharing::__private::never:: <
+                            ::worksharing::__private_0_1::pin!(
+                                async move { if false { return ::worksharing::__private_0_1::never:: <
                                 Page > (); } { let __self = self; let __ret : Page = { __self
                                 .load(path). await }; __ret } }
                             ),

@@ -3,8 +3,6 @@
 //! An annotated function becomes: a [`Plan`] (runtime, key, options), a [`Policy`] (how its return type is shared, what
 //! is stored and for how long), and a match over what [`acquire`] gives: a value, or the lead, which lands the body.
 
-mod plan;
-
 use std::pin::Pin;
 
 pub use std::future::Future;
@@ -16,8 +14,8 @@ pub use std::{concat, format, module_path};
 pub use crate::default_key::{DefaultKey, KeyPart, KeyText, text};
 pub use crate::flow::{Acquired, Leading};
 pub use crate::handle::{AsyncCall, Call, PlainAsyncCall, PlainCall};
+pub use crate::plan::Plan;
 pub use crate::policy::{By, Policy, Returns, Rule, Rules, Shareable, SharedError, by_type};
-pub use plan::Plan;
 
 /// Looks, joins or waits, until there is a value or it is this caller's turn to compute.
 pub fn acquire<P: Policy>(plan: Plan, policy: P) -> impl Future<Output = Acquired<P>> {
