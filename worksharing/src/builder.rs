@@ -97,6 +97,8 @@ impl Builder {
 
     /// The Redis server of the values, as `redis://host:port/database`, or `rediss://` with the feature
     /// `tls`: its certificate is verified as by `sslmode=require` of [`postgres`](Self::postgres).
+    ///
+    /// A user of its own there needs `~ws:* +getrange +strlen +pttl +set +eval` (with the [`prefix`](Self::prefix)).
     pub fn redis(mut self, url: impl Into<String>) -> Self {
         self.redis = Some(Url(url.into()));
         self
