@@ -112,10 +112,12 @@ impl<W: Protocol> Shared<W> {
     /// The server is down: refuses all that waits for an answer, and all that is asked from now on.
     pub(super) fn refuse_all(&self, mut state: MutexGuard<'_, State<W>>, error: &Error) {
         state.down = Some(error.clone());
-        state.asks.clear();
+        // What is asked may hold a lock, whose release is an ask.
+        let asks = mem::take(&mut state.asks);
         let in_flight = mem::take(&mut state.in_flight);
         let queued = mem::take(&mut state.replies);
         drop(state);
+        drop(asks);
         let replies = in_flight.into_iter().chain(queued);
         replies.for_each(|reply| reply.give(Err(error.clone())));
         quietly(|| self.protocol.down(error));

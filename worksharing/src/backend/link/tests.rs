@@ -427,3 +427,62 @@ fn a_server_that_lets_in_and_serves_nothing_costs_the_first_callers_only_by<
     server.door(Door::Open);
     server.when(|_| ask(&link, Ask::Echo(2)).is_ok());
 }
+
+/// A link that is down, whose asks ask again when they are dropped: as what holds a lock does.
+struct Down;
+
+struct AsksAgain(Option<std::sync::Weak<Link<Down>>>);
+
+impl Drop for AsksAgain {
+    fn drop(&mut self) {
+        if let Some(link) = self.0.take().and_then(|link| link.upgrade()) {
+            let (reply, _) = oneshot::channel();
+            link.shared()
+                .queue(Self(None), Reply::Channel(reply), false);
+        }
+    }
+}
+
+impl Protocol for Down {
+    type Connection = ();
+    type Ask = AsksAgain;
+    type Answer = ();
+
+    fn name(&self) -> &str {
+        "down"
+    }
+
+    fn connect(&self, _watchdog: &Watchdog) -> Result<(), Error> {
+        Err(Error::unavailable("down"))
+    }
+
+    fn serve(
+        &self,
+        (): &mut (),
+        _asks: &[AsksAgain],
+        _watchdog: &Watchdog,
+    ) -> Result<Vec<Result<(), Error>>, Error> {
+        Ok(Vec::new())
+    }
+
+    fn due(&self, (): &()) -> Instant {
+        Instant::now()
+    }
+
+    fn tick(&self, (): &mut (), _watchdog: &Watchdog) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn grace(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+#[test]
+fn nothing_is_dropped_under_the_lock() {
+    let link = Arc::new(Link::new(Down));
+    for _ in 0..100 {
+        let ask = AsksAgain(Some(Arc::downgrade(&link)));
+        assert!(block_on(link.answer(ask, true)).is_err());
+    }
+}

@@ -75,10 +75,13 @@ impl<W: Protocol> Thread<W> {
 
     fn goes_on(&mut self) -> bool {
         let state = self.shared.state();
-        if mem::replace(&mut self.given_up, state.given_up) != state.given_up {
+        let was_late = mem::replace(&mut self.given_up, state.given_up) != state.given_up;
+        let ends = state.closed && state.asks.is_empty();
+        drop(state);
+        if was_late {
             self.batch.clear();
         }
-        !(state.closed && state.asks.is_empty())
+        !ends
     }
 
     fn connect(&mut self) -> Result<W::Connection, Error> {
@@ -239,9 +242,10 @@ impl<W: Protocol> Thread<W> {
         self.lost_at.get_or_insert_with(Instant::now);
         let mut state = self.shared.state();
         let is_late = state.given_up != self.given_up;
-        state.idle = None;
+        let idle = state.idle.take();
         state.lost = None;
         drop(state);
+        drop(idle);
         if is_late || self.tries >= TRIES {
             self.tries = 0;
             self.batch.clear();
