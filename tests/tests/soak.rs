@@ -9,7 +9,6 @@ fn soak_for_twenty_seconds() {
 }
 
 #[test]
-#[ignore = "row 7: runtimes that were dropped go on listening under steady notifications"]
 fn soak_through_long_faults_for_sixty_seconds() {
     run(env!("CARGO_BIN_EXE_endure"), "60");
 }

@@ -43,6 +43,11 @@ pub(crate) const FAULTS: &[Fault] = &[
 ];
 
 impl Fault {
+    /// Whether every promise holds while it lasts.
+    pub(crate) fn spares_the_servers(self) -> bool {
+        matches!(self, Self::Cancellation | Self::Queueing | Self::Churn)
+    }
+
     /// How much more a process may have while it lasts than when all is calm.
     pub(crate) fn allowance(self) -> Resources {
         match self {

@@ -89,7 +89,11 @@ impl Ledger {
             entry.last = Resources::of(entry.pid);
             match calm {
                 Calm::Before => entry.first = entry.last,
-                Calm::First => entry.first.resident_kib = entry.last.resident_kib,
+                Calm::First => {
+                    entry.first.resident_kib = entry.last.resident_kib;
+                    // The one for time limits is started when it is needed for the first time.
+                    entry.first.threads = entry.last.threads.min(entry.first.threads + 1);
+                }
                 Calm::Later => {}
             }
         }

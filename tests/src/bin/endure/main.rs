@@ -123,6 +123,11 @@ impl Endurance {
             let timeline = self.meshes.iter().map(Mesh::timeline);
             let verdicts = timeline.map(|it| Verdict::of(&it.since(began), TTL, &BTreeMap::new()));
             for verdict in verdicts {
+                if fault.spares_the_servers() {
+                    let duplicates = verdict.duplicates.iter();
+                    let duplicates = duplicates.map(|one| format!("duplicate of {one}"));
+                    self.broken.extend(duplicates);
+                }
                 self.verdict.merge(verdict);
             }
             for mesh in &self.meshes {

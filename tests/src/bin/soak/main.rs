@@ -98,7 +98,10 @@ impl Soak {
             log: Some("warn,worksharing=debug".to_owned()),
             ..Setup::default()
         };
-        Worker::start(program.to_str().expect("an ordinary path"), &setup)
+        let mut worker = Worker::start(program.to_str().expect("an ordinary path"), &setup);
+        // Whoever is still connecting is not woken. (In a storm there may be no server to connect to.)
+        drop(worker.check());
+        worker
     }
 
     fn round(&mut self, round: usize) {
