@@ -3,6 +3,7 @@
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use super::run::{dropped_at_each_poll, eventually, is_pending, run, unique};
 use crate::Key;
@@ -89,25 +90,25 @@ fn is_busy_until_released(holder: &dyn Lock, other: &dyn Lock) {
     drop(takes(other, &key));
 }
 
-/// One release wakes all, those included who do not sleep yet.
+/// One release is heard by all, those included who do not sleep yet. A lock that is handed over is released again.
 fn wakes_all(holder: &dyn Lock, other: &dyn Lock) {
     let key = unique("awaited");
     let guard = takes(holder, &key);
-    let mut late = run(other.register_waiter(&key)).unwrap();
     let ready = Barrier::new(11);
     thread::scope(|scope| {
-        for _ in 0..10 {
-            scope.spawn(|| {
-                let mut waiter = run(other.register_waiter(&key)).unwrap();
+        for number in 0..10 {
+            let (key, ready) = (&key, &ready);
+            scope.spawn(move || {
+                let mut waiter = run(other.register_waiter(key)).unwrap();
                 ready.wait();
+                thread::sleep(Duration::from_millis(10) * (number % 2));
                 drop(run(waiter.woken()).unwrap());
             });
         }
         ready.wait();
         drop(guard);
     });
-    drop(run(late.woken()).unwrap());
-    drop((late, takes(other, &key)));
+    drop(takes(other, &key));
 }
 
 fn wakes_for_its_key_only(lock: &dyn Lock) {

@@ -19,4 +19,18 @@ pub mod lock;
 mod run;
 pub mod store;
 
+use std::sync::Arc;
+
 pub use self::clock::{Clock, ManualClock, RealTime};
+use crate::WorkSharing;
+use crate::lock::Lock;
+use crate::store::Store;
+
+/// The store and the lock of a runtime, of which some can be had only so.
+pub fn backends(sharing: &WorkSharing) -> (Arc<dyn Store>, Arc<dyn Lock>) {
+    let runtime = sharing.runtime();
+    (Arc::clone(&runtime.store), Arc::clone(&runtime.lock))
+}
+
+#[cfg(test)]
+mod tests;

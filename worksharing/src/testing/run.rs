@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::Key;
 
 /// What takes longer hangs.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A key that no other run has.
 pub(super) fn unique(name: &str) -> Key {
