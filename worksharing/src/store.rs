@@ -73,6 +73,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Stores an entry for `ttl`, whatever stands there: how a tombstone is laid.
     ///
+    /// It takes effect at most once. Where it is not known whether it did, it is an error: sent again, it would replace
+    /// what came since, and look like a tombstone that somebody has seen. The flow then lays another.
+    ///
     /// # Errors
     /// The store cannot be reached, or refused.
     fn replace<'a>(

@@ -31,8 +31,12 @@ impl<W: Protocol> Shared<W> {
             Ok(answer) => Ok(answer),
             Err(error) => {
                 borrowed.connection = None;
-                borrowed.lost = Some(error);
-                Err(ask)
+                borrowed.lost = Some(error.clone());
+                if self.protocol.may_send_again(&ask) {
+                    Err(ask)
+                } else {
+                    Ok(Err(error))
+                }
             }
         }
     }

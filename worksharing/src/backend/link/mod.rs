@@ -49,8 +49,8 @@ pub(crate) trait Protocol: Send + Sync + 'static {
     /// Sends a batch and returns the answers in the same order: one for each ask.
     ///
     /// # Errors
-    /// The connection is lost, and with it all that it held. The batch is sent once more over the next one: so
-    /// it must not matter whether it took effect before.
+    /// The connection is lost, and with it all that it held. The batch is sent once more over the next one, but for
+    /// what [may not](Self::may_send_again): so it must not matter whether it took effect before.
     fn serve(
         &self,
         connection: &mut Self::Connection,
@@ -67,6 +67,12 @@ pub(crate) trait Protocol: Send + Sync + 'static {
     ) -> Result<Result<Self::Answer, Error>, Error> {
         let mut answers = self.serve(connection, std::slice::from_ref(ask), watchdog)?;
         Ok(answers.pop().unwrap_or_else(|| Err(reply::unanswered())))
+    }
+
+    /// Whether an ask may be sent again although it may have taken effect: a lost one that may not is answered with the
+    /// error. Not what replaces whatever stands there: late, it would replace what came since.
+    fn may_send_again(&self, _ask: &Self::Ask) -> bool {
+        true
     }
 
     /// What a connection is tried with, before anybody's ask is risked on it, when the last ones were lost without

@@ -13,6 +13,8 @@ enum Ask {
     Echo(usize),
     /// Loses the connection the first time.
     LoseOnce,
+    /// The same, and it may not be sent again.
+    Replace,
     Lose,
     Hang,
     Panic,
@@ -161,8 +163,12 @@ impl<const CALLER_MAY_SERVE: bool> Protocol for Fake<CALLER_MAY_SERVE> {
         for ask in asks {
             match ask {
                 Ask::Echo(_) | Ask::Trial => (),
-                Ask::LoseOnce if server.losses.fetch_add(1, Ordering::SeqCst) > 0 => (),
-                Ask::Lose | Ask::LoseOnce => return Err(Error::unavailable("lost")),
+                Ask::LoseOnce | Ask::Replace
+                    if server.losses.fetch_add(1, Ordering::SeqCst) > 0 =>
+                {
+                    ()
+                }
+                Ask::Lose | Ask::LoseOnce | Ask::Replace => return Err(Error::unavailable("lost")),
                 Ask::Hang => {
                     watchdog.arm_for(Duration::from_millis(1));
                     server.hang();
@@ -183,6 +189,10 @@ impl<const CALLER_MAY_SERVE: bool> Protocol for Fake<CALLER_MAY_SERVE> {
 
     fn trial(&self) -> Option<Ask> {
         Some(Ask::Trial)
+    }
+
+    fn may_send_again(&self, ask: &Ask) -> bool {
+        *ask != Ask::Replace
     }
 
     fn due(&self, (): &()) -> Instant {
@@ -253,6 +263,23 @@ fn a_lost_batch_is_sent_once_more_by<const CALLER_MAY_SERVE: bool>(
         assert_eq!(server.batches.load(Ordering::SeqCst), 4);
     }
     assert_eq!(ask(&link, Ask::Echo(7)).unwrap(), 7);
+}
+
+#[test]
+fn what_replaces_is_not_sent_again() {
+    what_replaces_is_not_sent_again_by(link::<false>());
+    what_replaces_is_not_sent_again_by(link::<true>());
+}
+
+fn what_replaces_is_not_sent_again_by<const CALLER_MAY_SERVE: bool>(
+    (link, server): (Link<Fake<CALLER_MAY_SERVE>>, Arc<Server>),
+) {
+    // Idle callers serve their own asks from the second on.
+    assert_eq!(ask(&link, Ask::Echo(1)).unwrap(), 1);
+    assert!(ask(&link, Ask::Replace).is_err());
+    assert_eq!(server.losses.load(Ordering::SeqCst), 1, "it was sent again");
+    assert_eq!(ask(&link, Ask::Replace).unwrap(), 0);
+    assert_eq!(server.losses.load(Ordering::SeqCst), 2);
 }
 
 #[test]

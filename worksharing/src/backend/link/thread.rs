@@ -234,10 +234,8 @@ impl<W: Protocol> Thread<W> {
 
     /// The connection is lost. What was under way goes over the next one, unless it did already.
     fn lost(&mut self, error: &Error) {
-        let Shared {
-            protocol, watchdog, ..
-        } = &*self.shared;
-        watchdog.disarm();
+        let protocol = Arc::clone(&self.shared.protocol);
+        self.shared.watchdog.disarm();
         self.losses = self.losses.saturating_add(1);
         self.lost_at.get_or_insert_with(Instant::now);
         let mut state = self.shared.state();
@@ -251,11 +249,30 @@ impl<W: Protocol> Thread<W> {
             self.batch.clear();
             let refused = self.replies().into_iter();
             refused.for_each(|reply| reply.give(Err(error.clone())));
+        } else {
+            self.keep_what_may_be_sent_again(error);
         }
         tracing::debug!(link = protocol.name(), error = %error.chain(), "connection lost");
         quietly(|| protocol.lost(error));
         if self.losses >= LOSSES {
             self.not_connected(error);
+        }
+    }
+
+    fn keep_what_may_be_sent_again(&mut self, error: &Error) {
+        let protocol = Arc::clone(&self.shared.protocol);
+        if self.batch.iter().all(|ask| protocol.may_send_again(ask)) {
+            return;
+        }
+        let asked = mem::take(&mut self.batch).into_iter().zip(self.replies());
+        let (kept, refused): (Vec<_>, Vec<_>) =
+            asked.partition(|(ask, _)| protocol.may_send_again(ask));
+        let (asks, replies) = kept.into_iter().unzip();
+        self.batch = asks;
+        self.tries *= u32::from(!self.batch.is_empty());
+        self.shared.state().in_flight = replies;
+        for (_, reply) in refused {
+            reply.give(Err(error.clone()));
         }
     }
 

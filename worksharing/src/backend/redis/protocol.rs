@@ -77,6 +77,10 @@ impl Protocol for RedisProtocol {
         Some(Ask::Look(Digest::default(), Look::up_to(0)))
     }
 
+    fn may_send_again(&self, ask: &Ask) -> bool {
+        !matches!(ask, Ask::Put { fence: None, .. })
+    }
+
     fn due(&self, _wire: &Wire) -> Instant {
         Instant::now() + IDLE
     }

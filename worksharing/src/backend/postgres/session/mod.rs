@@ -241,6 +241,10 @@ impl Protocol for Session {
         Ok(round.answers.finish())
     }
 
+    fn may_send_again(&self, ask: &Ask) -> bool {
+        !matches!(ask, Ask::Put(put) if put.fence.is_none())
+    }
+
     fn due(&self, connection: &Connection) -> Instant {
         connection.due
     }
