@@ -164,9 +164,9 @@ fn expired_rows_are_swept_in_proportion() {
         usize::try_from(rows).unwrap()
     };
     eprintln!("{} rows stand", rows());
-    // Somebody goes on storing a little.
+    // Somebody goes on storing a little. An entry is kept for ten seconds at least.
     let began = Instant::now();
-    while rows() > ROWS / 10 && began.elapsed() < Duration::from_secs(15) {
+    while rows() > ROWS / 10 && began.elapsed() < Duration::from_secs(25) {
         let key = format!("later {:?}", began.elapsed());
         sharing.work(key).run_blocking(|| 1);
         thread::sleep(Duration::from_millis(100));

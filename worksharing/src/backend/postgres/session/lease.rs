@@ -84,6 +84,7 @@ impl Leases {
         let is_ours =
             |number: &i64, key: &mut i64| !numbers.contains(number) || taken.contains(key);
         self.taken().retain(is_ours);
+        self.sweeper.stored();
         Ok(taken)
     }
 

@@ -19,12 +19,14 @@ pub(super) struct Sweeper {
 }
 
 /// How many pages are looked at, how many rows a page has at most, and how many bytes are removed.
-const PAGES: i64 = 16;
+const PAGES: i64 = 32;
 const ROWS: usize = 291;
 const BYTES: usize = 16 << 20;
 /// The pause after pages of whose rows at least so many in a hundred were dead.
 const MANY: i64 = 5;
-const SHORTEST: Duration = Duration::from_millis(200);
+const SHORTEST: Duration = Duration::from_millis(100);
+/// The longest pause, while rows are stored and while none are.
+const STORING: Duration = Duration::from_secs(3);
 const LONGEST: Duration = Duration::from_secs(30);
 
 impl Sweeper {
@@ -58,6 +60,11 @@ impl Sweeper {
         self.due
     }
 
+    /// Rows were stored, which will be dead some time.
+    pub(super) fn stored(&mut self) {
+        self.due = self.due.min(Instant::now() + STORING);
+    }
+
     /// Goes through the next pages, if it is time.
     pub(super) fn sweep(&mut self, client: &mut Client, now: Instant) -> Result<(), Error> {
         if self.due > now {
@@ -75,12 +82,13 @@ impl Sweeper {
             self.pause = SHORTEST;
             self.due = now + self.pause;
         }
-        if found_many && (has_more || self.page + PAGES < pages) {
-            self.page += if has_more { 0 } else { PAGES };
-        } else {
+        self.page = match found_many {
+            true if has_more => self.page,
+            true if self.page + PAGES < pages => self.page + PAGES,
+            true => 0,
             // What expires together was mostly stored together: the next look is taken somewhere else.
-            self.page = (pages as f64 * random) as i64;
-        }
+            false => (pages as f64 * random) as i64,
+        };
         Ok(())
     }
 }

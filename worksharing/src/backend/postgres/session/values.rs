@@ -131,6 +131,7 @@ impl Values {
         ];
         let is_large = entries.iter().any(|entry| entry.len() > LARGE);
         let stored = self.run(client, &sql, parameters, is_large)?;
+        self.sweeper.stored();
         Ok(stored.iter().map(|row| row.get(0)).collect())
     }
 
