@@ -1,4 +1,4 @@
-//! What every [`Store`](crate::store::Store) and every [`Lock`](crate::lock::Lock) must do, for those who write their
+//! What every [`Store`] and every [`Lock`] must do, for those who write their
 //! own. The stores and locks of this crate pass it, too.
 //!
 //! With the feature `testing`, in a test:
