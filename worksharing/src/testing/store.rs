@@ -1,10 +1,13 @@
 //! What every store must do.
 
+mod fencing;
+mod time;
+
 use std::slice;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -15,8 +18,6 @@ use crate::lock::LockGuard;
 use crate::store::{Fence, Look, Seen, Store, Stored};
 
 const HOUR: Duration = Duration::from_secs(3600);
-/// Short, because a clock that cannot be turned is waited for.
-const SHORT: Duration = Duration::from_millis(500);
 
 /// Panics where a store does not do what [`Store`] asks for.
 pub fn conformance(store: &dyn Store, clock: &dyn Clock) {
@@ -25,14 +26,14 @@ pub fn conformance(store: &dyn Store, clock: &dyn Clock) {
     gives_several_at_once(store);
     keeps_any_bytes(store);
     gives_no_more_than_is_asked_for(store);
-    tells_the_time_that_is_left(store, clock);
-    expires(store, clock);
-    lives_as_long_as_the_last(store, clock);
-    takes_any_time(store);
-    fences_a_put(store);
-    fences_by_short_entries(store);
-    recognizes_a_put_that_is_sent_again(store);
-    lets_one_of_many_puts_win(store);
+    time::tells_the_time_that_is_left(store, clock);
+    time::expires(store, clock);
+    time::lives_as_long_as_the_last(store, clock);
+    time::takes_any_time(store);
+    fencing::fences_a_put(store);
+    fencing::fences_by_short_entries(store);
+    fencing::recognizes_a_put_that_is_sent_again(store);
+    fencing::lets_one_of_many_puts_win(store);
     survives_dropped_futures(store);
     debug_tells_nothing(store);
 }
@@ -120,146 +121,6 @@ fn gives_no_more_than_is_asked_for(store: &dyn Store) {
     }
     let found = look(store, &key, Look::up_to(large.len())).expect("it is there");
     assert_eq!((found.bytes, found.whole), (large, true));
-}
-
-fn tells_the_time_that_is_left(store: &dyn Store, clock: &dyn Clock) {
-    let key = unique("time left");
-    let begun = Instant::now();
-    let ttl = 4 * SHORT;
-    replace(store, &key, &entry(""), ttl);
-    let asked = Look::up_to(usize::MAX).with_time_left();
-    let left = |look_for| look(store, &key, look_for)?.time_left;
-    let first = left(asked).expect("it was asked for");
-    assert!(first <= ttl, "{first:?} are left of {ttl:?}");
-    // Some stores know whole milliseconds.
-    let least = (ttl - SHORT / 50).saturating_sub(begun.elapsed());
-    assert!(first >= least, "only {first:?} are left of {ttl:?}");
-    clock.advance(SHORT);
-    let second = left(asked).expect("it is there, and was asked for");
-    assert!(second <= ttl - SHORT, "{second:?} are left after {SHORT:?}");
-    let unasked = left(Look::up_to(usize::MAX));
-    assert!(
-        unasked.is_none_or(|left| left <= ttl - SHORT),
-        "{unasked:?}"
-    );
-}
-
-fn expires(store: &dyn Store, clock: &dyn Clock) {
-    let key = unique("expiring");
-    let begun = Instant::now();
-    replace(store, &key, &entry("old"), SHORT);
-    assert!(
-        get(store, &key).is_some() || begun.elapsed() >= SHORT,
-        "it expired early"
-    );
-    clock.advance(SHORT + SHORT / 10);
-    assert_eq!(get(store, &key), None, "it did not expire");
-    assert_eq!(
-        run(store.get(slice::from_ref(&key), Look::up_to(0))).unwrap(),
-        [None]
-    );
-    // It is no fence, either.
-    let new = entry("new");
-    assert!(put(store, &key, &new, None));
-    assert_eq!(get(store, &key), Some(new));
-}
-
-fn lives_as_long_as_the_last(store: &dyn Store, clock: &dyn Clock) {
-    let [longer, shorter] = ["longer", "shorter"].map(unique);
-    let [old, new] = ["old", "new"].map(entry);
-    replace(store, &longer, &old, SHORT);
-    replace(store, &shorter, &old, HOUR);
-    replace(store, &longer, &new, HOUR);
-    replace(store, &shorter, &new, SHORT);
-    clock.advance(SHORT + SHORT / 10);
-    assert_eq!(get(store, &longer), Some(new));
-    assert_eq!(get(store, &shorter), None);
-}
-
-fn takes_any_time(store: &dyn Store) {
-    let key = unique("ages");
-    // The flow gives ten years at the most.
-    for ttl in [
-        Duration::from_secs(10 * 366 * 24 * 3600),
-        Duration::from_micros(1_500),
-    ] {
-        replace(store, &key, &entry(""), ttl);
-        let asked = Look::up_to(usize::MAX).with_time_left();
-        let left = look(store, &key, asked).and_then(|found| found.time_left);
-        assert!(
-            left.is_none_or(|left| left <= ttl + Duration::from_millis(1)),
-            "{left:?}"
-        );
-    }
-}
-
-fn fences_a_put(store: &dyn Store) {
-    let key = unique("fenced");
-    let [one, two, three] = [(); 3].map(|()| entry("payload"));
-    let vanished = put(store, &key, &one, Some(&three));
-    assert!(vanished, "nothing there is no objection");
-    let unseen = put(store, &key, &two, None);
-    assert!(!unseen, "something came where nothing was seen");
-    let other = put(store, &key, &two, Some(&three));
-    assert!(!other, "something else was seen");
-    assert_eq!(get(store, &key), Some(one.clone()));
-    assert!(put(store, &key, &two, Some(&one)));
-    replace(store, &key, &three, HOUR);
-    assert!(!put(store, &key, &one, Some(&two)), "replaced since");
-    assert_eq!(get(store, &key), Some(three));
-}
-
-fn fences_by_short_entries(store: &dyn Store) {
-    let key = unique("short");
-    let [one, two] = ["1", "2"].map(Bytes::from);
-    replace(store, &key, &one, HOUR);
-    assert!(!put(store, &key, &entry(""), Some(&two)));
-    assert!(!put(store, &key, &entry(""), None));
-    assert!(put(store, &key, &two, Some(&one)));
-    assert_eq!(get(store, &key), Some(two));
-}
-
-/// Its answer was lost: what stands there is what it stored itself.
-fn recognizes_a_put_that_is_sent_again(store: &dyn Store) {
-    let key = unique("again");
-    let [one, two] = ["one", "two"].map(entry);
-    assert!(put(store, &key, &one, None));
-    assert!(
-        put(store, &key, &one, None),
-        "it does not know its own entry"
-    );
-    assert!(put(store, &key, &two, Some(&one)));
-    assert!(
-        put(store, &key, &two, Some(&one)),
-        "it does not know its own entry"
-    );
-    assert!(!put(store, &key, &one, None), "it was superseded");
-    assert_eq!(get(store, &key), Some(two));
-}
-
-/// Of those who saw the same, one wins: else what they count would be lost.
-fn lets_one_of_many_puts_win(store: &dyn Store) {
-    let key = unique("counter");
-    let won = AtomicUsize::new(0);
-    let counted = |bytes: &[u8]| -> usize {
-        str::from_utf8(&bytes[Seen::LEN..])
-            .unwrap()
-            .parse()
-            .unwrap()
-    };
-    let count = || {
-        for _ in 0..50 {
-            let current = get(store, &key);
-            let next = current.as_deref().map_or(0, counted) + 1;
-            if put(store, &key, &entry(&next.to_string()), current.as_deref()) {
-                won.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-    };
-    thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(count))));
-    let last = counted(&get(store, &key).expect("somebody won"));
-    assert_eq!(last, won.into_inner());
-    assert!(last >= 50, "{last}");
 }
 
 /// The old entry or the new one stands there, and the fence is kept until that is settled.

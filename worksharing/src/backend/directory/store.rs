@@ -1,25 +1,21 @@
 mod file;
 mod sweep;
+mod value_files;
 
-use std::fs::{self, File, TryLockError};
-use std::hash::{BuildHasher, RandomState};
-use std::io::{self, ErrorKind::NotFound, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use self::sweep::Sweep;
+use self::value_files::ValueFiles;
 use super::files;
-use super::poller::{Polled, Poller};
+use super::poller::Poller;
 use crate::backend::clock::Clock;
 use crate::store::{Fence, Look, Seen, Store, Stored};
-use crate::sync::{Mutex, MutexGuard, lock};
 use crate::{BoxFuture, Error, Key};
 
-/// Files that are written to share this many locks.
-const STRIPES: usize = 16;
 /// How long a write waits for its lock, which is held for microseconds, unless its holder is frozen.
 const PATIENCE: Duration = Duration::from_millis(250);
 
@@ -28,18 +24,7 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// Each is written under a temporary name and then renamed, so that no reader sees a part of it.
 /// Expired files are removed bit by bit by later writes.
 #[derive(Debug)]
-pub struct Directory(Arc<Files>);
-
-#[derive(Debug)]
-struct Files {
-    base: PathBuf,
-    path: PathBuf,
-    stripes: [Mutex<()>; STRIPES],
-    /// For those who wait until another process has written.
-    poller: Poller,
-    sweep: Mutex<Sweep>,
-    clock: Clock,
-}
+pub struct Directory(Arc<ValueFiles>);
 
 impl Directory {
     /// Values in `values` below this path, which is created if need be.
@@ -63,14 +48,7 @@ impl Directory {
     }
 
     fn by(clock: Clock, base: &Path) -> Result<Self, Error> {
-        Ok(Self(Arc::new(Files {
-            base: base.to_owned(),
-            path: files::private_for("values", base, "values")?,
-            stripes: Default::default(),
-            poller: Poller::default(),
-            sweep: Mutex::default(),
-            clock,
-        })))
+        Ok(Self(Arc::new(ValueFiles::new(clock, base)?)))
     }
 
     /// Writes the entry if `allowed` says so of what stands there. The thread is never blocked until another process
@@ -106,107 +84,6 @@ impl Directory {
         };
         files.sweep_some();
         Ok(written)
-    }
-}
-
-impl Files {
-    fn file_of(&self, key: &Key) -> PathBuf {
-        self.shard(key.digest()[0]).join(key.hex())
-    }
-
-    fn shard(&self, shard: u8) -> PathBuf {
-        self.path.join(format!("{shard:02x}"))
-    }
-
-    fn write_temporary(&self, key: &Key, entry: &[u8], ttl: Duration) -> io::Result<Temporary> {
-        let shard = self.shard(key.digest()[0]);
-        // Random even among processes of one id in several containers.
-        let unique = RandomState::new().hash_one(std::process::id());
-        let path = shard.join(format!(".{unique:016x}"));
-        let create = || files::options().write(true).create_new(true).open(&path);
-        let mut file = create().or_else(|error| match error.kind() {
-            NotFound => {
-                // Something may have cleaned everything away.
-                files::private(&self.base, "values")?;
-                files::make(&shard)?;
-                create()
-            }
-            _ => Err(error),
-        })?;
-        let temporary = Temporary(path);
-        file.write_all(&file::header(self.clock.wall(), ttl))?;
-        file.write_all(entry)?;
-        Ok(temporary)
-    }
-
-    /// Gives the entry its name, if that is allowed. `None`: another process is writing.
-    fn try_move(
-        &self,
-        temporary: &Temporary,
-        key: &Key,
-        allowed: impl Fn(Option<&[u8]>) -> bool,
-    ) -> io::Result<Option<bool>> {
-        let Some(_held) = self.try_exclusively(key.digest()[0])? else {
-            return Ok(None);
-        };
-        let file = self.file_of(key);
-        if !allowed(file::beginning(&file, self.clock.wall())?.as_deref()) {
-            return Ok(Some(false));
-        }
-        fs::rename(&temporary.0, &file).map(|()| Some(true))
-    }
-
-    /// Keeps other writers out, first those of this process, which are as quick as we are, and then those of others.
-    fn try_exclusively(&self, shard: u8) -> io::Result<Option<(File, MutexGuard<'_, ()>)>> {
-        let stripe = usize::from(shard) % STRIPES;
-        let guard = lock(&self.stripes[stripe]);
-        let path = self.path.join(format!("lock-{stripe:x}"));
-        let file = files::options().write(true).create(true).open(path)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some((file, guard))),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
-    }
-
-    fn read(&self, key: &Key, look: Look) -> Result<Option<Stored>, Error> {
-        file::read(&self.file_of(key), look, self.clock.wall())
-            .map_err(|error| self.unusable("read", error))
-    }
-
-    fn unusable(&self, what: &str, error: io::Error) -> Error {
-        let path = self.path.display();
-        Error::unavailable(format!(
-            "cannot {what} a value file in {path}: it must exist, be writable for this user, and have space"
-        ))
-        .caused_by(error)
-    }
-
-    fn check(&self) -> io::Result<()> {
-        files::private(&self.base, "values")?;
-        self.write_temporary(&Key::new("check"), &[], Duration::ZERO)?;
-        self.try_exclusively(0).map(drop)
-    }
-}
-
-impl Polled for Files {
-    fn poller(&self) -> &Poller {
-        &self.poller
-    }
-
-    /// Whoever waits tries again at each look.
-    fn may_be_free(&self, _digest: &[u8; 16]) -> bool {
-        true
-    }
-}
-
-/// A file under a temporary name, which is removed with it.
-struct Temporary(PathBuf);
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        // It has got its name, most of the time.
-        let _ = fs::remove_file(&self.0);
     }
 }
 

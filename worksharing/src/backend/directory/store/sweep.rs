@@ -4,7 +4,7 @@ use std::fs::{self, ReadDir};
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Files, file};
+use super::{ValueFiles, file};
 
 /// How many files each write looks at to find expired ones.
 const SWEPT: usize = 4;
@@ -18,7 +18,7 @@ pub(super) struct Sweep {
     files: Option<ReadDir>,
 }
 
-impl Files {
+impl ValueFiles {
     /// Looks at the next few files. One caller at a time: nobody waits for it.
     pub(super) fn sweep_some(&self) {
         #[cfg(not(feature = "__shuttle"))]

@@ -1,7 +1,8 @@
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::fs::{self, File};
+use std::path::PathBuf;
 use std::time::Instant;
 
+use super::value_files::STRIPES;
 use super::*;
 use crate::blocking::block_on;
 use crate::testing::{self, Clock as _, ManualClock};
