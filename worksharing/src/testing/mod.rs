@@ -22,6 +22,8 @@ pub mod store;
 use std::sync::Arc;
 
 pub use self::clock::{Clock, ManualClock, RealTime};
+#[cfg(test)]
+pub(crate) use self::run::run_for;
 use crate::WorkSharing;
 use crate::lock::Lock;
 use crate::store::Store;

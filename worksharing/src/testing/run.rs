@@ -27,7 +27,7 @@ pub(super) fn run<F: Future>(future: F) -> F::Output {
 
 /// The output of the future if it ends within so many polls, each after a wake-up; else it is dropped.
 #[track_caller]
-pub(super) fn run_for<F: Future>(polls: usize, future: F) -> Option<F::Output> {
+pub(crate) fn run_for<F: Future>(polls: usize, future: F) -> Option<F::Output> {
     let woken = Arc::new(Woken(AtomicBool::new(false), thread::current()));
     let waker = Waker::from(Arc::clone(&woken));
     let begun = Instant::now();

@@ -63,7 +63,10 @@ impl Directory {
         let files = &*self.0;
         let unusable = |error| files.unusable("write", error);
         // What takes long comes before the lock.
-        let temporary = files.write_temporary(key, entry, ttl).map_err(unusable)?;
+        let temporary = files
+            .write_temporary(key, entry, ttl)
+            .await
+            .map_err(unusable)?;
         let (begun, mut waiting) = (Instant::now(), None);
         let written = loop {
             let moved = files
@@ -93,7 +96,13 @@ impl Store for Directory {
         keys: &'a [Key],
         look: Look,
     ) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
-        Box::pin(async move { keys.iter().map(|key| self.0.read(key, look)).collect() })
+        Box::pin(async move {
+            let mut found = Vec::with_capacity(keys.len());
+            for key in keys {
+                found.push(self.0.read(key, look).await?);
+            }
+            Ok(found)
+        })
     }
 
     fn get_one<'a>(
@@ -101,7 +110,7 @@ impl Store for Directory {
         key: &'a Key,
         look: Look,
     ) -> BoxFuture<'a, Result<Option<Stored>, Error>> {
-        Box::pin(async move { self.0.read(key, look) })
+        Box::pin(self.0.read(key, look))
     }
 
     fn put<'a>(
@@ -129,9 +138,10 @@ impl Store for Directory {
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), Error>> {
-        let checked = self.0.check();
-        let checked = checked.map_err(|error| self.0.unusable("write", error));
-        Box::pin(std::future::ready(checked))
+        Box::pin(async {
+            let checked = self.0.check().await;
+            checked.map_err(|error| self.0.unusable("write", error))
+        })
     }
 }
 

@@ -1,7 +1,10 @@
 //! A value file: a mark, when it was put (µs since 1970, little-endian), for how long (µs), the entry.
 
-use std::io::{self, ErrorKind::NotFound, Read as _};
+use std::fs::File;
+use std::future::poll_fn;
+use std::io::{self, ErrorKind::NotFound, Read as _, Write as _};
 use std::path::Path;
+use std::task::Poll;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -11,6 +14,8 @@ use crate::store::{Look, Seen, Stored};
 
 const MAGIC: [u8; 8] = *b"\x89WSFILE2";
 const HEADER: usize = 24;
+/// How much is read or written at a time: in well under the 10 ms that a thread may be blocked.
+const PART: usize = 256 << 10;
 /// How far the clock of whoever wrote may be ahead. Beyond that it was wrong, and so may be what it says.
 const AHEAD: Duration = Duration::from_secs(1);
 
@@ -22,33 +27,97 @@ pub(super) fn header(now: SystemTime, ttl: Duration) -> [u8; HEADER] {
     header
 }
 
-/// What a file holds, if it is alive. Of an entry that is larger than asked for only the beginning is read.
-pub(super) fn read(file: &Path, look: Look, now: SystemTime) -> io::Result<Option<Stored>> {
-    let file = match files::options().read(true).open(file) {
-        Ok(file) => file,
-        Err(error) if error.kind() == NotFound || files::is_link(&error) => return Ok(None),
-        Err(error) => return Err(error),
+/// Writes an entry of any size, and lets other futures of this thread go on in between.
+pub(super) async fn write(file: &mut File, entry: &[u8]) -> io::Result<()> {
+    let mut parts = entry.chunks(PART).peekable();
+    while let Some(part) = parts.next() {
+        file.write_all(part)?;
+        if parts.peek().is_some() {
+            yield_now().await;
+        }
+    }
+    Ok(())
+}
+
+/// What a file holds, if it is alive. Of an entry that is larger than asked for only the beginning is read. Other
+/// futures of this thread go on in between.
+pub(super) async fn read(path: &Path, look: Look, now: SystemTime) -> io::Result<Option<Stored>> {
+    let Some(mut reading) = Reading::open(path, look)? else {
+        return Ok(None);
     };
-    let len = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
-    let whole = len.saturating_sub(HEADER) <= look.max_bytes;
-    let wanted = if whole { len } else { HEADER + Seen::LEN };
-    let mut bytes = Vec::new();
-    bytes
-        .try_reserve_exact(wanted)
-        .map_err(|_| io::ErrorKind::OutOfMemory)?;
-    file.take(wanted as u64).read_to_end(&mut bytes)?;
-    Ok(time_left(&bytes, now).map(|left| Stored {
-        bytes: Bytes::from(bytes).slice(HEADER..),
-        whole,
-        time_left: Some(left),
-    }))
+    while reading.part()? && time_left(&reading.bytes, now).is_some() {
+        yield_now().await;
+    }
+    Ok(reading.stored(now))
 }
 
 /// The first bytes of the entry in a file, as many as a fence compares; `None` if there is no entry
 /// that is alive. A file that is not ours is none.
-pub(super) fn beginning(file: &Path, now: SystemTime) -> io::Result<Option<Bytes>> {
-    let found = read(file, Look::up_to(0), now)?;
-    Ok(found.map(|found| found.bytes))
+pub(super) fn beginning(path: &Path, now: SystemTime) -> io::Result<Option<Bytes>> {
+    let Some(mut reading) = Reading::open(path, Look::up_to(0))? else {
+        return Ok(None);
+    };
+    reading.part()?;
+    Ok(reading.stored(now).map(|stored| stored.bytes))
+}
+
+struct Reading {
+    file: File,
+    bytes: Vec<u8>,
+    wanted: usize,
+    whole: bool,
+}
+
+impl Reading {
+    fn open(path: &Path, look: Look) -> io::Result<Option<Self>> {
+        let file = match files::options().read(true).open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == NotFound || files::is_link(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let len = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+        let whole = len.saturating_sub(HEADER) <= look.max_bytes;
+        let wanted = if whole { len } else { HEADER + Seen::LEN };
+        let mut bytes = Vec::new();
+        let reserved = bytes.try_reserve_exact(wanted);
+        reserved.map_err(|_| io::ErrorKind::OutOfMemory)?;
+        Ok(Some(Self {
+            file,
+            bytes,
+            wanted,
+            whole,
+        }))
+    }
+
+    /// Reads a part. Whether there is another.
+    fn part(&mut self) -> io::Result<bool> {
+        let missing = self.wanted - self.bytes.len();
+        let mut part = (&self.file).take(missing.min(PART) as u64);
+        let read = part.read_to_end(&mut self.bytes)?;
+        Ok(read == PART && read < missing)
+    }
+
+    fn stored(self, now: SystemTime) -> Option<Stored> {
+        let left = time_left(&self.bytes, now)?;
+        Some(Stored {
+            bytes: Bytes::from(self.bytes).slice(HEADER..),
+            whole: self.whole,
+            time_left: Some(left),
+        })
+    }
+}
+
+/// Lets other futures of this thread go on.
+async fn yield_now() {
+    let mut yielded = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// How long the entry in a file has to live, if it is alive.

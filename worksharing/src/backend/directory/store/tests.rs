@@ -87,6 +87,26 @@ fn a_frozen_writer_blocks_no_thread_and_is_waited_for_a_while() {
     assert_eq!(get(&store, &key), Some(entry(2, "two")));
 }
 
+#[test]
+fn large_entries_let_others_go_on_in_between() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Directory::new(directory.path()).unwrap();
+    let key = Key::new("key");
+    for (size, polls) in [(1_000, 1), (1 << 20, 4), (5 << 20, 20)] {
+        let entry = Bytes::from(vec![1; size]);
+        let written = testing::run_for(polls, store.replace(&key, entry.clone(), HOUR));
+        written.expect("it takes no longer").unwrap();
+        let look = Look::up_to(size);
+        let read = testing::run_for(polls + 1, store.get_one(&key, look));
+        let read = read.expect("it takes no longer").unwrap().unwrap();
+        assert!(read.bytes == entry);
+        if polls > 1 {
+            assert!(testing::run_for(polls - 1, store.get_one(&key, look)).is_none());
+            assert!(testing::run_for(polls - 1, store.replace(&key, entry, HOUR)).is_none());
+        }
+    }
+}
+
 /// A clock that was ahead when a value was stored, and is put right.
 #[test]
 fn a_value_of_the_future_is_a_miss_and_no_fence() {

@@ -49,7 +49,7 @@ impl ValueFiles {
         self.path.join(format!("{shard:02x}"))
     }
 
-    pub(super) fn write_temporary(
+    pub(super) async fn write_temporary(
         &self,
         key: &Key,
         entry: &[u8],
@@ -71,7 +71,7 @@ impl ValueFiles {
         })?;
         let temporary = Temporary(path);
         file.write_all(&file::header(self.clock.wall(), ttl))?;
-        file.write_all(entry)?;
+        file::write(&mut file, entry).await?;
         Ok(temporary)
     }
 
@@ -108,8 +108,9 @@ impl ValueFiles {
         }
     }
 
-    pub(super) fn read(&self, key: &Key, look: Look) -> Result<Option<Stored>, Error> {
+    pub(super) async fn read(&self, key: &Key, look: Look) -> Result<Option<Stored>, Error> {
         file::read(&self.file_of(key), look, self.clock.wall())
+            .await
             .map_err(|error| self.unusable("read", error))
     }
 
@@ -121,9 +122,10 @@ impl ValueFiles {
         .caused_by(error)
     }
 
-    pub(super) fn check(&self) -> io::Result<()> {
+    pub(super) async fn check(&self) -> io::Result<()> {
         files::private(&self.base, "values")?;
-        self.write_temporary(&Key::new("check"), &[], Duration::ZERO)?;
+        self.write_temporary(&Key::new("check"), &[], Duration::ZERO)
+            .await?;
         self.try_exclusively(0).map(drop)
     }
 }
