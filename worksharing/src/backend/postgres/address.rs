@@ -30,7 +30,7 @@ const VALUES: &str = "in a URL write %40 for an @ and %2F for a / in a name or p
                       value with a space in it between ''; sslmode is disable, prefer, or require, which verifies \
                       the certificate, too";
 
-/// How long one host may take to take a connection, and to let us in.
+/// How long one address may take to take a connection, where the URL does not say, and then to let us in.
 const REACH: Duration = Duration::from_secs(2);
 const LET_IN: Duration = Duration::from_secs(3);
 
@@ -77,7 +77,7 @@ impl Address {
         let last = self.last.load(Ordering::Relaxed);
         for at in (last..self.hosts.len()).chain(0..last) {
             let (host, address, port) = &self.hosts[at];
-            watchdog.arm_for(REACH + LET_IN);
+            watchdog.arm_for(self.patience());
             for address in addresses(host, *address, *port) {
                 let mut config = self.config.clone();
                 config.port(*port);
@@ -113,17 +113,23 @@ impl Address {
         watchdog: &Watchdog,
     ) -> Result<InterruptibleClient, Error> {
         socket::client_can_start(config)?;
-        watchdog.arm_for(REACH + LET_IN);
+        watchdog.arm_for(self.patience());
         let stop = Arc::default();
         watchdog.may_interrupt(&stop);
         #[cfg(feature = "tls")]
-        let client = tls::postgres::connect(config, &stop, || watchdog.arm_for(REACH + LET_IN))?;
+        let client = tls::postgres::connect(config, &stop, || watchdog.arm_for(self.patience()))?;
         #[cfg(not(feature = "tls"))]
         let client = socket::connect(config, ::postgres::NoTls, &stop);
         match client {
             Ok(client) => Ok(stop.client(client)),
             Err(error) => Err(tls::unreachable(&self.name, error)),
         }
+    }
+
+    /// How long it may take to open a session.
+    fn patience(&self) -> Duration {
+        let reach = self.config.get_connect_timeout().copied();
+        reach.unwrap_or(REACH).min(Duration::from_secs(60)) + LET_IN
     }
 
     fn primary(
@@ -214,8 +220,10 @@ fn hosts(config: &Config) -> Vec<(Host, Option<IpAddr>, u16)> {
 
 /// All addresses of a host, so that each has its time. One that cannot be found is tried, for the error.
 fn addresses(host: &Host, address: Option<IpAddr>, port: u16) -> Vec<Option<IpAddr>> {
-    let Host::Tcp(name) = host else {
-        return vec![None];
+    let name = match host {
+        Host::Tcp(name) => name,
+        #[cfg(unix)]
+        Host::Unix(_) => return vec![None],
     };
     match (address, (name.as_str(), port).to_socket_addrs()) {
         (Some(address), _) => vec![Some(address)],
