@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tests::{
     Callers, Mesh, PgBouncer, PoolMode, Proxy, RedisServer, Resources, Run, Servers, Setup,
-    SilentServer, Worker, scenarios, wait_until,
+    SilentServer, Timeline, Worker, scenarios, wait_until,
 };
 
 const WORKER: &str = env!("CARGO_BIN_EXE_worker");
@@ -103,9 +103,54 @@ fn silent_servers_cost_nothing_that_grows() {
     nothing_grows(&workers);
     for (what, worker) in workers {
         worker.wait(4);
-        scenarios::assert_all_served(&tests::Timeline::of([worker]), 4);
+        scenarios::assert_all_served(&Timeline::of([worker]), 4);
         eprintln!("{what}: served");
     }
+}
+
+/// No call may be held up longer than this by servers that do not answer.
+const HELD_UP: Duration = Duration::from_secs(15);
+
+#[test]
+#[ignore = "row 27: values in PostgreSQL hold a call for 30 s"]
+fn silence_holds_no_call_for_long() {
+    let servers = Servers::start();
+    let (postgres, redis) = (
+        Proxy::to(servers.postgres.port()),
+        Proxy::to(servers.redis.port()),
+    );
+    let values_too = Setup::on_postgres(postgres.postgres_url());
+    let both = Setup {
+        redis: Some(redis.redis_url()),
+        ..values_too.clone()
+    };
+    let by = |lock: &str, setup: &Setup| Setup {
+        lock: Some(lock.to_owned()),
+        ..setup.clone()
+    };
+    let setups = [
+        by("session", &both),
+        by("lease", &both),
+        by("session", &values_too),
+        by("lease", &values_too),
+    ];
+    let mut workers = setups.each_ref().map(|setup| Worker::start(WORKER, setup));
+    for worker in &mut workers {
+        assert_eq!(worker.check(), None);
+        worker.run(&Run::of("before", Duration::ZERO));
+        worker.wait(1);
+    }
+    postgres.freeze();
+    redis.freeze();
+    for worker in &mut workers {
+        worker.run(&Run::of("silence", Duration::from_millis(10)).callers(Callers::Mixed(4)));
+    }
+    let held_up = workers.each_ref().map(|worker| {
+        worker.wait(5);
+        Timeline::of([worker]).key("silence").longest_call()
+    });
+    eprintln!("sessions, leases, and both with values in PostgreSQL: {held_up:?}");
+    assert!(held_up.iter().all(|time| *time < HELD_UP), "{held_up:?}");
 }
 
 // ---- 7, case 30: notifications all the time must neither keep the heartbeat back nor the end.

@@ -25,7 +25,7 @@ use self::ledger::{Calm, Ledger};
 
 const TTL: Duration = Duration::from_millis(600);
 /// No call may take longer, whatever happens.
-const LONGEST: Duration = Duration::from_secs(30);
+const LONGEST: Duration = Duration::from_secs(20);
 /// So long the servers may take to end what was cut off from them.
 const LEFT_BEHIND: Duration = Duration::from_secs(25);
 const KEYS: u64 = 6;
@@ -120,16 +120,7 @@ impl Endurance {
             let settled = Instant::now();
             self.settle(*fault, cycle);
             let settled = settled.elapsed().as_secs_f64();
-            let timeline = self.meshes.iter().map(Mesh::timeline);
-            let verdicts = timeline.map(|it| Verdict::of(&it.since(began), TTL, &BTreeMap::new()));
-            for verdict in verdicts {
-                if fault.spares_the_servers() {
-                    let duplicates = verdict.duplicates.iter();
-                    let duplicates = duplicates.map(|one| format!("duplicate of {one}"));
-                    self.broken.extend(duplicates);
-                }
-                self.verdict.merge(verdict);
-            }
+            self.judge(*fault, cycle, began);
             for mesh in &self.meshes {
                 for worker in &mesh.workers {
                     drop(worker.take_events());
@@ -153,6 +144,24 @@ impl Endurance {
         let grown = self.ledger.grown().into_iter();
         let grown = grown.map(|grown| format!("after cycle {cycle}: {grown}"));
         self.broken.extend(grown);
+    }
+
+    /// What the calls since then have got.
+    fn judge(&mut self, fault: Fault, cycle: u32, began: u64) {
+        for mesh in &self.meshes {
+            let timeline = mesh.timeline().since(began);
+            let verdict = Verdict::of(&timeline, TTL, &BTreeMap::new());
+            if verdict.unanswered > 0 || verdict.longest_wait > LONGEST {
+                self.broken
+                    .push(format!("cycle {cycle}, {fault:?}: {verdict}"));
+            }
+            if fault.spares_the_servers() {
+                let duplicates = verdict.duplicates.iter();
+                let duplicates = duplicates.map(|one| format!("duplicate of {one}"));
+                self.broken.extend(duplicates);
+            }
+            self.verdict.merge(verdict);
+        }
     }
 
     /// Some calls in every worker, on keys that they share.
@@ -208,9 +217,6 @@ impl Endurance {
         self.nothing_is_left();
         self.little_was_said(lasted);
         println!("{}", self.verdict);
-        if self.verdict.unanswered > 0 || self.verdict.longest_wait > LONGEST {
-            self.broken.push(format!("calls: {}", self.verdict));
-        }
         if self.broken.is_empty() {
             println!("nothing grew, and every call was answered");
             return ExitCode::SUCCESS;
