@@ -164,10 +164,7 @@ impl<const CALLER_MAY_SERVE: bool> Protocol for Fake<CALLER_MAY_SERVE> {
             match ask {
                 Ask::Echo(_) | Ask::Trial => (),
                 Ask::LoseOnce | Ask::Replace
-                    if server.losses.fetch_add(1, Ordering::SeqCst) > 0 =>
-                {
-                    ()
-                }
+                    if server.losses.fetch_add(1, Ordering::SeqCst) > 0 => {}
                 Ask::Lose | Ask::LoseOnce | Ask::Replace => return Err(Error::unavailable("lost")),
                 Ask::Hang => {
                     watchdog.arm_for(Duration::from_millis(1));
