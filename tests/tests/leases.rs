@@ -19,10 +19,12 @@ struct Callers {
     threads: Vec<thread::JoinHandle<()>>,
 }
 
+const CALLERS: usize = 16;
+
 impl Callers {
     fn start(sharing: &WorkSharing) -> Self {
         let (ended, served) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
-        let threads = (0..16)
+        let threads = (0..CALLERS)
             .map(|thread| {
                 let (sharing, ended, served) = (sharing.clone(), ended.clone(), served.clone());
                 thread::spawn(move || {
@@ -57,7 +59,8 @@ impl Callers {
         }
         let served = self.served.load(SeqCst);
         assert_eq!(hanging(), 0, "callers hang; {served} calls were served");
-        assert!(served > 100, "{served} calls");
+        // Not how fast: a loaded machine serves few.
+        assert!(served > CALLERS, "{served} calls");
     }
 }
 
