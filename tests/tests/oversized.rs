@@ -47,7 +47,6 @@ fn oversized_value_in_redis_is_not_read() {
 }
 
 #[test]
-#[ignore = "row 37: it is read whole"]
 fn oversized_value_in_postgres_is_not_read() {
     let server = PostgresServer::start();
     oversized(Setup::on_postgres(server.url()), |hex| {
