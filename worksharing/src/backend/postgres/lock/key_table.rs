@@ -1,12 +1,12 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use super::interval::{Interval, random};
+use super::interval::random;
 use super::keys::{Asked, Held, LockKeys, SessionNumber};
 use super::permits::{Permit, Permits};
-use super::waiters::{Claimed, KeyState, Mark, Slot, WakeReason};
+use super::waiters::{Claimed, KeyState, Slot, Ticket, WakeReason};
 use crate::Error;
 use crate::sync::{Mutex, MutexGuard, lock};
 
@@ -21,19 +21,12 @@ pub(crate) struct KeyTable {
 }
 
 #[derive(Default)]
-struct Keys {
-    states: HashMap<i64, KeyState>,
+pub(super) struct Keys {
+    pub(super) states: HashMap<i64, KeyState>,
     /// The keys that somebody waits for, by when they are polled next.
-    due: BTreeSet<(Instant, i64)>,
+    pub(super) due: BTreeSet<(Instant, i64)>,
     /// Whether releases are heard of.
-    is_heard: bool,
-}
-
-/// Which waiter.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ticket {
-    pub(crate) key: LockKeys,
-    number: u64,
+    pub(super) is_heard: bool,
 }
 
 /// The right to ask for a key, or to hold it, in this process. Given back by dropping it.
@@ -86,7 +79,7 @@ impl KeyTable {
         })
     }
 
-    fn keys(&self) -> MutexGuard<'_, Keys> {
+    pub(super) fn keys(&self) -> MutexGuard<'_, Keys> {
         lock(&self.keys)
     }
 
@@ -147,88 +140,6 @@ impl KeyTable {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// A new waiter.
-    pub(crate) fn enter(&self, key: LockKeys) -> Ticket {
-        let mut keys = self.keys();
-        let is_heard = keys.is_heard;
-        let state = keys.state(key);
-        let number = state.next_ticket;
-        state.next_ticket += 1;
-        if state.waiters.is_empty() {
-            state.poll = Interval::begin(is_heard);
-        }
-        let due = state.poll.due;
-        state.waiters.insert(number, Slot::default());
-        keys.due.insert((due, key.lock));
-        Ticket { key, number }
-    }
-
-    /// A waiter goes. Returns the session in which its interest was shown, and the key if it was just given it.
-    pub(crate) fn leave(&self, ticket: Ticket) -> (Option<SessionNumber>, Option<Claim>) {
-        let mut keys = self.keys();
-        let slot = keys.remove_waiter(ticket);
-        keys.remove_if_idle(ticket.key.lock);
-        drop(keys);
-        let slot = slot.unwrap_or_default();
-        let session = match slot.mark {
-            Mark::Shown(session) => Some(session),
-            _ => None,
-        };
-        let claim = match slot.reason {
-            Some(WakeReason::Granted(claim)) => Some(claim),
-            _ => None,
-        };
-        (session, claim)
-    }
-
-    /// Whether a waiter's interest is to be shown.
-    pub(crate) fn wants_mark(&self, ticket: Ticket) -> bool {
-        let mut keys = self.keys();
-        let slot = keys.slot(ticket);
-        slot.is_some_and(|slot| slot.mark == Mark::Wanted)
-    }
-
-    /// The waiter's interest is shown. Returns whether it was not yet, and the waiter is still there: else it is
-    /// shown once too often.
-    pub(crate) fn marked(&self, ticket: Ticket, session: SessionNumber) -> bool {
-        let (mut keys, shown) = (self.keys(), Mark::Shown(session));
-        let slot = keys.slot(ticket);
-        slot.is_some_and(|slot| std::mem::replace(&mut slot.mark, shown) != shown)
-    }
-
-    /// The waiter's interest cannot be shown: in this session, or, where nobody listens, until somebody does.
-    pub(crate) fn not_marked(&self, ticket: Ticket, nobody_listens: bool) {
-        let mut keys = self.keys();
-        let is_over = nobody_listens && keys.is_heard;
-        if let Some(slot) = keys.slot(ticket).filter(|_| !is_over) {
-            slot.mark = Mark::Refused;
-        }
-    }
-
-    /// What a waiter was woken for.
-    pub(crate) fn poll_woken(
-        &self,
-        ticket: Ticket,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<Option<Claim>, Error>> {
-        let mut waker = Some(context.waker().clone());
-        let mut keys = self.keys();
-        let Some(slot) = keys.slot(ticket) else {
-            return Poll::Ready(Ok(None));
-        };
-        let reason = slot.reason.take();
-        if reason.is_none() {
-            std::mem::swap(&mut slot.waker, &mut waker);
-        }
-        drop(keys);
-        match reason {
-            Some(WakeReason::Look) => Poll::Ready(Ok(None)),
-            Some(WakeReason::Granted(claim)) => Poll::Ready(Ok(Some(claim))),
-            Some(WakeReason::Failed(error)) => Poll::Ready(Err(error)),
-            None => Poll::Pending,
-        }
-    }
-
     /// Another process released a key.
     pub(crate) fn released(&self, key: i64) {
         let wakers = match self.keys().states.get_mut(&key) {
@@ -251,39 +162,13 @@ impl KeyTable {
         None
     }
 
-    /// The session is new: interest is shown anew, and every waiter looks.
-    pub(crate) fn connected(&self) {
-        self.tell_everybody(|slot| {
-            slot.mark = Mark::Wanted;
-            WakeReason::Look
-        });
-    }
-
-    /// Releases are heard of from now on, or no more. Whatever was told while nobody listened is lost: every
-    /// waiter looks, and shows the interest that it could not show.
-    pub(crate) fn heard(&self, is_heard: bool) {
-        self.keys().is_heard = is_heard;
-        if is_heard {
-            self.tell_everybody(|slot| {
-                if slot.mark == Mark::Refused {
-                    slot.mark = Mark::Wanted;
-                }
-                WakeReason::Look
-            });
-        }
-    }
-
-    pub(crate) fn is_heard(&self) -> bool {
-        self.keys().is_heard
-    }
-
     /// The server is gone, and does not come back at once: nobody is to wait for it.
     pub(crate) fn down(&self, error: &Error) {
         self.permits.refuse(error);
         self.tell_everybody(|_| WakeReason::Failed(error.clone()));
     }
 
-    fn tell_everybody(&self, reason: impl Fn(&mut Slot) -> WakeReason) {
+    pub(super) fn tell_everybody(&self, reason: impl Fn(&mut Slot) -> WakeReason) {
         let mut keys = self.keys();
         let states = keys.states.values_mut();
         let slots = states.flat_map(|state| state.waiters.values_mut());
@@ -325,7 +210,7 @@ const HEARD: Duration = Duration::from_secs(1);
 const NOT_SHOWN: Duration = Duration::from_millis(250);
 
 impl Keys {
-    fn state(&mut self, key: LockKeys) -> &mut KeyState {
+    pub(super) fn state(&mut self, key: LockKeys) -> &mut KeyState {
         let new = || KeyState::new(key);
         self.states.entry(key.lock).or_insert_with(new)
     }
@@ -335,12 +220,12 @@ impl Keys {
         claimed.filter(|claimed| claimed.nonce == asked.nonce)
     }
 
-    fn slot(&mut self, ticket: Ticket) -> Option<&mut Slot> {
+    pub(super) fn slot(&mut self, ticket: Ticket) -> Option<&mut Slot> {
         let state = self.states.get_mut(&ticket.key.lock)?;
         state.waiters.get_mut(&ticket.number)
     }
 
-    fn remove_waiter(&mut self, ticket: Ticket) -> Option<Slot> {
+    pub(super) fn remove_waiter(&mut self, ticket: Ticket) -> Option<Slot> {
         let state = self.states.get_mut(&ticket.key.lock)?;
         let slot = state.waiters.remove(&ticket.number);
         if state.waiters.is_empty() {
@@ -349,7 +234,7 @@ impl Keys {
         slot
     }
 
-    fn remove_if_idle(&mut self, lock: i64) {
+    pub(super) fn remove_if_idle(&mut self, lock: i64) {
         if self.states.get(&lock).is_some_and(KeyState::is_idle) {
             self.states.remove(&lock);
         }

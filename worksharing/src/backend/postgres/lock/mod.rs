@@ -5,6 +5,7 @@ mod key_table;
 mod keys;
 mod permits;
 mod waiters;
+mod waiting;
 
 use std::fmt;
 use std::future::poll_fn;
@@ -12,10 +13,11 @@ use std::sync::Arc;
 
 use futures_channel::oneshot;
 
-use self::key_table::{Claim, Ticket};
+use self::key_table::Claim;
 pub(crate) use self::key_table::{Due, KeyTable};
 pub(crate) use self::keys::{Asked, Held, LockKeys, SessionNumber};
 use self::permits::Permit;
+use self::waiters::Ticket;
 use crate::backend::postgres::Server;
 use crate::backend::postgres::session::{Answer, Ask};
 use crate::lock::{Caller, Lock, LockGuard, Waiter};

@@ -6,6 +6,13 @@ use super::key_table::Claim;
 use super::keys::{LockKeys, SessionNumber};
 use crate::Error;
 
+/// Which waiter.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ticket {
+    pub(crate) key: LockKeys,
+    pub(super) number: u64,
+}
+
 /// What is known of one lock key.
 pub(super) struct KeyState {
     pub(super) key: LockKeys,
