@@ -16,6 +16,7 @@ mod suspended;
 mod timing;
 mod unstorable;
 
+use std::fmt;
 use std::pin::{Pin, pin};
 
 use serde::de::DeserializeOwned;
@@ -50,6 +51,21 @@ pub struct Leading<P> {
     call: Call,
     policy: P,
     lead: Lead,
+}
+
+impl<P> fmt::Debug for Leading<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Leading").field(&self.call.key).finish()
+    }
+}
+
+impl<P: Policy> fmt::Debug for Acquired<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value(_) => f.write_str("Value"),
+            Self::Lead(lead) => lead.fmt(f),
+        }
+    }
 }
 
 /// Looks, joins or waits, until there is something to return or to be computed.
