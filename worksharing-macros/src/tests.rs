@@ -91,7 +91,8 @@ fn closures_and_flags() {
                                 }),
                         )
                         .errors(
-                            shared::worksharing::__private_0_1::Returns::<Option<User>>::new().__errors(),
+                            shared::worksharing::__private_0_1::Returns::<Option<User>>::new()
+                                .__errors(),
                         ),
                 ) {
                     shared::worksharing::__private_0_1::Acquired::Value(__value) => return __value,

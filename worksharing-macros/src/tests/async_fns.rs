@@ -39,7 +39,9 @@ fn an_async_method_with_the_default_key() {
                         ::worksharing::__private_0_1::Returns::<Result<Profile, Error>>::new()
                             .__policy()
                             .errors(
-                                ::worksharing::__private_0_1::Returns::<Result<Profile, Error>>::new()
+                                ::worksharing::__private_0_1::Returns::<
+                                    Result<Profile, Error>,
+                                >::new()
                                     .__errors(),
                             ),
                     )
@@ -51,8 +53,8 @@ fn an_async_method_with_the_default_key() {
                 ::worksharing::__private_0_1::land(
                         __lead,
                         ::worksharing::__private_0_1::pin!(
-                            async move { if false { return ::worksharing::__private_0_1::never:: < Result
-                            < Profile, Error > > (); } { self.load(a, b). await } }
+                            async move { if false { return ::worksharing::__private_0_1::never:: <
+                            Result < Profile, Error > > (); } { self.load(a, b). await } }
                         ),
                     )
                     .await
@@ -160,7 +162,9 @@ fn an_async_trait_method() {
                             __plan,
                             ::worksharing::__private_0_1::Returns::<Page>::new()
                                 .__policy()
-                                .errors(::worksharing::__private_0_1::Returns::<Page>::new().__errors()),
+                                .errors(
+                                    ::worksharing::__private_0_1::Returns::<Page>::new().__errors(),
+                                ),
                         )
                         .await
                     {
@@ -170,8 +174,8 @@ fn an_async_trait_method() {
                     ::worksharing::__private_0_1::land(
                             __lead,
                             ::worksharing::__private_0_1::pin!(
-                                async move { if false { return ::worksharing::__private_0_1::never:: <
-                                Page > (); } { let __self = self; let __ret : Page = { __self
+                                async move { if false { return ::worksharing::__private_0_1::never::
+                                < Page > (); } { let __self = self; let __ret : Page = { __self
                                 .load(path). await }; __ret } }
                             ),
                         )
