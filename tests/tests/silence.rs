@@ -112,7 +112,6 @@ fn silent_servers_cost_nothing_that_grows() {
 const HELD_UP: Duration = Duration::from_secs(15);
 
 #[test]
-#[ignore = "row 27: values in PostgreSQL hold a call for 30 s"]
 fn silence_holds_no_call_for_long() {
     let servers = Servers::start();
     let (postgres, redis) = (

@@ -99,7 +99,8 @@ impl Round<'_> {
         if let Some(error) = self.connection.values.paused() {
             return Ok(Err(error));
         }
-        self.watchdog.arm_for(Values::PATIENCE);
+        self.watchdog
+            .arm_while_moving(Values::SILENCE, Values::PATIENCE);
         let Connection { client, values, .. } = &mut *self.connection;
         let done = statement(values, client);
         let code = done.as_ref().err().and_then(|error| error.code().cloned());

@@ -42,6 +42,8 @@ type Parameters<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
 impl Values {
     /// What reading or writing the largest values may take.
     pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+    /// How long the server may be silent meanwhile.
+    pub(super) const SILENCE: Duration = Duration::from_secs(3);
 
     pub(super) fn new(table: &Table, own_session: bool) -> Self {
         let is_dead = "expires <= clock_timestamp()";

@@ -1,6 +1,6 @@
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use ::postgres::Client;
@@ -13,6 +13,8 @@ use crate::sync::{Mutex, lock};
 #[derive(Default)]
 pub(crate) struct Stop {
     stopped: AtomicBool,
+    /// How often something was sent or received.
+    moved: AtomicU64,
     waker: Mutex<Option<Waker>>,
 }
 
@@ -21,6 +23,10 @@ impl Interrupt for Stop {
         self.stopped.store(true, Ordering::SeqCst);
         let waker = lock(&self.waker).take();
         waker.into_iter().for_each(Waker::wake);
+    }
+
+    fn progress(&self) -> u64 {
+        self.moved.load(Ordering::Relaxed)
     }
 }
 
@@ -42,6 +48,7 @@ impl Stop {
         if !self.is_stopped() {
             let polled = poll(context);
             if polled.is_ready() {
+                self.moved.fetch_add(1, Ordering::Relaxed);
                 return polled;
             }
             self.wake_later(context.waker());
