@@ -56,11 +56,13 @@ pub(crate) fn timer(time: Duration, action: impl FnOnce() + Send + 'static) -> T
         drop(action);
         return Timer((due, u64::MAX));
     }
+    // Boxed, and the system asked, before anybody is kept waiting.
+    let (process, action) = (std::process::id(), Box::new(action));
     let mut state = BACKGROUND.state();
-    state.run();
+    state.run(process);
     let key = (due, state.next_timer);
     state.next_timer += 1;
-    state.timers.insert(key, Box::new(action));
+    state.timers.insert(key, action);
     if state.wakes_at.is_none_or(|wakes_at| due < wakes_at) {
         state.wakes_at = Some(due);
         BACKGROUND.changed.notify_one();
@@ -139,9 +141,8 @@ impl Background {
 }
 
 impl State {
-    /// Sees to it that the thread runs.
-    fn run(&mut self) {
-        let process = std::process::id();
+    /// Sees to it that the thread runs, in this process.
+    fn run(&mut self, process: u32) {
         if self.process == process {
             return;
         }

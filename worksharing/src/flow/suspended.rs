@@ -77,15 +77,21 @@ fn may_block() -> bool {
 /// Tasks are tokio's: no other runtime tells which one is running.
 #[cfg(feature = "tokio")]
 mod task {
-    use std::collections::HashMap;
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
     use tokio::task::{Id, try_id};
 
-    use crate::sync::Mutex;
-    use crate::sync::lock;
+    use crate::sync::{Mutex, MutexGuard, lock};
 
-    static OF_TASKS: std::sync::LazyLock<Mutex<HashMap<Id, usize>>> =
-        std::sync::LazyLock::new(Mutex::default);
+    /// A task for each of its suspended leads: in many small lists, so that few tasks meet in one.
+    static OF_TASKS: std::sync::LazyLock<[Mutex<Vec<Id>>; 64]> =
+        std::sync::LazyLock::new(|| std::array::from_fn(|_| Mutex::default()));
+
+    fn tasks(task: Id) -> MutexGuard<'static, Vec<Id>> {
+        let mut hasher = DefaultHasher::new();
+        task.hash(&mut hasher);
+        lock(&OF_TASKS[(hasher.finish() % 64) as usize])
+    }
 
     pub(super) struct Counted(Option<Id>);
 
@@ -93,7 +99,7 @@ mod task {
         pub(super) fn new() -> Self {
             let task = try_id();
             if let Some(task) = task {
-                *lock(&OF_TASKS).entry(task).or_default() += 1;
+                tasks(task).push(task);
             }
             Self(task)
         }
@@ -102,18 +108,15 @@ mod task {
     impl Drop for Counted {
         fn drop(&mut self) {
             let Some(task) = self.0 else { return };
-            let mut tasks = lock(&OF_TASKS);
-            if let Some(leads) = tasks.get_mut(&task) {
-                *leads -= 1;
-                if *leads == 0 {
-                    tasks.remove(&task);
-                }
+            let mut tasks = tasks(task);
+            if let Some(place) = tasks.iter().position(|other| *other == task) {
+                tasks.swap_remove(place);
             }
         }
     }
 
     pub(super) fn holds_one() -> bool {
-        try_id().is_some_and(|task| lock(&OF_TASKS).contains_key(&task))
+        try_id().is_some_and(|task| tasks(task).contains(&task))
     }
 }
 
