@@ -10,7 +10,8 @@ use std::thread::{self, Thread};
 /// one. While it waits for another lead on a thread of a tokio runtime that has several, the runtime's other work is
 /// handed over to another thread.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    // A thread that ends has no waker any more: its last calls make one.
+    let waker = WAKER.try_with(Waker::clone).unwrap_or_else(|_| unpark());
     let mut context = Context::from_waker(&waker);
     let mut future = pin!(future);
     loop {
@@ -38,6 +39,7 @@ pub(crate) enum Wait {
 }
 
 thread_local! {
+    static WAKER: Waker = unpark();
     static BLOCKING: Cell<Option<Wait>> = const { Cell::new(None) };
 }
 
@@ -68,6 +70,11 @@ impl Drop for Blocking {
     fn drop(&mut self) {
         BLOCKING.set(self.0);
     }
+}
+
+/// Wakes this thread.
+fn unpark() -> Waker {
+    Waker::from(Arc::new(Unpark(thread::current())))
 }
 
 struct Unpark(Thread);
