@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::call::{Call, Sight};
+use super::call::{Call, Sight, id_of};
 use super::flight::{Leader, Role, Turn};
 use super::landing::{Joiner, Landing, Origin, Outcome, is_newer};
 use super::lead::Lead;
@@ -199,9 +199,7 @@ async fn wait_for_lock(
 impl Sight {
     /// The id of what stands there; `None` where the look failed.
     pub(super) fn id(&self) -> Option<EntryId> {
-        self.seen
-            .as_ref()
-            .map(|seen| EntryId::seen(seen.as_bytes()))
+        self.seen.map(id_of)
     }
 
     /// The entry, if this call may return its value. A refresh wants one that was computed after its first look.

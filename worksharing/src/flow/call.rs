@@ -33,6 +33,11 @@ pub(crate) struct Options {
     pub(crate) cache_none: bool,
 }
 
+/// The id of what was seen.
+pub(super) fn id_of(seen: Seen) -> EntryId {
+    EntryId::seen(seen.as_bytes())
+}
+
 impl Sight {
     /// The entry, if it is fresh.
     pub(super) fn into_fresh(self) -> Option<Bytes> {

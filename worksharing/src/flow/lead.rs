@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::call::{Call, Sight};
+use super::call::{Call, Sight, id_of};
 use super::fence::FenceWatch;
 use super::flight::Leader;
 use super::landing::{Landing, Origin, Outcome};
@@ -90,7 +90,7 @@ impl Lead {
     /// The id of what it saw.
     pub(super) fn based_on(&self) -> EntryId {
         let seen = self.fence.as_ref().and_then(FenceWatch::seen);
-        seen.map_or(EntryId::NONE, |seen| EntryId::seen(seen.as_bytes()))
+        seen.map_or(EntryId::NONE, id_of)
     }
 
     /// The entry of another type that stands under the key, and is to be carried along.
@@ -160,7 +160,7 @@ struct Landed(Option<(Leader, Landing)>);
 impl Landed {
     fn is_computed_from(&mut self, seen: Option<Seen>) {
         if let Some((_, landing)) = &mut self.0 {
-            let seen = seen.map(|seen| EntryId::seen(seen.as_bytes()));
+            let seen = seen.map(id_of);
             landing.origin = Origin::Computed { seen };
         }
     }
