@@ -1,50 +1,54 @@
 //! The flight of a key in a process: who leads, who follows, whom a landing serves.
 
+use super::detach::{is_task_over, lead};
 use super::store::is_newer;
-use super::{At, Caller, Mistake, Outcome, Protocol, Saw, State, Trust};
+use super::{Actor, At, Mistake, Outcome, Protocol, Saw, State, Trust};
 
-impl Caller {
-    /// Whether it is the leader of its process's flight, or named to be.
+impl Actor {
+    /// Whether it is the leader of its flight, or named to be.
     pub(super) fn leads(&self) -> bool {
-        use At::{Body, Land, Lead, Put, Read, Sent, Successor};
+        use At::{Body, Land, Lead, Put, Read, Sent, Successor, Try};
         matches!(
             self.at,
-            Successor | Lead | Sent | Read(_) | Body | Put | Land(_)
+            Successor | Try(_) | Lead | Sent | Read(_) | Body | Put | Land(_)
         )
     }
 }
 
-/// The callers of the same process, but for the one.
+/// Those of the same flight, but for the one.
 fn beside<'a>(
     protocol: &'a Protocol,
     state: &'a State,
     i: usize,
 ) -> impl Iterator<Item = usize> + 'a {
-    let process = protocol.callers[i].process;
-    (0..state.callers.len()).filter(move |&j| j != i && protocol.callers[j].process == process)
+    let flight = |i: usize| (protocol.process(i), state.actors[i].overflow);
+    (0..state.actors.len()).filter(move |&j| j != i && flight(j) == flight(i))
 }
 
 fn followers(protocol: &Protocol, state: &State, i: usize) -> Vec<usize> {
     beside(protocol, state, i)
-        .filter(|&j| state.callers[j].at == At::Follow)
+        .filter(|&j| state.actors[j].at == At::Follow)
         .collect()
+}
+
+pub(super) fn leader_beside(protocol: &Protocol, state: &State, i: usize) -> Option<usize> {
+    beside(protocol, state, i).find(|&j| state.actors[j].leads())
 }
 
 /// Leads if nobody does, else follows.
 pub(super) fn join(protocol: &Protocol, state: &mut State, i: usize) {
-    let leader = beside(protocol, state, i).find(|&j| state.callers[j].leads());
-    let early = leader.is_some_and(|leader| match state.callers[leader].at {
-        At::Successor | At::Lead => true,
+    let alone = state.actors[i].overflow && protocol.has(Mistake::OverflowForEach);
+    let Some(leader) = leader_beside(protocol, state, i).filter(|_| !alone) else {
+        return lead(protocol, state, i);
+    };
+    let early = match state.actors[leader].at {
+        At::Successor | At::Try(_) | At::Lead => true,
+        // The overflow flight's leader sends its look when it joins.
         At::Sent | At::Read(_) => protocol.has(Mistake::EarlyUntilAnswered),
         _ => false,
-    });
-    let caller = &mut state.callers[i];
-    caller.early = early;
-    caller.at = if leader.is_some() {
-        At::Follow
-    } else {
-        At::Lead
     };
+    let caller = &mut state.actors[i];
+    (caller.early, caller.at) = (early, At::Follow);
 }
 
 /// Gives the leader its outcome, and everybody whom the landing rule allows. The others stay, behind a
@@ -52,17 +56,17 @@ pub(super) fn join(protocol: &Protocol, state: &mut State, i: usize) {
 pub(super) fn land(protocol: &Protocol, state: &mut State, i: usize, outcome: Outcome) {
     let number = match outcome {
         Outcome::Found(entry) => entry.id,
-        Outcome::Computed => state.callers[i].number,
+        Outcome::Computed => state.actors[i].number,
+        Outcome::Old(id) => id,
     };
-    give(state, i, number);
+    give(protocol, state, i, number);
     let lands = !protocol.has(Mistake::OnlyStoredLands)
         || state.store.is_some_and(|entry| entry.id == number);
     for j in followers(protocol, state, i) {
         if lands && takes(protocol, state, j, i, outcome) {
-            give(state, j, number);
-            state.callers[j].goes_to(At::Done);
+            serve(protocol, state, j, number);
         } else {
-            state.callers[j].bodies += u8::from(outcome == Outcome::Computed);
+            state.actors[j].bodies += u8::from(!matches!(outcome, Outcome::Found(_)));
         }
     }
     pass_on(protocol, state, i);
@@ -70,13 +74,19 @@ pub(super) fn land(protocol: &Protocol, state: &mut State, i: usize, outcome: Ou
 
 /// The landing rule: whether follower `j` is served by what `i` lands.
 fn takes(protocol: &Protocol, state: &State, j: usize, i: usize, outcome: Outcome) -> bool {
-    let (follower, leader) = (&state.callers[j], &state.callers[i]);
-    let refresh = protocol.callers[j].refresh;
+    let (follower, leader) = (&state.actors[j], &state.actors[i]);
+    let refresh = protocol.ask(j).refresh;
     match outcome {
         Outcome::Found(entry) if refresh => {
             follower.early && is_newer(protocol, entry, follower.saw)
         }
         Outcome::Found(_) => follower.early,
+        Outcome::Old(_) if refresh => false,
+        Outcome::Old(id) => {
+            follower.early
+                || follower.saw == Saw::Entry(id)
+                || protocol.has(Mistake::OldServesWhoSawNothing) && follower.saw == Saw::Nothing
+        }
         Outcome::Computed if refresh => follower.early || protocol.has(Mistake::RefreshTakesOlder),
         Outcome::Computed => {
             follower.early
@@ -88,7 +98,7 @@ fn takes(protocol: &Protocol, state: &State, j: usize, i: usize, outcome: Outcom
 
 /// Whether the follower's own look found what the leader's fence allows, so that nothing was laid between
 /// the two looks. Nothing is no proof of it, if the leader was overtaken or looked too seldom.
-fn saw_the_same(protocol: &Protocol, follower: &Caller, leader: &Caller) -> bool {
+fn saw_the_same(protocol: &Protocol, follower: &Actor, leader: &Actor) -> bool {
     let trusts = leader.trust == Trust::Good || protocol.has(Mistake::OvertakenLeaderServes);
     match follower.saw {
         Saw::Unknown => protocol.has(Mistake::FailedLookIsNothing) && trusts,
@@ -102,16 +112,21 @@ fn saw_the_same(protocol: &Protocol, follower: &Caller, leader: &Caller) -> bool
 pub(super) fn pass_on(protocol: &Protocol, state: &mut State, i: usize) {
     let followers = followers(protocol, state, i);
     for &j in &followers {
-        state.callers[j].early = true;
+        state.actors[j].early = true;
     }
     if let Some(&first) = followers.first() {
-        state.callers[first].at = At::Successor;
+        state.actors[first].at = At::Successor;
     }
+}
+
+/// Whether a successor may be polled, and take up the lead.
+pub(super) fn can_succeed(protocol: &Protocol, state: &State, i: usize) -> bool {
+    !state.actors[i].frozen && is_task_over(protocol, state, i)
 }
 
 /// Whether follower `j` can be named in place of a successor that has not taken up the lead.
 pub(super) fn can_renew(protocol: &Protocol, state: &State, j: usize) -> bool {
-    let follower = &state.callers[j];
+    let follower = &state.actors[j];
     follower.at == At::Follow
         && !follower.frozen
         && !protocol.has(Mistake::SuccessorNotRenewed)
@@ -120,18 +135,30 @@ pub(super) fn can_renew(protocol: &Protocol, state: &State, j: usize) -> bool {
 
 pub(super) fn renew(protocol: &Protocol, state: &mut State, j: usize) {
     if let Some(named) = successor_beside(protocol, state, j) {
-        state.callers[named].at = At::Follow;
-        state.callers[j].at = At::Successor;
+        state.actors[named].at = At::Follow;
+        state.actors[j].at = At::Successor;
     }
 }
 
 fn successor_beside(protocol: &Protocol, state: &State, j: usize) -> Option<usize> {
-    beside(protocol, state, j).find(|&k| state.callers[k].at == At::Successor)
+    beside(protocol, state, j).find(|&k| state.actors[k].at == At::Successor)
 }
 
-/// A caller has its value: judged here, wherever it comes from.
-pub(super) fn give(state: &mut State, i: usize, number: u8) {
-    let caller = &state.callers[i];
+/// A caller has its value: judged here, wherever it comes from. A task gives it to nobody but its followers.
+fn give(protocol: &Protocol, state: &mut State, i: usize, number: u8) {
+    if protocol.is_task(i) {
+        return;
+    }
+    let caller = &state.actors[i];
     state.broken.older_after_invalidation |= number < caller.after;
     state.broken.refresh_got_older |= number <= caller.asked;
+    state.broken.went_back |= number < caller.floor;
+    let process = &mut state.processes[protocol.process(i)];
+    process.returned = process.returned.max(number);
+}
+
+/// It is given this, and is done.
+pub(super) fn serve(protocol: &Protocol, state: &mut State, i: usize, number: u8) {
+    give(protocol, state, i, number);
+    state.actors[i].goes_to(At::Done);
 }

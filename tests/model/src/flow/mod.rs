@@ -2,10 +2,15 @@
 //!
 //! ```text
 //!  Ask ─ Looked ─┬─ hit: served                                   ┌─ found ───────────────┐
-//!                └─ miss: Lead ─ (lock) ─ Sent ─ (read) ─ Read ───┴─ Body ─ Put ─ Land ─ Release
-//!                     or Follow ─ served by the landing                └─ failed: passed on ─┘
-//!                           └─ Successor ─ Lead
+//!                ├─ miss: Lead ─ (lock) ─ Sent ─ (read) ─ Read ───┴─ Body ─ Put ─ Land ─ Release
+//!                │     or Follow ─ served by the landing                └─ failed: passed on ─┘
+//!                │           ├─ Successor ─ Lead
+//!                │           └─ waited for too long: Sent, of the overflow flight
+//!                └─ stale: served, and if nobody leads: Try ─ (lock) ─ Sent
+//!                                                        └─ busy: passed on
 //! ```
+//! With `detach`, what leads is not the caller but a task of its own; the caller follows it.
+//!
 //! Numbers are given out in order, to bodies when they begin and to tombstones when they are laid, and serve
 //! as entry ids: the higher one is newer.
 //!
@@ -15,24 +20,43 @@
 //! from then on. All interleavings of lives and looks that the two rules allow are these. That counts until the
 //! put takes effect, not only until it is sent.
 //!
-//! **Left out:** the waiter's looks between its tries (they only serve it earlier), the stale phase, tags,
-//! `on_timeout`, a dead store. A caller asks and its look reads in one step: a later ask demands more.
+//! **Left out:** the waiter's looks between its tries (they only serve it earlier), tags, a dead store, the pause
+//! between two tries to refresh. A caller asks and its look reads in one step: a later ask demands more.
 
+mod action;
+mod detach;
 mod flight;
+mod mistake;
+mod overflow;
+mod properties;
 mod setting;
+mod stale;
 mod steps;
 mod store;
 
 use stateright::{Model, Property};
 
-pub use setting::{Ask, Faults, Mistake, Protocol};
+pub use action::Action;
+pub use mistake::Mistake;
+pub use setting::{Ask, Faults, Options, Protocol};
+
+/// How old a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Age {
+    /// It is given to everybody.
+    Fresh,
+    /// It is given to everybody, and somebody is to compute anew.
+    Stale,
+    /// It stands for the fence, and for `stale_if_error`.
+    Expired,
+}
 
 /// What the store holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Entry {
     id: u8,
-    is_value: bool,
-    is_fresh: bool,
+    /// `None`: it is a tombstone.
+    value: Option<Age>,
     /// What its leader saw under the lock.
     based_on: Saw,
 }
@@ -53,17 +77,21 @@ enum Outcome {
     Found(Entry),
     /// The computation's, whatever became of its put.
     Computed,
+    /// The value that was seen under the lock, since the computation failed.
+    Old(u8),
 }
 
-/// Where a caller is: what it does next.
+/// Where an actor is: what it does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum At {
     Ask,
     /// Its look was answered, perhaps with a value.
-    Looked(Option<u8>),
+    Looked(Option<Entry>),
     Follow,
     /// Named by a leader that is gone, and not yet polled.
     Successor,
+    /// Leads to replace this value, and tries the lock once.
+    Try(u8),
     /// Waits for the lock.
     Lead,
     /// Its look under the lock is sent, …
@@ -87,15 +115,21 @@ enum Trust {
     Overtaken,
 }
 
-/// One caller.
+/// A caller, or the task that leads for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Caller {
+struct Actor {
     at: At,
     /// The newest tombstone whose `invalidate` had returned when it asked.
     after: u8,
     /// A refresh: the last number given out when it asked.
     asked: u8,
+    /// The newest value that its process had returned when it asked.
+    floor: u8,
     saw: Saw,
+    /// Its look found something that it could return.
+    servable: bool,
+    /// It has waited for too long, and is in the flight of those.
+    overflow: bool,
     /// Joined before the leader's look under the lock was sent.
     early: bool,
     frozen: bool,
@@ -104,9 +138,22 @@ struct Caller {
     /// As a leader: what it saw under the lock, and the number of its body.
     fence: Saw,
     number: u8,
+    /// The value that it saw under the lock, for a failure.
+    old: Option<u8>,
     trust: Trust,
     /// Something was laid since its last look.
     behind: bool,
+}
+
+/// What a process knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Process {
+    /// The newest value that it has returned.
+    returned: u8,
+    /// A failure was answered with an old value: for a while there may be no other try.
+    backs_off: bool,
+    /// What only a mistake keeps in a process.
+    remembered: Option<u8>,
 }
 
 /// The store, the lock, and everybody.
@@ -114,7 +161,9 @@ struct Caller {
 pub struct State {
     store: Option<Entry>,
     lock: Option<usize>,
-    callers: Vec<Caller>,
+    /// The callers and, with `detach`, a task for each of them.
+    actors: Vec<Actor>,
+    processes: Vec<Process>,
     /// The first tombstone of each invalidation that has not returned.
     invalidating: Vec<u8>,
     /// The newest tombstone whose `invalidate` has returned.
@@ -133,67 +182,11 @@ pub struct State {
 struct Broken {
     older_after_invalidation: bool,
     refresh_got_older: bool,
+    went_back: bool,
     stored_superseded: bool,
     computed_while_fresh: bool,
-}
-
-/// What may happen next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// A caller takes its next step.
-    Step(usize),
-    /// With [`Mistake::JoinsOlderLook`]: the first takes the answer of the second's look.
-    ShareLook(usize, usize),
-    /// The leader looks at the entry's id while its body runs.
-    Watch(usize),
-    /// The successor has not taken up the lead: this follower is named instead.
-    Renew(usize),
-    /// An invalidation returns.
-    Return(usize),
-    /// A caller's first look fails.
-    FailLook(usize),
-    /// A body ends in something that is not stored.
-    EndUnstored(usize),
-    /// A body fails.
-    Fail(usize),
-    /// A caller is dropped.
-    Drop(usize),
-    /// A caller is polled no more.
-    Freeze(usize),
-    /// The lock session of the holder is lost.
-    LoseSession,
-    /// `invalidate` lays its tombstone.
-    Invalidate,
-    /// Its tombstone is sent again.
-    Resend(usize),
-    /// The value is no longer fresh.
-    Expire,
-    /// The entry is gone.
-    Evict,
-}
-
-impl Action {
-    /// Whether nobody may count on it to happen.
-    pub fn is_fault(&self) -> bool {
-        use Action::{Renew, Return, ShareLook, Step, Watch};
-        !matches!(
-            self,
-            Step(_) | ShareLook(..) | Watch(_) | Renew(_) | Return(_)
-        )
-    }
-}
-
-impl State {
-    /// Whether every caller that is still polled has been served, and the lock is free.
-    pub fn is_over(&self) -> bool {
-        let served = |caller: &Caller| caller.at == At::Done || caller.frozen;
-        self.lock.is_none() && self.callers.iter().all(served)
-    }
-
-    fn bodies(&self) -> usize {
-        let at_work = |caller: &&Caller| caller.at == At::Body;
-        self.callers.iter().filter(at_work).count()
-    }
+    lost_with_caller: bool,
+    overflowed_beside_detached: bool,
 }
 
 impl Model for Protocol {
@@ -205,7 +198,7 @@ impl Model for Protocol {
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
-        steps::enabled(self, state, actions);
+        action::enabled(self, state, actions);
     }
 
     fn next_state(&self, state: &State, action: Action) -> Option<State> {
@@ -215,29 +208,6 @@ impl Model for Protocol {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        use Property as P;
-        vec![
-            P::always("nothing older after an invalidation", |_, s: &State| {
-                !s.broken.older_after_invalidation
-            }),
-            P::always("a refresh gets what began later", |_, s: &State| {
-                !s.broken.refresh_got_older
-            }),
-            P::always("nothing superseded is stored", |_, s: &State| {
-                !s.broken.stored_superseded
-            }),
-            P::always("one body", |_, s: &State| s.lost_session || s.bodies() <= 1),
-            P::always("none while fresh", |_, s: &State| {
-                !s.broken.computed_while_fresh
-            }),
-            P::always("served by the second body", |_, s: &State| {
-                s.callers.iter().all(|caller| caller.bodies <= 1)
-            }),
-            P::always("one execution", |_, s: &State| s.executions <= 1),
-            P::always("two executions", |_, s: &State| s.executions <= 2),
-            P::sometimes("somebody follows", |_, s: &State| {
-                s.callers.iter().any(|caller| caller.at == At::Follow)
-            }),
-        ]
+        properties::all()
     }
 }

@@ -1,4 +1,6 @@
-//! What is explored: who calls, what may go wrong, what is built wrongly.
+//! What is explored: who calls, with which options, and what may go wrong.
+
+use super::{Age, Mistake};
 
 /// One caller: in which process it calls, and whether it asks for a refresh.
 #[derive(Clone, Copy, Debug)]
@@ -9,7 +11,18 @@ pub struct Ask {
     pub refresh: bool,
 }
 
-/// How many of each fault may still happen.
+/// The function's options.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// A lead is run by a task of its own.
+    pub detach: bool,
+    /// A value has a stale phase between fresh and expired.
+    pub stale_while_revalidate: bool,
+    /// A failure is answered with an expired value.
+    pub stale_if_error: bool,
+}
+
+/// How many of each fault, or other chance, may still happen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Faults {
     /// The holder's lock session is lost; the body goes on.
@@ -20,6 +33,8 @@ pub struct Faults {
     pub unstored: u8,
     /// A caller is dropped.
     pub drops: u8,
+    /// A detached task is dropped: its runtime is shut down.
+    pub deaths: u8,
     /// A follower or successor is not polled any more.
     pub frozen: u8,
     /// A caller's first look fails.
@@ -28,49 +43,14 @@ pub struct Faults {
     pub invalidations: u8,
     /// An invalidation's answer is lost, so that its tombstone is sent again.
     pub resends: u8,
-    /// A value is no longer fresh. It still stands.
+    /// A value gets older: fresh, stale where there is such a phase, expired. It still stands.
     pub expiries: u8,
     /// An entry is gone, having stood for `fence_life` at least.
     pub evictions: u8,
-}
-
-/// One deviation from the protocol. Each must make a property fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mistake {
-    /// A landing serves every follower, whatever it saw and whenever it joined.
-    LandsForAll,
-    /// A follower that joined after the leader's look was sent, but before it was answered, counts as early.
-    EarlyUntilAnswered,
-    /// A follower whose look failed is served as one that saw nothing.
-    FailedLookIsNothing,
-    /// A follower that saw nothing is served by a leader that was overtaken.
-    OvertakenLeaderServes,
-    /// A caller takes the answer of a look that was sent before it asked.
-    JoinsOlderLook,
-    /// An entry is gone before it has stood for `fence_life`.
-    ShortLivedEntry,
-    /// A tombstone that is sent again has its old id.
-    TombstoneKeepsId,
-    /// The leader does not look while its body runs, and puts over nothing however long ago it looked.
-    NoFenceWatch,
-    /// A look that finds nothing after a gap longer than `fence_life` makes up for the gap.
-    GapForgiven,
-    /// A put that was sent in time takes effect however late.
-    LatePut,
-    /// The put stores, whatever stands there.
-    UnfencedPut,
-    /// Only an outcome that was stored is landed; after any other the next one computes.
-    OnlyStoredLands,
-    /// The leader computes without having looked under the lock.
-    NoLookUnderLock,
-    /// A refresh that follows is served by a computation that was under way when it joined.
-    RefreshTakesOlder,
-    /// A refresh takes each entry that is not the one it saw, also if that was begun beside it.
-    RefreshIgnoresBasedOn,
-    /// A refresh that saw nothing takes an entry that is based on something.
-    RefreshTrustsNothing,
-    /// A successor that does not take up the lead is waited for.
-    SuccessorNotRenewed,
+    /// A fresh hit decides to refresh early.
+    pub early: u8,
+    /// A caller has waited for too long, and is to compute.
+    pub timeouts: u8,
 }
 
 /// The protocol with its bounds.
@@ -78,14 +58,25 @@ pub enum Mistake {
 pub struct Protocol {
     /// Who calls.
     pub callers: &'static [Ask],
-    /// Whether a value stands in the store that nobody finds fresh.
-    pub stored: bool,
+    /// With which options.
+    pub options: Options,
+    /// How old the value is that stands in the store, if there is one.
+    pub stored: Option<Age>,
     /// Whether all callers have looked before anything else happens.
     pub at_once: bool,
     /// What may go wrong.
     pub faults: Faults,
     /// What is built wrongly.
     pub mistake: Option<Mistake>,
+}
+
+impl Options {
+    /// None of them.
+    pub const NONE: Self = Self {
+        detach: false,
+        stale_while_revalidate: false,
+        stale_if_error: false,
+    };
 }
 
 impl Faults {
@@ -95,21 +86,25 @@ impl Faults {
         failures: 0,
         unstored: 0,
         drops: 0,
+        deaths: 0,
         frozen: 0,
         failed_looks: 0,
         invalidations: 0,
         resends: 0,
         expiries: 0,
         evictions: 0,
+        early: 0,
+        timeouts: 0,
     };
 }
 
 impl Protocol {
-    /// These callers, an empty store, no faults.
+    /// These callers, an empty store, no options, no faults.
     pub const fn of(callers: &'static [Ask]) -> Self {
         Self {
             callers,
-            stored: false,
+            options: Options::NONE,
+            stored: None,
             at_once: false,
             faults: Faults::NONE,
             mistake: None,
@@ -121,12 +116,17 @@ impl Protocol {
         Self { faults, ..self }
     }
 
-    /// The same where an old value stands in the store.
-    pub const fn over_an_old_value(self) -> Self {
+    /// The same where a value of this age stands in the store.
+    pub const fn over(self, age: Age) -> Self {
         Self {
-            stored: true,
+            stored: Some(age),
             ..self
         }
+    }
+
+    /// The same where an expired value stands in the store.
+    pub const fn over_an_old_value(self) -> Self {
+        self.over(Age::Expired)
     }
 
     /// The same where all looks come first.
@@ -135,6 +135,24 @@ impl Protocol {
             at_once: true,
             ..self
         }
+    }
+
+    /// The same with detached leads.
+    pub const fn detached(mut self) -> Self {
+        self.options.detach = true;
+        self
+    }
+
+    /// The same with a stale phase.
+    pub const fn revalidating(mut self) -> Self {
+        self.options.stale_while_revalidate = true;
+        self
+    }
+
+    /// The same with old values for failures.
+    pub const fn stale_if_error(mut self) -> Self {
+        self.options.stale_if_error = true;
+        self
     }
 
     /// The same, built wrongly.

@@ -1,45 +1,60 @@
-//! What may happen, and what a caller does.
+//! What happens, and what a caller or a task does next.
 
-use super::flight::{can_renew, give, join, land, pass_on, renew};
-use super::store::{can_watch, evict, fresh, invalidate, is_newer, put, resend, watch};
-use super::{Action, At, Broken, Caller, Entry, Mistake, Outcome, Protocol, Saw, State, Trust};
+use super::action::spend;
+use super::flight::{can_succeed, join, land, pass_on, renew, serve};
+use super::store::{evict, expire, fresh, invalidate, is_newer, is_servable, put, resend, watch};
+use super::{
+    Action, Actor, Age, At, Broken, Entry, Mistake, Outcome, Process, Protocol, Saw, State, Trust,
+    detach, overflow, stale,
+};
 
-impl Caller {
-    const NEW: Self = Self {
+impl Actor {
+    pub(super) const NEW: Self = Self {
         at: At::Ask,
         after: 0,
         asked: 0,
+        floor: 0,
         saw: Saw::Unknown,
+        servable: false,
+        overflow: false,
         early: false,
         frozen: false,
         bodies: 0,
         fence: Saw::Unknown,
         number: 0,
+        old: None,
         trust: Trust::Good,
         behind: false,
     };
 
-    /// It has been served: what it knew plays no part any more.
+    /// What it knew plays no part any more.
     pub(super) fn goes_to(&mut self, at: At) {
         *self = Self { at, ..Self::NEW };
     }
 }
 
 pub(super) fn beginning(protocol: &Protocol) -> State {
-    let old = Entry {
+    let stored = protocol.stored.map(|age| Entry {
         id: 1,
-        is_value: true,
-        is_fresh: false,
+        value: Some(age),
         based_on: Saw::Nothing,
-    };
+    });
+    let mut actors = vec![Actor::NEW; protocol.callers.len()];
+    if protocol.options.detach {
+        let mut task = Actor::NEW;
+        task.goes_to(At::Done);
+        actors.extend(vec![task; protocol.callers.len()]);
+    }
+    let processes = protocol.callers.iter().map(|ask| ask.process + 1).max();
     let mut state = State {
-        store: protocol.stored.then_some(old),
+        store: stored,
         lock: None,
-        callers: vec![Caller::NEW; protocol.callers.len()],
+        actors,
+        processes: vec![Process::default(); usize::from(processes.unwrap_or_default())],
         invalidating: Vec::new(),
         invalidated: 0,
-        numbered: u8::from(protocol.stored),
-        newest: u8::from(protocol.stored),
+        numbered: u8::from(stored.is_some()),
+        newest: u8::from(stored.is_some()),
         executions: 0,
         lost_session: false,
         broken: Broken::default(),
@@ -51,64 +66,25 @@ pub(super) fn beginning(protocol: &Protocol) -> State {
     state
 }
 
-pub(super) fn enabled(protocol: &Protocol, state: &State, actions: &mut Vec<Action>) {
-    let faults = state.faults;
-    let mut may = |condition: bool, action: Action| {
-        if condition {
-            actions.push(action);
-        }
-    };
-    for (i, caller) in state.callers.iter().enumerate() {
-        let waits = matches!(caller.at, At::Follow | At::Successor);
-        may(can_step(state, i), Action::Step(i));
-        may(can_watch(protocol, state, i), Action::Watch(i));
-        may(can_renew(protocol, state, i), Action::Renew(i));
-        let is_body = caller.at == At::Body;
-        may(is_body && faults.unstored > 0, Action::EndUnstored(i));
-        may(is_body && faults.failures > 0, Action::Fail(i));
-        may(can_drop(caller) && faults.drops > 0, Action::Drop(i));
-        let may_freeze = waits && !caller.frozen && faults.frozen > 0;
-        may(may_freeze, Action::Freeze(i));
-        let asks = caller.at == At::Ask;
-        may(asks && faults.failed_looks > 0, Action::FailLook(i));
-        for j in 0..state.callers.len() {
-            let shares = asks && can_share_look(protocol, state, i, j);
-            may(shares, Action::ShareLook(i, j));
-        }
-    }
-    for nth in 0..state.invalidating.len() {
-        may(true, Action::Return(nth));
-        may(faults.resends > 0, Action::Resend(nth));
-    }
-    let may_lose = state.lock.is_some() && faults.lost_sessions > 0;
-    may(may_lose, Action::LoseSession);
-    may(faults.invalidations > 0, Action::Invalidate);
-    may(
-        fresh(state).is_some() && faults.expiries > 0,
-        Action::Expire,
-    );
-    may(state.store.is_some() && faults.evictions > 0, Action::Evict);
-}
-
-fn can_step(state: &State, i: usize) -> bool {
-    let caller = &state.callers[i];
-    match caller.at {
+pub(super) fn can_step(protocol: &Protocol, state: &State, i: usize) -> bool {
+    let actor = &state.actors[i];
+    match actor.at {
         At::Done | At::Follow => false,
-        At::Successor => !caller.frozen,
+        At::Successor => can_succeed(protocol, state, i),
         At::Lead => state.lock.is_none(),
-        _ => true,
+        _ => !actor.frozen,
     }
 }
 
 /// A leader that has an outcome lands it, dropped or not.
-fn can_drop(caller: &Caller) -> bool {
+pub(super) fn can_drop(caller: &Actor) -> bool {
     caller.at == At::Follow || caller.leads() && !matches!(caller.at, At::Land(_))
 }
 
-fn can_share_look(protocol: &Protocol, state: &State, i: usize, j: usize) -> bool {
+pub(super) fn can_share_look(protocol: &Protocol, state: &State, i: usize, j: usize) -> bool {
     protocol.has(Mistake::JoinsOlderLook)
-        && protocol.callers[i].process == protocol.callers[j].process
-        && matches!(state.callers[j].at, At::Looked(_))
+        && protocol.process(i) == protocol.process(j)
+        && matches!(state.actors[j].at, At::Looked(_))
 }
 
 pub(super) fn apply(protocol: &Protocol, state: &mut State, action: Action) {
@@ -117,9 +93,13 @@ pub(super) fn apply(protocol: &Protocol, state: &mut State, action: Action) {
         Action::Step(i) => step(protocol, state, i),
         Action::ShareLook(i, j) => {
             ask(protocol, state, i);
-            (state.callers[i].at, state.callers[i].saw) =
-                (state.callers[j].at, state.callers[j].saw);
+            (state.actors[i].at, state.actors[i].saw) = (state.actors[j].at, state.actors[j].saw);
         }
+        Action::Remember(i) => {
+            ask(protocol, state, i);
+            stale::serve_remembered(protocol, state, i);
+        }
+        Action::ServeOld(i) => stale::serve_old(protocol, state, i),
         Action::Watch(i) => watch(protocol, state, i),
         Action::Renew(i) => renew(protocol, state, i),
         Action::Return(nth) => {
@@ -128,61 +108,46 @@ pub(super) fn apply(protocol: &Protocol, state: &mut State, action: Action) {
         }
         Action::FailLook(i) => {
             ask(protocol, state, i);
-            state.callers[i].at = At::Looked(None);
+            state.actors[i].at = At::Looked(None);
         }
-        Action::EndUnstored(i) => state.callers[i].at = At::Land(Outcome::Computed),
-        // Nothing is landed.
-        Action::Fail(i) | Action::Drop(i) => leave(protocol, state, i),
-        Action::Freeze(i) => state.callers[i].frozen = true,
+        Action::RefreshEarly(i) => stale::refresh_early(protocol, state, i),
+        Action::EndUnstored(i) => end_unstored(protocol, state, i),
+        Action::Fail(i) => fail(protocol, state, i),
+        Action::TimeOut(i) => overflow::time_out(protocol, state, i),
+        Action::Drop(i) => detach::drop_caller(protocol, state, i),
+        Action::Die(i) => detach::die(protocol, state, i),
+        Action::Freeze(i) => state.actors[i].frozen = true,
         Action::LoseSession => (state.lock, state.lost_session) = (None, true),
         Action::Invalidate => invalidate(state),
         Action::Resend(nth) => resend(protocol, state, nth),
-        Action::Expire => {
-            if let Some(entry) = &mut state.store {
-                entry.is_fresh = false;
-            }
-        }
+        Action::Expire => expire(protocol, state),
         Action::Evict => evict(protocol, state),
     }
 }
 
-fn spend(faults: &mut super::Faults, action: Action) {
-    let left = match action {
-        Action::FailLook(_) => &mut faults.failed_looks,
-        Action::EndUnstored(_) => &mut faults.unstored,
-        Action::Fail(_) => &mut faults.failures,
-        Action::Drop(_) => &mut faults.drops,
-        Action::Freeze(_) => &mut faults.frozen,
-        Action::LoseSession => &mut faults.lost_sessions,
-        Action::Invalidate => &mut faults.invalidations,
-        Action::Resend(_) => &mut faults.resends,
-        Action::Expire => &mut faults.expiries,
-        Action::Evict => &mut faults.evictions,
-        _ => return,
-    };
-    *left -= 1;
-}
-
 fn step(protocol: &Protocol, state: &mut State, i: usize) {
-    match state.callers[i].at {
+    match state.actors[i].at {
         At::Ask => look(protocol, state, i),
-        At::Looked(Some(value)) => {
-            give(state, i, value);
-            state.callers[i].goes_to(At::Done);
+        At::Looked(Some(entry)) if entry.value == Some(Age::Fresh) => {
+            serve(protocol, state, i, entry.id);
         }
-        At::Looked(None) => join(protocol, state, i),
-        At::Successor => state.callers[i].at = At::Lead,
-        At::Lead => (state.lock, state.callers[i].at) = (Some(i), At::Sent),
+        At::Looked(Some(entry)) if is_servable(protocol, entry) => {
+            stale::hit(protocol, state, i, entry);
+        }
+        At::Looked(_) => join(protocol, state, i),
+        At::Successor => detach::lead(protocol, state, i),
+        At::Try(old) => stale::try_lock(protocol, state, i, old),
+        At::Lead => (state.lock, state.actors[i].at) = (Some(i), At::Sent),
         At::Sent => {
             let standing = state.store;
-            let leader = &mut state.callers[i];
+            let leader = &mut state.actors[i];
             (leader.fence, leader.at) = (Saw::of(standing), At::Read(standing));
         }
         At::Read(found) => answered(protocol, state, i, found),
-        At::Body => state.callers[i].at = At::Put,
+        At::Body => state.actors[i].at = At::Put,
         At::Put => {
             put(protocol, state, i);
-            state.callers[i].at = At::Land(Outcome::Computed);
+            state.actors[i].at = At::Land(Outcome::Computed);
         }
         At::Land(outcome) => {
             land(protocol, state, i, outcome);
@@ -190,49 +155,84 @@ fn step(protocol: &Protocol, state: &mut State, i: usize) {
         }
         At::Release => {
             state.lock = state.lock.filter(|&holder| holder != i);
-            state.callers[i].goes_to(At::Done);
+            state.actors[i].goes_to(At::Done);
         }
         At::Follow | At::Done => {}
     }
 }
 
 fn ask(protocol: &Protocol, state: &mut State, i: usize) {
-    let caller = &mut state.callers[i];
+    let caller = &mut state.actors[i];
     caller.after = state.invalidated;
-    if protocol.callers[i].refresh {
+    if protocol.options.stale_while_revalidate || protocol.options.stale_if_error {
+        caller.floor = state.processes[protocol.process(i)].returned;
+    }
+    if protocol.ask(i).refresh {
         caller.asked = state.numbered;
     }
 }
 
 fn look(protocol: &Protocol, state: &mut State, i: usize) {
     ask(protocol, state, i);
-    let hit = fresh(state).filter(|_| !protocol.callers[i].refresh);
-    let caller = &mut state.callers[i];
+    let wanted = |entry: &Entry| {
+        let serves = is_servable(protocol, *entry) || protocol.options.stale_if_error;
+        entry.value.is_some() && serves && !protocol.ask(i).refresh
+    };
+    let found = state.store.filter(wanted);
+    let caller = &mut state.actors[i];
     caller.saw = Saw::of(state.store);
-    caller.at = At::Looked(hit.map(|entry| entry.id));
+    caller.servable = found.is_some_and(|entry| is_servable(protocol, entry));
+    caller.at = At::Looked(found);
 }
 
-/// The look under the lock is answered: what it found is landed, or the body begins.
+/// The look under the lock is answered: what it found is landed, or the body begins. What is to be replaced is
+/// found by its id.
 fn answered(protocol: &Protocol, state: &mut State, i: usize, found: Option<Entry>) {
-    let (refresh, saw) = (protocol.callers[i].refresh, state.callers[i].saw);
+    let (refresh, saw) = (protocol.ask(i).refresh, state.actors[i].saw);
+    let replaces =
+        |entry: Entry| saw == Saw::Entry(entry.id) && !protocol.has(Mistake::EarlyTakesWhatItSaw);
     let usable = found.filter(|entry| {
-        entry.is_fresh
+        entry.value == Some(Age::Fresh)
             && !protocol.has(Mistake::NoLookUnderLock)
+            && !replaces(*entry)
             && (!refresh || is_newer(protocol, *entry, saw))
     });
     if let Some(entry) = usable {
-        state.callers[i].at = At::Land(Outcome::Found(entry));
+        state.actors[i].at = At::Land(Outcome::Found(entry));
         return;
     }
-    state.broken.computed_while_fresh |= fresh(state).is_some() && !refresh && !state.lost_session;
+    let is_first = fresh(state).is_some_and(|entry| !replaces(entry)) && !refresh;
+    // An overflow puts without the lock.
+    let locked = !state.lost_session && protocol.faults.timeouts == 0;
+    state.broken.computed_while_fresh |= is_first && locked;
     state.numbered += 1;
     state.executions += 1;
-    let leader = &mut state.callers[i];
+    let leader = &mut state.actors[i];
     (leader.at, leader.number) = (At::Body, state.numbered);
+    leader.old = stale::for_failure(protocol, i, found);
 }
 
-fn leave(protocol: &Protocol, state: &mut State, i: usize) {
-    if state.callers[i].leads() {
+fn end_unstored(protocol: &Protocol, state: &mut State, i: usize) {
+    let leader = &mut state.actors[i];
+    leader.at = At::Land(Outcome::Computed);
+    if protocol.has(Mistake::UnstoredKept) {
+        state.processes[protocol.process(i)].remembered = Some(leader.number);
+    }
+}
+
+/// Nothing is landed, or an old value.
+fn fail(protocol: &Protocol, state: &mut State, i: usize) {
+    if protocol.has(Mistake::FailureRemoves) {
+        state.store = None;
+    }
+    match state.actors[i].old {
+        Some(old) => stale::return_old(protocol, state, i, old),
+        None => detach::fail(protocol, state, i),
+    }
+}
+
+pub(super) fn leave(protocol: &Protocol, state: &mut State, i: usize) {
+    if state.actors[i].leads() {
         pass_on(protocol, state, i);
     }
     release_later(state, i);
@@ -240,5 +240,5 @@ fn leave(protocol: &Protocol, state: &mut State, i: usize) {
 
 fn release_later(state: &mut State, i: usize) {
     let holds = state.lock == Some(i);
-    state.callers[i].goes_to(if holds { At::Release } else { At::Done });
+    state.actors[i].goes_to(if holds { At::Release } else { At::Done });
 }

@@ -1,6 +1,6 @@
 //! What the store does, and what a leader's fence makes of it.
 
-use super::{At, Caller, Entry, Mistake, Outcome, Protocol, Saw, State, Trust};
+use super::{Actor, Age, At, Entry, Mistake, Outcome, Protocol, Saw, State, Trust};
 
 impl Saw {
     pub(super) fn of(entry: Option<Entry>) -> Self {
@@ -8,7 +8,7 @@ impl Saw {
     }
 }
 
-impl Caller {
+impl Actor {
     /// Whether it relies on what it read under the lock.
     fn is_fenced(&self) -> bool {
         use At::{Body, Land, Put, Read};
@@ -23,7 +23,16 @@ impl Caller {
 
 /// The entry that a caller may be given for fresh.
 pub(super) fn fresh(state: &State) -> Option<Entry> {
-    state.store.filter(|entry| entry.is_value && entry.is_fresh)
+    state.store.filter(|entry| entry.value == Some(Age::Fresh))
+}
+
+/// Whether a caller may be given the entry, be it that somebody is to compute anew.
+pub(super) fn is_servable(protocol: &Protocol, entry: Entry) -> bool {
+    match entry.value {
+        Some(Age::Fresh) => true,
+        Some(Age::Stale) => protocol.options.stale_while_revalidate,
+        Some(Age::Expired) | None => false,
+    }
 }
 
 /// Whether the refresh that saw `saw` when it asked knows that `entry` was begun later: its leader looked
@@ -39,7 +48,7 @@ pub(super) fn is_newer(protocol: &Protocol, entry: Entry, saw: Saw) -> bool {
 
 /// The fenced put.
 pub(super) fn put(protocol: &Protocol, state: &mut State, i: usize) {
-    let leader = &state.callers[i];
+    let leader = &state.actors[i];
     let fits = leader.trust == Trust::Good && leader.allows(state.store);
     if !fits && !protocol.has(Mistake::UnfencedPut) {
         return;
@@ -47,8 +56,7 @@ pub(super) fn put(protocol: &Protocol, state: &mut State, i: usize) {
     state.broken.stored_superseded |= leader.number < state.newest;
     let entry = Entry {
         id: leader.number,
-        is_value: true,
-        is_fresh: true,
+        value: Some(Age::Fresh),
         based_on: leader.fence,
     };
     place(state, entry, Some(i));
@@ -77,8 +85,7 @@ fn lay_tombstone(state: &mut State) {
 fn tombstone(id: u8) -> Entry {
     Entry {
         id,
-        is_value: false,
-        is_fresh: false,
+        value: None,
         based_on: Saw::Nothing,
     }
 }
@@ -86,8 +93,20 @@ fn tombstone(id: u8) -> Entry {
 fn place(state: &mut State, entry: Entry, by: Option<usize>) {
     state.store = Some(entry);
     state.newest = state.newest.max(entry.id);
-    for (i, caller) in state.callers.iter_mut().enumerate() {
-        caller.behind |= caller.is_fenced() && by != Some(i);
+    for (i, actor) in state.actors.iter_mut().enumerate() {
+        actor.behind |= actor.is_fenced() && by != Some(i);
+    }
+}
+
+pub(super) fn can_expire(state: &State) -> bool {
+    let age = state.store.and_then(|entry| entry.value);
+    age.is_some_and(|age| age != Age::Expired)
+}
+
+pub(super) fn expire(protocol: &Protocol, state: &mut State) {
+    let goes_stale = fresh(state).is_some() && protocol.options.stale_while_revalidate;
+    if let Some(entry) = &mut state.store {
+        entry.value = Some(if goes_stale { Age::Stale } else { Age::Expired });
     }
 }
 
@@ -95,7 +114,7 @@ fn place(state: &mut State, entry: Entry, by: Option<usize>) {
 pub(super) fn evict(protocol: &Protocol, state: &mut State) {
     state.store = None;
     let unnoticed = protocol.has(Mistake::ShortLivedEntry) || protocol.has(Mistake::NoFenceWatch);
-    for caller in &mut state.callers {
+    for caller in &mut state.actors {
         let sent = caller.at == At::Put && protocol.has(Mistake::LatePut);
         if caller.behind && !unnoticed && !sent {
             caller.trust = caller.trust.max(Trust::Late);
@@ -106,7 +125,7 @@ pub(super) fn evict(protocol: &Protocol, state: &mut State) {
 
 /// Whether the leader's look while its body runs would tell it something.
 pub(super) fn can_watch(protocol: &Protocol, state: &State, i: usize) -> bool {
-    let leader = &state.callers[i];
+    let leader = &state.actors[i];
     let forgives = protocol.has(Mistake::GapForgiven) && leader.trust == Trust::Late;
     leader.at == At::Body
         && !protocol.has(Mistake::NoFenceWatch)
@@ -116,7 +135,7 @@ pub(super) fn can_watch(protocol: &Protocol, state: &State, i: usize) -> bool {
 /// The leader looks while its body runs.
 pub(super) fn watch(protocol: &Protocol, state: &mut State, i: usize) {
     let standing = state.store;
-    let leader = &mut state.callers[i];
+    let leader = &mut state.actors[i];
     leader.behind = false;
     if !leader.allows(standing) {
         leader.trust = Trust::Overtaken;

@@ -1,0 +1,93 @@
+//! Who leads: the caller itself or, with `detach`, a task of its own that the caller follows.
+
+use super::steps::leave;
+use super::{Actor, Ask, At, Mistake, Protocol, State};
+
+impl Protocol {
+    pub(super) fn is_task(&self, i: usize) -> bool {
+        i >= self.callers.len()
+    }
+
+    /// What the actor asks for, or leads for.
+    pub(super) fn ask(&self, i: usize) -> Ask {
+        self.callers[i % self.callers.len()]
+    }
+
+    pub(super) fn process(&self, i: usize) -> usize {
+        usize::from(self.ask(i).process)
+    }
+
+    pub(super) fn task_of(&self, i: usize) -> usize {
+        i + self.callers.len()
+    }
+}
+
+/// Whether the last task of this caller is over.
+pub(super) fn is_task_over(protocol: &Protocol, state: &State, i: usize) -> bool {
+    let task = state.actors.get(protocol.task_of(i));
+    task.is_none_or(|task| task.at == At::Done)
+}
+
+/// Leads the flight, which nobody leads. Whoever has waited for too long leads without the lock, itself.
+pub(super) fn lead(protocol: &Protocol, state: &mut State, i: usize) {
+    let caller = &mut state.actors[i];
+    if caller.overflow {
+        caller.at = At::Sent;
+    } else if protocol.options.detach {
+        (caller.at, caller.early) = (At::Follow, true);
+        begin_task(protocol, state, i, At::Lead);
+    } else {
+        caller.at = At::Lead;
+    }
+}
+
+pub(super) fn begin_task(protocol: &Protocol, state: &mut State, i: usize, at: At) {
+    let saw = state.actors[i].saw;
+    let task = &mut state.actors[protocol.task_of(i)];
+    *task = Actor {
+        at,
+        saw,
+        ..Actor::NEW
+    };
+}
+
+/// A task that has an outcome lands it, dropped or not.
+pub(super) fn can_die(task: &Actor) -> bool {
+    task.leads() && !matches!(task.at, At::Land(_))
+}
+
+pub(super) fn die(protocol: &Protocol, state: &mut State, i: usize) {
+    if protocol.has(Mistake::DeadTaskLeads) {
+        state.lock = state.lock.filter(|&holder| holder != i);
+        state.actors[i].frozen = true;
+        return;
+    }
+    leave(protocol, state, i);
+}
+
+/// The error of a task is that of the caller that began it, if it is still there. The next one computes.
+pub(super) fn fail(protocol: &Protocol, state: &mut State, i: usize) {
+    if protocol.is_task(i) {
+        let caller = &mut state.actors[i - protocol.callers.len()];
+        if caller.at == At::Follow && !caller.overflow {
+            caller.goes_to(At::Done);
+        }
+    }
+    leave(protocol, state, i);
+}
+
+/// A caller is dropped: with it what it leads, but not its task.
+pub(super) fn drop_caller(protocol: &Protocol, state: &mut State, i: usize) {
+    end_with_caller(protocol, state, i);
+    let task = protocol.task_of(i);
+    if protocol.has(Mistake::TaskDiesWithCaller) && can_die(&state.actors[task]) {
+        end_with_caller(protocol, state, task);
+    }
+}
+
+fn end_with_caller(protocol: &Protocol, state: &mut State, i: usize) {
+    let actor = &state.actors[i];
+    let computes = matches!(actor.at, At::Body | At::Put) && !actor.overflow;
+    state.broken.lost_with_caller |= computes;
+    leave(protocol, state, i);
+}
