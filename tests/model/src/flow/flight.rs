@@ -153,8 +153,10 @@ fn give(protocol: &Protocol, state: &mut State, i: usize, number: u8) {
     state.broken.older_after_invalidation |= number < caller.after;
     state.broken.refresh_got_older |= number <= caller.asked;
     state.broken.went_back |= number < caller.floor;
-    let process = &mut state.processes[protocol.process(i)];
-    process.returned = process.returned.max(number);
+    if protocol.tracks_order() {
+        let process = &mut state.processes[protocol.process(i)];
+        process.returned = process.returned.max(number);
+    }
 }
 
 /// It is given this, and is done.

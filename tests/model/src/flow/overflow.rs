@@ -34,6 +34,7 @@ pub(super) fn time_out(protocol: &Protocol, state: &mut State, i: usize) {
         return serve(protocol, state, i, entry.id);
     }
     state.broken.overflowed_beside_detached |= own_task_computes(protocol, state, i);
-    state.actors[i].overflow = true;
+    let caller = &mut state.actors[i];
+    (caller.overflow, caller.bodies) = (true, 0);
     join(protocol, state, i);
 }

@@ -2,7 +2,7 @@
 
 use stateright::Property;
 
-use super::{Actor, At, Protocol, State};
+use super::{Actor, At, Protocol, Saw, State};
 
 impl State {
     /// Whether every caller that is still polled has been served, and the lock is free.
@@ -14,6 +14,11 @@ impl State {
     /// Whether a value stands in the store.
     pub fn has_value(&self) -> bool {
         self.store.is_some_and(|entry| entry.value.is_some())
+    }
+
+    /// Whether a body has begun.
+    pub fn has_begun(&self) -> bool {
+        self.executions > 0
     }
 
     fn bodies(&self) -> usize {
@@ -70,6 +75,11 @@ pub(super) fn all() -> Vec<Property<Protocol>> {
         P::sometimes("somebody refreshes", |_, s: &State| {
             let mut actors = s.actors.iter();
             actors.any(|actor| matches!(actor.at, At::Try(_)))
+        }),
+        P::sometimes("somebody computes", |_, s: &State| s.has_begun()),
+        P::sometimes("somebody finds nothing", |_, s: &State| {
+            let nothing = |actor: &Actor| actor.saw == Saw::Nothing;
+            s.actors.iter().any(nothing)
         }),
     ]);
     all

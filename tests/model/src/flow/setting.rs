@@ -163,6 +163,11 @@ impl Protocol {
         }
     }
 
+    /// Whether to remember what each process has returned: it costs states.
+    pub(super) const fn tracks_order(&self) -> bool {
+        self.options.stale_while_revalidate || self.options.stale_if_error
+    }
+
     pub(super) fn has(&self, mistake: Mistake) -> bool {
         self.mistake == Some(mistake)
     }

@@ -164,9 +164,7 @@ fn step(protocol: &Protocol, state: &mut State, i: usize) {
 fn ask(protocol: &Protocol, state: &mut State, i: usize) {
     let caller = &mut state.actors[i];
     caller.after = state.invalidated;
-    if protocol.options.stale_while_revalidate || protocol.options.stale_if_error {
-        caller.floor = state.processes[protocol.process(i)].returned;
-    }
+    caller.floor = state.processes[protocol.process(i)].returned;
     if protocol.ask(i).refresh {
         caller.asked = state.numbered;
     }

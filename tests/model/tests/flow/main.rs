@@ -1,10 +1,14 @@
 //! The flow, in every interleaving.
 
+mod detach;
 mod mistakes;
+mod old;
+mod overflow;
+mod stale;
 
 use model::explore::dead_end;
-use model::flow::{Action, Ask, Faults, Protocol, State};
-use stateright::{Checker, Model};
+use model::flow::{Action, Ask, Faults, Mistake, Protocol, State};
+use stateright::{Checker, HasDiscoveries, Model};
 
 const ALONE_EACH: Protocol = Protocol::of(&[plain(0), plain(1)]);
 const TOGETHER: Protocol = Protocol::of(&[plain(0), plain(0)]);
@@ -68,9 +72,33 @@ fn assert_holds(protocol: Protocol, properties: &[&'static str]) {
     }
 }
 
+/// What always holds, and this.
+fn assert_safe(protocol: Protocol, more: &[&'static str]) {
+    assert_holds(protocol, &[&SAFE, more].concat());
+}
+
 fn finds(protocol: Protocol, property: &'static str) -> Option<Vec<Action>> {
-    let checker = protocol.checker().spawn_bfs().join();
+    let found = HasDiscoveries::AnyOf([property].into());
+    let checker = protocol.checker().finish_when(found).spawn_bfs().join();
     Some(checker.discovery(property)?.into_actions())
+}
+
+/// Right without the mistake, and found with it.
+fn assert_finds(mistake: Mistake, protocol: Protocol, property: &'static str) {
+    assert_safe(protocol, &[property]);
+    let Some(path) = finds(protocol.mistaken(mistake), property) else {
+        panic!("{mistake:?} was not found");
+    };
+    println!("{mistake:?}: {path:?}");
+}
+
+/// Everybody is served without the mistake, and not with it.
+fn assert_strands(mistake: Mistake, protocol: Protocol) {
+    assert!(unserved(protocol).is_none());
+    assert!(
+        unserved(protocol.mistaken(mistake)).is_some(),
+        "{mistake:?}"
+    );
 }
 
 /// A state from which somebody is never served, if there is one.

@@ -2,19 +2,10 @@
 
 use super::{
     ALONE_EACH, GONE_INVALIDATION, INVALIDATION, NONE, OLDER, ONE_PROCESS, ONE_REFRESH, REFRESH,
-    REFRESHES, RESENT_INVALIDATIONS, SAFE, SECOND_BODY, SUPERSEDED, THREE, TOGETHER, WHILE_FRESH,
-    assert_holds, finds, unserved,
+    REFRESHES, RESENT_INVALIDATIONS, SECOND_BODY, SUPERSEDED, THREE, TOGETHER, WHILE_FRESH,
+    assert_finds, assert_strands,
 };
-use model::flow::{Faults, Mistake, Protocol};
-
-/// Right without the mistake, and found with it.
-fn assert_finds(mistake: Mistake, protocol: Protocol, property: &'static str) {
-    assert_holds(protocol, &SAFE);
-    let Some(path) = finds(protocol.mistaken(mistake), property) else {
-        panic!("{mistake:?} was not found");
-    };
-    println!("{mistake:?}: {path:?}");
-}
+use model::flow::{Faults, Mistake};
 
 /// It saw the tombstone, the leader did not.
 #[test]
@@ -118,6 +109,18 @@ fn every_outcome_is_landed() {
     assert_finds(Mistake::OnlyStoredLands, protocol, SECOND_BODY);
 }
 
+/// It is for those who wait for it.
+#[test]
+fn what_is_not_stored_is_not_kept() {
+    let faults = Faults {
+        unstored: 1,
+        ..INVALIDATION
+    };
+    for protocol in [TOGETHER, TOGETHER.detached()] {
+        assert_finds(Mistake::UnstoredKept, protocol.with(faults), OLDER);
+    }
+}
+
 #[test]
 fn the_leader_looks_under_the_lock() {
     assert_finds(Mistake::NoLookUnderLock, ALONE_EACH, WHILE_FRESH);
@@ -153,6 +156,5 @@ fn a_successor_that_is_not_polled_is_replaced() {
         ..NONE
     };
     let protocol = ONE_PROCESS.with(faults);
-    assert!(unserved(protocol).is_none());
-    assert!(unserved(protocol.mistaken(Mistake::SuccessorNotRenewed)).is_some());
+    assert_strands(Mistake::SuccessorNotRenewed, protocol);
 }
