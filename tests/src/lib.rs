@@ -37,7 +37,7 @@ pub use plan::{Callers, Command, End, Event, Moment, Run, Setup};
 pub use postgres_server::{PostgresServer, Stop};
 pub use proxy::Proxy;
 pub use redis_server::RedisServer;
-pub use resources::{Resources, peak_kib, thread_names};
+pub use resources::{Resources, peak_kib, sleeps, thread_names};
 pub use server::files_for_servers;
 pub use shim::Shim;
 pub use silent::{DeadHost, SilentServer};

@@ -1,6 +1,7 @@
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -78,6 +79,19 @@ pub fn thread_names(pid: u32) -> Vec<String> {
     names.map(|name| name.trim().to_owned()).collect()
 }
 
+/// How often each thread of the process that has such a name has gone to sleep so far.
+pub fn sleeps(pid: u32, name: &str) -> BTreeMap<PathBuf, usize> {
+    let threads = fs::read_dir(proc(pid, "task")).expect("no /proc for the process");
+    let paths = threads.flatten().map(|thread| thread.path());
+    let named = paths.filter(|path| {
+        let its_name = fs::read_to_string(path.join("comm"));
+        its_name.is_ok_and(|its_name| its_name.starts_with(name))
+    });
+    named
+        .map(|path| (path.clone(), field(&path, "voluntary_ctxt_switches:")))
+        .collect()
+}
+
 fn proc(pid: u32, what: &str) -> PathBuf {
     format!("/proc/{pid}/{what}").into()
 }
@@ -88,11 +102,16 @@ fn count_in(pid: u32, what: &str) -> usize {
         .count()
 }
 
-fn status(pid: u32, field: &str) -> usize {
-    let status = fs::read_to_string(proc(pid, "status")).expect("no /proc for the process");
+fn status(pid: u32, name: &str) -> usize {
+    field(&proc(pid, ""), name)
+}
+
+/// Of the `status` of a process or thread. A thread may have ended since.
+fn field(of: &Path, name: &str) -> usize {
+    let status = fs::read_to_string(of.join("status")).unwrap_or_default();
     status
         .lines()
-        .find_map(|line| line.strip_prefix(field))
+        .find_map(|line| line.strip_prefix(name))
         .and_then(|rest| rest.split_whitespace().next())
         .and_then(|number| number.parse().ok())
         .unwrap_or(0)

@@ -16,6 +16,7 @@ mod install;
 mod key;
 pub mod lock;
 mod payload;
+mod per_process;
 mod plan;
 mod policy;
 mod runtime;

@@ -2,19 +2,17 @@
 //!
 //! The thread takes whatever is queued, sends it as one batch, and answers each request. It reconnects by
 //! itself, and refuses at once what is asked of it while the server is down. A server that accepts
-//! everything and answers nothing would hold a blocking client for ever; so one watching thread answers for a
-//! link whose step with the server has taken too long, and interrupts that step. There is never a second
-//! thread: a step that cannot be interrupted keeps its link down until it ends.
+//! everything and answers nothing would hold a blocking client for ever; so the background thread answers for a
+//! link whose step with the server has taken too long, and interrupts that step. A link never has a second
+//! thread: a step that cannot be interrupted keeps it down until it ends.
 
 mod backoff;
 mod borrowed;
-mod per_process;
 mod reply;
 mod shared;
 #[cfg(test)]
 mod tests;
 mod thread;
-mod watch;
 mod watchdog;
 
 use std::fmt;
@@ -23,11 +21,11 @@ use std::time::{Duration, Instant};
 
 use futures_channel::oneshot;
 
-use self::per_process::PerProcess;
 use self::reply::Reply;
 use self::shared::Shared;
 pub(crate) use self::watchdog::{Interrupt, Watchdog};
 use crate::Error;
+use crate::per_process::PerProcess;
 
 /// What a link speaks: how to connect, and how to serve a batch.
 pub(crate) trait Protocol: Send + Sync + 'static {

@@ -1,17 +1,25 @@
+use std::io;
 use std::mem;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::Builder;
+use std::time::Instant;
 
+use super::backoff::Backoff;
 use super::reply::{Reply, quietly};
 use super::thread::Thread;
-use super::{Protocol, Watchdog, watch};
+use super::watchdog::Watched;
+use super::{Protocol, Watchdog};
 use crate::Error;
+use crate::background::{self, Timer};
 
 pub(super) struct Shared<W: Protocol> {
     pub(super) protocol: Arc<W>,
     pub(super) state: Mutex<State<W>>,
     pub(super) queued: Condvar,
     pub(super) watchdog: Watchdog,
+    /// How many threads cannot be started.
+    #[cfg(test)]
+    pub(super) lacks_threads: std::sync::atomic::AtomicU32,
 }
 
 pub(super) struct State<W: Protocol> {
@@ -24,14 +32,16 @@ pub(super) struct State<W: Protocol> {
     /// What is queued, and the reply to each.
     pub(super) asks: Vec<W::Ask>,
     pub(super) replies: Vec<Reply<W::Answer>>,
-    /// The replies of the batch being served. They are here so that the watch can answer for a stuck thread.
+    /// The replies of the batch being served. They are here so that somebody else can answer for a stuck thread.
     pub(super) in_flight: Vec<Reply<W::Answer>>,
-    /// How often the watch has answered for the thread. A step that began before comes too late.
+    /// How often somebody else has answered for the thread. A step that began before comes too late.
     pub(super) given_up: u64,
     /// The connection has served something.
     pub(super) served: bool,
-    pub(super) wanted: bool,
     pub(super) running: bool,
+    /// A thread that could not be started is tried again.
+    retry: Option<Timer>,
+    backoff: Backoff,
     pub(super) closed: bool,
     /// Why asks are refused, while there is no connection.
     pub(super) down: Option<Error>,
@@ -48,19 +58,20 @@ impl<W: Protocol> Shared<W> {
             in_flight: Vec::new(),
             given_up: 0,
             served: false,
-            wanted: false,
             running: false,
+            retry: None,
+            backoff: Backoff::default(),
             closed: false,
             down: None,
         };
-        let shared = Arc::new(Self {
+        Arc::new_cyclic(|shared: &Weak<Self>| Self {
             protocol: Arc::clone(protocol),
             state: Mutex::new(state),
             queued: Condvar::new(),
-            watchdog: Watchdog::default(),
-        });
-        watch::look_after(Arc::downgrade(&shared) as _);
-        shared
+            watchdog: Watchdog::of(Weak::clone(shared) as _),
+            #[cfg(test)]
+            lacks_threads: 0.into(),
+        })
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State<W>> {
@@ -87,26 +98,44 @@ impl<W: Protocol> Shared<W> {
         }
     }
 
-    /// Starts the thread, unless it runs. If that fails the watch tries again, and nobody waits for it.
+    /// Starts the thread, unless it runs. If that fails it is tried again, and nobody waits for it.
     pub(super) fn start(self: &Arc<Self>) {
         let mut state = self.state();
-        state.wanted = true;
         if state.running || state.closed {
             return;
         }
-        let spawned = Builder::new()
-            .name(format!("worksharing {}", self.protocol.name()))
-            .spawn({
-                let shared = Arc::clone(self);
-                move || Thread::new(shared).run()
-            });
-        state.running = spawned.is_ok();
-        if let Err(error) = spawned {
-            let error =
-                Error::unavailable("no thread for a connection can be started").caused_by(error);
-            self.refuse_all(state, &error);
+        match self.spawn() {
+            Ok(()) => {
+                state.running = true;
+                state.retry = None;
+                state.backoff = Backoff::default();
+            }
+            Err(error) => self.start_later(state, error),
         }
-        watch::ensure();
+    }
+
+    fn spawn(self: &Arc<Self>) -> io::Result<()> {
+        #[cfg(test)]
+        self.lack_a_thread()?;
+        let thread = Builder::new().name(format!("worksharing {}", self.protocol.name()));
+        let shared = Arc::clone(self);
+        thread.spawn(move || Thread::new(shared).run()).map(drop)
+    }
+
+    /// By a timer, even if nobody asks. Where there is no thread for timers either, the next one of anybody's starts it.
+    fn start_later(self: &Arc<Self>, mut state: MutexGuard<'_, State<W>>, error: io::Error) {
+        let pause = state.backoff.next();
+        let error =
+            Error::unavailable("no thread for a connection can be started").caused_by(error);
+        self.refuse_all(state, &error);
+        let shared = Arc::downgrade(self);
+        let retry = background::timer(pause, move || {
+            shared
+                .upgrade()
+                .into_iter()
+                .for_each(|shared| shared.start());
+        });
+        self.state().retry = Some(retry);
     }
 
     /// The server is down: refuses all that waits for an answer, and all that is asked from now on.
@@ -121,5 +150,21 @@ impl<W: Protocol> Shared<W> {
         let replies = in_flight.into_iter().chain(queued);
         replies.for_each(|reply| reply.give(Err(error.clone())));
         quietly(|| self.protocol.down(error));
+    }
+}
+
+impl<W: Protocol> Watched for Shared<W> {
+    /// Answers for a thread that is stuck, and interrupts it.
+    fn look_after(&self, due: Instant) {
+        let mut state = self.state();
+        let stuck = self.watchdog.take_overdue(due);
+        let Some(stuck) = stuck.filter(|_| state.running) else {
+            return;
+        };
+        state.given_up += 1;
+        let error = Error::unavailable(format!("{} does not answer", self.protocol.name()));
+        self.refuse_all(state, &error);
+        let stuck = stuck.iter().filter_map(Weak::upgrade);
+        stuck.for_each(|connection| connection.interrupt());
     }
 }

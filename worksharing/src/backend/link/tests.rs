@@ -1,5 +1,6 @@
 //! Links over a server that misbehaves in every way.
 
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex};
 use std::thread;
@@ -413,11 +414,35 @@ fn a_client_that_panics_wakes_whoever_waits_and_is_tried_again() {
     server.when(|_| ask(&link, Ask::Echo(2)).is_ok());
 }
 
+impl<W: Protocol> Shared<W> {
+    /// As where the system has no thread left.
+    pub(super) fn lack_a_thread(&self) -> io::Result<()> {
+        let lack = |lacks: u32| lacks.checked_sub(1);
+        let lacking = self
+            .lacks_threads
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, lack);
+        lacking.map_or(Ok(()), |_| Err(io::ErrorKind::WouldBlock.into()))
+    }
+}
+
 #[test]
-fn a_thread_that_could_not_be_started_is_started_by_the_watch() {
+fn a_thread_that_cannot_be_started_is_tried_again_although_nobody_asks() {
     let (link, server) = link::<false>();
-    link.shared().state().wanted = true;
+    link.shared().lacks_threads.store(3, Ordering::SeqCst);
+    assert!(ask(&link, Ask::Echo(1)).is_err());
+    assert!(ask(&link, Ask::Echo(1)).is_err(), "refused at once");
+    assert_eq!(link.shared().lacks_threads.load(Ordering::SeqCst), 2);
     server.when(|server| server.connections.load(Ordering::SeqCst) == 1);
+    server.when(|_| ask(&link, Ask::Echo(2)).is_ok());
+}
+
+#[test]
+fn an_idle_link_is_not_looked_after() {
+    let (link, server) = link::<false>();
+    assert_eq!(ask(&link, Ask::Echo(1)).unwrap(), 1);
+    let watchdog = &link.shared().watchdog;
+    assert!(watchdog.looks_at().is_some(), "a step was taken");
+    server.when(|_| watchdog.looks_at().is_none());
 }
 
 #[test]

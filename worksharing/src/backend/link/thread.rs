@@ -155,7 +155,7 @@ impl<W: Protocol> Thread<W> {
         self.served()
     }
 
-    /// The connection is good, unless the watch has interrupted it meanwhile.
+    /// The connection is good, unless it was interrupted meanwhile.
     fn served(&mut self) -> Result<(), Error> {
         if self.shared.state().given_up != self.given_up {
             return Err(late());
@@ -219,7 +219,7 @@ impl<W: Protocol> Thread<W> {
         Some(Next::Serve)
     }
 
-    /// The replies of the batch just served; none if the watch has answered them.
+    /// The replies of the batch just served; none if somebody else has answered them.
     fn replies(&self) -> Vec<Reply<W::Answer>> {
         mem::take(&mut self.shared.state().in_flight)
     }
