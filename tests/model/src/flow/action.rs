@@ -18,8 +18,8 @@ pub enum Action {
     Watch(usize),
     /// The successor has not taken up the lead: this follower is named instead.
     Renew(usize),
-    /// An invalidation returns.
-    Return(usize),
+    /// An invalidation returns, called by somebody else or in this process.
+    Return(usize, Option<usize>),
     /// A caller's first look fails.
     FailLook(usize),
     /// A fresh hit refreshes.
@@ -54,7 +54,7 @@ impl Action {
         use Action::{Remember, Renew, Return, ServeOld, ShareLook, Step, Watch};
         !matches!(
             self,
-            Step(_) | ShareLook(..) | Remember(_) | ServeOld(_) | Watch(_) | Renew(_) | Return(_)
+            Step(_) | ShareLook(..) | Remember(_) | ServeOld(_) | Watch(_) | Renew(_) | Return(..)
         )
     }
 }
@@ -66,7 +66,11 @@ pub(super) fn enabled(protocol: &Protocol, state: &State, actions: &mut Vec<Acti
     let faults = state.faults;
     let mut may = |condition: bool, action: Action| actions.extend(condition.then_some(action));
     for nth in 0..state.invalidating.len() {
-        may(true, Action::Return(nth));
+        may(true, Action::Return(nth, None));
+        let is_led = |process| flight::is_under_way(protocol, state, process);
+        for process in (0..state.processes.len()).filter(|&process| is_led(process)) {
+            may(true, Action::Return(nth, Some(process)));
+        }
         may(faults.resends > 0, Action::Resend(nth));
     }
     let may_lose = state.lock.is_some() && faults.lost_sessions > 0;

@@ -42,11 +42,12 @@ pub(super) fn lead(protocol: &Protocol, state: &mut State, i: usize) {
 }
 
 pub(super) fn begin_task(protocol: &Protocol, state: &mut State, i: usize, at: At) {
-    let saw = state.actors[i].saw;
+    let (saw, flight) = (state.actors[i].saw, state.actors[i].flight);
     let task = &mut state.actors[protocol.task_of(i)];
     *task = Actor {
         at,
         saw,
+        flight,
         ..Actor::NEW
     };
 }

@@ -21,7 +21,10 @@ fn beside<'a>(
     state: &'a State,
     i: usize,
 ) -> impl Iterator<Item = usize> + 'a {
-    let flight = |i: usize| (protocol.process(i), state.actors[i].overflow);
+    let flight = |i: usize| {
+        let actor = &state.actors[i];
+        (protocol.process(i), actor.flight, actor.overflow)
+    };
     (0..state.actors.len()).filter(move |&j| j != i && flight(j) == flight(i))
 }
 
@@ -31,12 +34,23 @@ fn followers(protocol: &Protocol, state: &State, i: usize) -> Vec<usize> {
         .collect()
 }
 
+/// Whether somebody leads the flight that callers of this process join.
+pub(super) fn is_under_way(protocol: &Protocol, state: &State, process: usize) -> bool {
+    let led = |i: usize| {
+        let actor = &state.actors[i];
+        let joined = actor.flight == state.processes[process].flight;
+        joined && !actor.overflow && actor.leads() && protocol.process(i) == process
+    };
+    (0..state.actors.len()).any(led)
+}
+
 pub(super) fn leader_beside(protocol: &Protocol, state: &State, i: usize) -> Option<usize> {
     beside(protocol, state, i).find(|&j| state.actors[j].leads())
 }
 
 /// Leads if nobody does, else follows.
 pub(super) fn join(protocol: &Protocol, state: &mut State, i: usize) {
+    enter(protocol, state, i);
     let alone = state.actors[i].overflow && protocol.has(Mistake::OverflowForEach);
     let Some(leader) = leader_beside(protocol, state, i).filter(|_| !alone) else {
         return lead(protocol, state, i);
@@ -49,6 +63,17 @@ pub(super) fn join(protocol: &Protocol, state: &mut State, i: usize) {
     };
     let caller = &mut state.actors[i];
     (caller.early, caller.at) = (early, At::Follow);
+}
+
+/// Enters the flight of its process that is joined now. The overflow flight stays the same.
+pub(super) fn enter(protocol: &Protocol, state: &mut State, i: usize) {
+    let caller = &mut state.actors[i];
+    let stays = caller.overflow && !protocol.has(Mistake::OverflowSuperseded);
+    caller.flight = if stays {
+        0
+    } else {
+        state.processes[protocol.process(i)].flight
+    };
 }
 
 /// Gives the leader its outcome, and everybody whom the landing rule allows. The others stay, behind a

@@ -63,6 +63,8 @@ pub enum Mistake {
     OldServesWhoSawNothing,
     /// Each caller that has waited for too long computes by itself.
     OverflowForEach,
+    /// An invalidation lets later callers begin another overflow flight.
+    OverflowSuperseded,
     /// A caller that has waited for too long computes beside its process's detached body.
     OverflowBesideDetached,
     /// A leader that has waited for too long leaves its followers without a leader.

@@ -128,6 +128,8 @@ struct Actor {
     saw: Saw,
     /// Its look found something that it could return.
     servable: bool,
+    /// Which flight of its process it is in.
+    flight: u8,
     /// It has waited for too long, and is in the flight of those.
     overflow: bool,
     /// Joined before the leader's look under the lock was sent.
@@ -150,6 +152,8 @@ struct Actor {
 struct Process {
     /// The newest value that it has returned.
     returned: u8,
+    /// The flight that callers join: an invalidation leaves the one under way to those who are in it.
+    flight: u8,
     /// A failure was answered with an old value: for a while there may be no other try.
     backs_off: bool,
     /// What only a mistake keeps in a process.

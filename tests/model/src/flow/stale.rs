@@ -1,7 +1,7 @@
 //! Old values: given out while one refreshes, and in place of failures.
 
 use super::detach::begin_task;
-use super::flight::{join, leader_beside, pass_on, serve};
+use super::flight::{enter, join, leader_beside, pass_on, serve};
 use super::{Actor, Age, At, Entry, Mistake, Outcome, Protocol, State};
 
 /// Whether the actor's look found something fresh.
@@ -14,6 +14,7 @@ pub(super) fn hit(protocol: &Protocol, state: &mut State, i: usize, entry: Entry
     if protocol.has(Mistake::OldServedFromMemory) {
         state.processes[protocol.process(i)].remembered = Some(entry.id);
     }
+    enter(protocol, state, i);
     if leader_beside(protocol, state, i).is_some() {
         if protocol.has(Mistake::StaleHitFollows) {
             return join(protocol, state, i);

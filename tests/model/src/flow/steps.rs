@@ -16,6 +16,7 @@ impl Actor {
         floor: 0,
         saw: Saw::Unknown,
         servable: false,
+        flight: 0,
         overflow: false,
         early: false,
         frozen: false,
@@ -102,10 +103,7 @@ pub(super) fn apply(protocol: &Protocol, state: &mut State, action: Action) {
         Action::ServeOld(i) => stale::serve_old(protocol, state, i),
         Action::Watch(i) => watch(protocol, state, i),
         Action::Renew(i) => renew(protocol, state, i),
-        Action::Return(nth) => {
-            let laid = state.invalidating.remove(nth);
-            state.invalidated = state.invalidated.max(laid);
-        }
+        Action::Return(nth, process) => returns(state, nth, process),
         Action::FailLook(i) => {
             ask(protocol, state, i);
             state.actors[i].at = At::Looked(None);
@@ -208,6 +206,14 @@ fn answered(protocol: &Protocol, state: &mut State, i: usize, found: Option<Entr
     let leader = &mut state.actors[i];
     (leader.at, leader.number) = (At::Body, state.numbered);
     leader.old = stale::for_failure(protocol, i, found);
+}
+
+fn returns(state: &mut State, nth: usize, process: Option<usize>) {
+    if let Some(process) = process {
+        state.processes[process].flight += 1;
+    }
+    let laid = state.invalidating.remove(nth);
+    state.invalidated = state.invalidated.max(laid);
 }
 
 fn end_unstored(protocol: &Protocol, state: &mut State, i: usize) {

@@ -4,7 +4,7 @@ use super::{
     ALONE_EACH, GONE_INVALIDATION, INVALIDATION, MIXED, NONE, OLDER, ONE_PROCESS, REFRESH, THREE,
     TOGETHER, assert_finds, assert_safe, unserved,
 };
-use model::flow::{Ask, Faults, Mistake, Protocol};
+use model::flow::{Age, Ask, Faults, Mistake, Protocol};
 
 const BACK: &str = "a process never goes back";
 
@@ -62,6 +62,30 @@ fn nothing_from_before_an_invalidation_is_served() {
     for callers in [TOGETHER, ALONE_EACH] {
         for protocol in over_an_old_value(callers) {
             assert_right(protocol.revalidating().with(faults));
+        }
+    }
+}
+
+/// A refresh before the value expires fails, or who has waited for too long.
+#[test]
+fn every_lead_may_fail() {
+    let early = Faults {
+        early: 2,
+        expiries: 1,
+        ..FAILURE
+    };
+    let overflow = Faults {
+        timeouts: 1,
+        ..FAILURE
+    };
+    for callers in [TOGETHER, ALONE_EACH] {
+        let protocol = callers.stale_if_error().revalidating().over(Age::Fresh);
+        assert_right(protocol.with(early));
+        assert_right(protocol.detached().with(early));
+        for protocol in over_an_old_value(callers) {
+            // What an overflow returns may be refused by the store, so that an older value stands there.
+            assert_safe(protocol.with(overflow), &[]);
+            assert!(unserved(protocol.with(overflow)).is_none());
         }
     }
 }
