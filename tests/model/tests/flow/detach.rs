@@ -96,8 +96,9 @@ fn overtaken_tasks_store_nothing() {
         evictions: 2,
         ..INVALIDATION
     };
-    for (drops, deaths, expiries) in [(1, 0, 0), (0, 1, 0), (0, 0, 1)] {
+    for (evictions, drops, deaths, expiries) in [(2, 1, 0, 0), (1, 0, 1, 0), (2, 0, 0, 1)] {
         let faults = Faults {
+            evictions,
             drops,
             deaths,
             expiries,

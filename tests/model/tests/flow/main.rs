@@ -191,7 +191,7 @@ fn the_overtaken_store_nothing() {
         lost_sessions: 1,
         ..GONE_INVALIDATION
     };
-    assert_holds(ONE_PROCESS.with(faults), &SAFE);
+    assert_holds(TOGETHER.with(faults), &SAFE);
     for protocol in [ALONE_EACH, ONE_REFRESH] {
         let faults = Faults {
             evictions: 2,

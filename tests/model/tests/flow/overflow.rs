@@ -68,7 +68,11 @@ fn an_overflow_is_linearizable() {
     };
     let together = TOGETHER.revalidating().over_an_old_value();
     assert_safe(together.with(faults(2, 1)), HOLDS);
-    assert_safe(together.detached().with(faults(1, 0)), HOLDS);
+    let invalidated = Faults {
+        timeouts: 1,
+        ..INVALIDATION
+    };
+    assert_safe(together.detached().with(invalidated), HOLDS);
     let each = ALONE_EACH.revalidating().over_an_old_value();
     assert_safe(each.with(faults(1, 1)), HOLDS);
     assert_safe(each.detached().with(faults(1, 0)), HOLDS);
