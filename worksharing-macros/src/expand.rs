@@ -55,11 +55,12 @@ impl Expansion<'_> {
     /// ```text
     /// fn f(a: A) -> R {
     ///     let plan = …;
-    ///     let lead = match acquire_blocking(plan, policy) {
-    ///         Acquired::Value(value) => return value,
-    ///         Acquired::Lead(lead) => lead,
-    ///     };
-    ///     land_blocking(lead, move || -> R { body })
+    ///     match acquire_blocking(plan, policy) {
+    ///         Acquired::Value(value) => value,
+    ///         Acquired::Lead(lead) | Acquired::TimedOut(lead) => {
+    ///             land_blocking(lead, policy, move || -> R { body })
+    ///         }
+    ///     }
     /// }
     /// ```
     fn alone(&self) -> TokenStream {
@@ -76,30 +77,38 @@ impl Expansion<'_> {
     }
 
     /// All but the plan has the place of the policy, so that the compiler takes what goes wrong in both for
-    /// one mistake. The body begins after the match, so that a future does not keep what was matched.
+    /// one mistake.
     fn shared(&self) -> TokenStream {
         let place = at(self.output.span());
         let private = private(self.args, place);
-        let (plan, policy, body) = (self.plan(), self.policy(), self.body());
-        let (acquired, landed) = if self.function.is_async() {
-            (
-                quote_spanned!(place=> acquire(__plan, #policy).await),
-                quote_spanned!(place=> land(__lead, #private::pin!(#body)).await),
-            )
+        let (plan, policy) = (self.plan(), self.types());
+        let acquired = if self.function.is_async() {
+            quote_spanned!(place=> #private::acquire(__plan, #policy).await)
         } else {
-            (
-                quote_spanned!(place=> acquire_blocking(__plan, #policy)),
-                quote_spanned!(place=> land_blocking(__lead, #body)),
-            )
+            quote_spanned!(place=> #private::acquire_blocking(__plan, #policy))
         };
-        let landed = quote_spanned! {place=>
-            let __lead = match #private::#acquired {
+        let rest = self.rest(&acquired);
+        quote_spanned!(here()=> #plan #rest)
+    }
+
+    /// How a call goes on that has come so far. The body begins after the match, so that a future does not keep what was
+    /// matched.
+    fn rest(&self, acquired: &TokenStream) -> TokenStream {
+        let place = at(self.output.span());
+        let private = private(self.args, place);
+        let (policy, body) = (self.policy(), self.body());
+        let landed = if self.function.is_async() {
+            quote_spanned!(place=> #private::land(__lead, #policy, #private::pin!(#body)).await)
+        } else {
+            quote_spanned!(place=> #private::land_blocking(__lead, #policy, #body))
+        };
+        quote_spanned! {place=>
+            let __lead = match #acquired {
                 #private::Acquired::Value(__value) => return __value,
-                #private::Acquired::Lead(__lead) => __lead,
+                #private::Acquired::Lead(__lead) | #private::Acquired::TimedOut(__lead) => __lead,
             };
-            #private::#landed
-        };
-        quote_spanned!(here()=> #plan #landed)
+            #landed
+        }
     }
 
     /// `Box::pin(async move { body })` of `#[async_trait]`: what is shared is the async block.

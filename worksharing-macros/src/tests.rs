@@ -40,10 +40,14 @@ fn a_plain_function() {
                         .errors(::worksharing::__private_0_1::Returns::<Report>::new().__errors()),
                 ) {
                     ::worksharing::__private_0_1::Acquired::Value(__value) => return __value,
-                    ::worksharing::__private_0_1::Acquired::Lead(__lead) => __lead,
+                    ::worksharing::__private_0_1::Acquired::Lead(__lead)
+                    | ::worksharing::__private_0_1::Acquired::TimedOut(__lead) => __lead,
                 };
                 ::worksharing::__private_0_1::land_blocking(
                     __lead,
+                    ::worksharing::__private_0_1::Returns::<Report>::new()
+                        .__policy()
+                        .errors(::worksharing::__private_0_1::Returns::<Report>::new().__errors()),
                     move || -> Report { build(year, region) },
                 )
             }
@@ -78,6 +82,23 @@ fn closures_and_flags() {
                     __plan,
                     shared::worksharing::__private_0_1::Returns::<Option<User>>::new()
                         .__policy()
+                        .errors(
+                            shared::worksharing::__private_0_1::Returns::<Option<User>>::new()
+                                .__errors(),
+                        ),
+                ) {
+                    shared::worksharing::__private_0_1::Acquired::Value(__value) => return __value,
+                    shared::worksharing::__private_0_1::Acquired::Lead(__lead)
+                    | shared::worksharing::__private_0_1::Acquired::TimedOut(__lead) => __lead,
+                };
+                shared::worksharing::__private_0_1::land_blocking(
+                    __lead,
+                    shared::worksharing::__private_0_1::Returns::<Option<User>>::new()
+                        .__policy()
+                        .errors(
+                            shared::worksharing::__private_0_1::Returns::<Option<User>>::new()
+                                .__errors(),
+                        )
                         .cache_if(
                             shared::worksharing::__private_0_1::by_type(|
                                 user: &User,
@@ -89,17 +110,7 @@ fn closures_and_flags() {
                                 .__by(|user| -> shared::worksharing::__private_0_1::Duration {
                                     { user.ttl }
                                 }),
-                        )
-                        .errors(
-                            shared::worksharing::__private_0_1::Returns::<Option<User>>::new()
-                                .__errors(),
                         ),
-                ) {
-                    shared::worksharing::__private_0_1::Acquired::Value(__value) => return __value,
-                    shared::worksharing::__private_0_1::Acquired::Lead(__lead) => __lead,
-                };
-                shared::worksharing::__private_0_1::land_blocking(
-                    __lead,
                     move || -> Option<User> { find(id) },
                 )
             }

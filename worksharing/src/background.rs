@@ -5,6 +5,7 @@
 //! comes before all others.
 
 mod schedule;
+mod sleep;
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,6 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use self::schedule::{Key, Next, Schedule};
+pub(crate) use self::sleep::until;
 use crate::events::RateLimited;
 use crate::per_process::PerProcess;
 

@@ -7,12 +7,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::detached::{Detached, Spawner};
 use crate::events::Events;
-use crate::flow::{Flights, Unstorable, clamp};
+use crate::flow::{Flights, Pauses, Unstorable, clamp};
 use crate::lock::{self, Lock, PostgresLock};
 use crate::runtime::{self, Runtime, Timeouts};
 use crate::store::{self, Store};
-use crate::{Error, WorkSharing};
+use crate::{BoxFuture, Error, WorkSharing};
 
 /// The settings of a [`WorkSharing`].
 ///
@@ -37,6 +38,17 @@ pub struct Builder {
     max_held_keys: usize,
     max_value_bytes: usize,
     postgres_lock: PostgresLock,
+    max_detached: usize,
+    spawner: Option<Run>,
+}
+
+/// What runs detached tasks.
+struct Run(Spawner);
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("..")
+    }
 }
 
 /// A server's URL, which may hold a password: `Debug` tells no part of it.
@@ -63,6 +75,8 @@ impl Builder {
             max_held_keys: 1_024,
             max_value_bytes: 64 << 20,
             postgres_lock: PostgresLock::Auto,
+            max_detached: 1_024,
+            spawner: None,
         }
     }
 
@@ -184,6 +198,49 @@ impl Builder {
         self
     }
 
+    /// How long this process does not try again after a computation that came to nothing, where an old value can be
+    /// served instead (`stale_if_error`, `stale_while_revalidate`, `early_refresh`). Doubled with each failure in a row,
+    /// up to 30 seconds. Left out: one second.
+    pub fn retry_after(mut self, time: Duration) -> Self {
+        self.timeouts.retry_after = time;
+        self
+    }
+
+    /// What runs the tasks of `detach`, in place of the caller's tokio runtime: it is called by the caller that begins
+    /// the computation, in its own task, so that it can take task-locals along. It must run the task to its end, and
+    /// must not block. A task that it drops is done by its caller, if it is still there.
+    ///
+    /// Left out: on the tokio runtime of the caller, with the feature `tokio`; outside of one, on a thread. Functions
+    /// that are not async always run on a thread.
+    ///
+    /// ```
+    /// use worksharing::WorkSharing;
+    ///
+    /// # fn main() -> Result<(), worksharing::Error> {
+    /// # let runtime = tokio::runtime::Runtime::new().unwrap();
+    /// let handle = runtime.handle().clone(); // of a runtime for background work, say
+    /// let sharing = WorkSharing::builder()
+    ///     .spawner(move |task| drop(handle.spawn(task)))
+    ///     .build()?;
+    /// # drop(sharing);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn spawner(
+        mut self,
+        spawn: impl Fn(BoxFuture<'static, ()>) + Send + Sync + 'static,
+    ) -> Self {
+        self.spawner = Some(Run(Arc::new(spawn)));
+        self
+    }
+
+    /// How many computations are detached from their callers at a time. Of more, each belongs to its caller, as without
+    /// `detach`; values are not refreshed in the background. Left out: 1,024.
+    pub fn max_detached(mut self, computations: usize) -> Self {
+        self.max_detached = computations;
+        self
+    }
+
     /// Checks the settings. Servers are connected to when they are first needed, or by
     /// [`WorkSharing::check`].
     ///
@@ -209,6 +266,12 @@ impl Builder {
             timeouts: self.timeouts,
             max_value_bytes: self.max_value_bytes,
             flights: Arc::new(Flights::default()),
+            overflow: Arc::new(Flights::default()),
+            pauses: Pauses::default(),
+            detached: Arc::new(Detached::new(
+                self.max_detached,
+                self.spawner.map(|run| run.0),
+            )),
             unstorable: Unstorable::default(),
             events: Events::default(),
         })

@@ -39,6 +39,12 @@ counts! {
     waited,
     /// Given a value that another caller computed meanwhile.
     shared,
+    /// Given a value past its time to live, as `stale_while_revalidate` and `stale_if_error` let them.
+    stale,
+    /// Waited for as long as `wait` lets them, and went on without.
+    timed_out,
+    /// Bodies that ended in an error.
+    failed,
     /// Values stored.
     stored,
     /// Values not stored because something newer stood there: an invalidation, or another's value after
@@ -62,6 +68,12 @@ pub(crate) enum Event<'a> {
     Waited,
     /// It was given what another lead computed or found.
     Shared,
+    /// It was given a value past its time to live.
+    Stale,
+    /// It has waited for as long as it may.
+    TimedOut,
+    /// Its body ended in an error.
+    Failed,
     /// Its body began to run.
     Computed,
     /// Its value was stored.
@@ -84,6 +96,8 @@ pub(crate) enum Event<'a> {
     Recursive,
     /// It would have to block a thread that holds a suspended lead.
     WouldBlock,
+    /// Its body panicked detached, and nobody is there to be told.
+    Panicked(&'a str),
     /// Its computation goes on for this long.
     Long(Duration),
 }
@@ -105,6 +119,7 @@ pub(crate) struct Events {
     recursion: RateLimited,
     would_block: RateLimited,
     long: RateLimited,
+    panicked: RateLimited,
     no_lifetime: RateLimited,
     too_large: OncePerKey,
     unreadable: OncePerKey,
@@ -143,22 +158,36 @@ impl Events {
             Event::Hit => &counts.hits,
             Event::Waited => &counts.waited,
             Event::Shared => &counts.shared,
+            Event::Stale => &counts.stale,
+            Event::TimedOut => &counts.timed_out,
+            Event::Failed => &counts.failed,
             Event::Computed => &counts.computed,
             Event::Stored => &counts.stored,
             Event::Refused => &counts.refused,
             Event::Unreadable(_) => &counts.unreadable,
             Event::WithoutStore(_) | Event::WithoutLock(_) | Event::WouldBlock => &counts.degraded,
             Event::Recursive => &counts.recursive,
-            Event::NoLifetime | Event::TooLarge(_) | Event::Unshareable(_) | Event::Long(_) => {
-                return;
-            }
+            Event::NoLifetime
+            | Event::TooLarge(_)
+            | Event::Unshareable(_)
+            | Event::Panicked(_)
+            | Event::Long(_) => return,
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
     fn log(&self, who: Subject<'_>, event: Event<'_>) {
         match event {
-            Event::Hit | Event::Waited | Event::Shared | Event::Computed | Event::Stored => {}
+            Event::Hit
+            | Event::Waited
+            | Event::Shared
+            | Event::Stale
+            | Event::TimedOut
+            | Event::Failed
+            | Event::Computed
+            | Event::Stored => {}
+            Event::Panicked(message) => say!(error, self.panicked, who, { message, }
+                "a detached computation panicked, and its caller is gone"),
             Event::WithoutLock(error) => say!(warn, self.lock, who, { error = %error.chain(), }
                 "computing without the lock: other processes may compute the same"),
             Event::WithoutStore(error) => say!(warn, self.store, who, { error = %error.chain(), }

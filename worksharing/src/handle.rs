@@ -1,11 +1,10 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
-use std::pin::pin;
 
-use crate::__private_0_1::{Plan, acquire, acquire_blocking};
+use crate::__private_0_1::{Acquired, Plan, acquire, acquire_blocking};
 use crate::blocking::block_on;
-use crate::flow::{self, Acquired};
+use crate::flow;
 use crate::policy::{Policy, Shareable};
 use crate::{Error, Key};
 
@@ -14,7 +13,7 @@ use crate::{Error, Key};
 pub struct Call<R, P, F> {
     plain: PlainCall<R>,
     policy: P,
-    body: F,
+    go_on: F,
 }
 
 /// What a [`Call`] can do whose function does not return a `Result`.
@@ -23,26 +22,23 @@ pub struct PlainCall<R> {
     returned: PhantomData<fn() -> R>,
 }
 
-impl<R, P: Policy<Returned = R>, F: FnOnce() -> R> Call<R, P, F> {
-    /// For the macro.
+impl<R, P: Policy<Returned = R>, F: FnOnce(Acquired<R>) -> R> Call<R, P, F> {
+    /// For the macro: `go_on` runs the body, if it is to be run.
     #[doc(hidden)]
-    pub fn new(plan: Plan, policy: P, body: F) -> Self {
+    pub fn new(plan: Plan, policy: P, go_on: F) -> Self {
         Self {
             plain: PlainCall {
                 plan,
                 returned: PhantomData,
             },
             policy,
-            body,
+            go_on,
         }
     }
 
     /// What the function itself does: the stored value, or else the computed one.
     pub fn get(self) -> R {
-        match acquire_blocking(self.plain.plan, self.policy) {
-            Acquired::Value(value) => value,
-            Acquired::Lead(lead) => lead.land_blocking(self.body),
-        }
+        (self.go_on)(acquire_blocking(self.plain.plan, self.policy))
     }
 
     /// Computes without looking, and stores.
@@ -66,14 +62,14 @@ impl<R, P: Policy<Returned = R>, F: FnOnce() -> R> Call<R, P, F> {
 }
 
 impl<T: Shareable, E, P, F> Call<Result<T, E>, P, F> {
-    /// The stored value, if there is one. Never computes.
+    /// The stored value, if there is one that [`get`](Self::get) would return without waiting. Never computes.
     pub fn peek(&self) -> Option<T> {
         block_on(flow::peek(self.plain.plan.call()))
     }
 }
 
 impl<R: Shareable> PlainCall<R> {
-    /// The stored value, if there is one. Never computes.
+    /// The stored value, if there is one that [`get`](Call::get) would return without waiting. Never computes.
     pub fn peek(&self) -> Option<R> {
         block_on(flow::peek(self.plan.call()))
     }
@@ -105,7 +101,7 @@ impl<R> fmt::Debug for PlainCall<R> {
 pub struct AsyncCall<R, P, F> {
     plain: PlainAsyncCall<R>,
     policy: P,
-    body: F,
+    go_on: F,
 }
 
 /// What an [`AsyncCall`] can do whose function does not return a `Result`.
@@ -114,29 +110,60 @@ pub struct PlainAsyncCall<R> {
     returned: PhantomData<fn() -> R>,
 }
 
-impl<R, P: Policy<Returned = R>, F: Future<Output = R>> AsyncCall<R, P, F> {
-    /// For the macro.
+/// What begins the body of an async function, if it is to be run. Not the body itself: a call can then be sent wherever
+/// its arguments can.
+///
+/// What is returned is no parameter, for the same reason as of [`Policy`].
+pub trait GoOn {
+    /// What the function returns.
+    type Returned;
+
+    /// The rest of the call.
+    type Rest: Future<Output = Self::Returned>;
+
+    /// Begins the rest.
+    fn go_on(self, acquired: Acquired<Self::Returned>) -> Self::Rest;
+}
+
+/// A closure that does.
+pub struct Begins<R, F>(F, PhantomData<fn() -> R>);
+
+impl<R, F: FnOnce(Acquired<R>) -> B, B: Future<Output = R>> GoOn for Begins<R, F> {
+    type Returned = R;
+    type Rest = B;
+
+    fn go_on(self, acquired: Acquired<R>) -> B {
+        (self.0)(acquired)
+    }
+}
+
+impl<R, P: Policy<Returned = R>, F> AsyncCall<R, P, Begins<R, F>> {
+    /// For the macro: `begin` begins the body, if it is to be run.
     #[doc(hidden)]
-    pub fn new(plan: Plan, policy: P, body: F) -> Self {
+    pub fn new<B>(plan: Plan, policy: P, begin: F) -> Self
+    where
+        F: FnOnce(Acquired<R>) -> B,
+        B: Future<Output = R>,
+    {
         Self {
             plain: PlainAsyncCall {
                 plan,
                 returned: PhantomData,
             },
             policy,
-            body,
+            go_on: Begins(begin, PhantomData),
         }
     }
+}
 
+impl<R, P: Policy<Returned = R>, F: GoOn<Returned = R>> AsyncCall<R, P, F> {
     /// What the function itself does: the stored value, or else the computed one.
     ///
     /// # Cancel safety
-    /// As of the function: dropped, it leaves nothing behind.
+    /// As of the function: dropped, it leaves nothing behind, and with `detach` its computation goes on.
     pub async fn get(self) -> R {
-        match acquire(self.plain.plan, self.policy).await {
-            Acquired::Value(value) => value,
-            Acquired::Lead(lead) => lead.land(pin!(self.body)).await,
-        }
+        let acquired = acquire(self.plain.plan, self.policy).await;
+        self.go_on.go_on(acquired).await
     }
 
     /// Computes without looking, and stores.
@@ -167,7 +194,7 @@ impl<R, P: Policy<Returned = R>, F: Future<Output = R>> AsyncCall<R, P, F> {
 }
 
 impl<T: Shareable, E, P, F> AsyncCall<Result<T, E>, P, F> {
-    /// The stored value, if there is one. Never computes.
+    /// The stored value, if there is one that [`get`](Self::get) would return without waiting. Never computes.
     ///
     /// # Cancel safety
     /// Dropped, it leaves nothing behind.
@@ -177,7 +204,7 @@ impl<T: Shareable, E, P, F> AsyncCall<Result<T, E>, P, F> {
 }
 
 impl<R: Shareable> PlainAsyncCall<R> {
-    /// The stored value, if there is one. Never computes.
+    /// The stored value, if there is one that [`get`](AsyncCall::get) would return without waiting. Never computes.
     ///
     /// # Cancel safety
     /// Dropped, it leaves nothing behind.

@@ -8,6 +8,7 @@ mod background;
 mod blocking;
 mod builder;
 mod default_key;
+mod detached;
 mod error;
 mod events;
 mod flow;
@@ -40,7 +41,7 @@ pub use handle::{AsyncCall, Call};
 pub use key::Key;
 pub use lock::PostgresLock;
 pub use sharing::WorkSharing;
-pub use work::Work;
+pub use work::{Detached, Work};
 #[doc = include_str!("../docs/work_shared.md")]
 pub use worksharing_macros::work_shared;
 

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::flow::{Call, Options};
+use crate::flow::{Call, Jitter, Options};
 use crate::{Key, WorkSharing};
 
 /// A call of an annotated function, before the type of its value is known.
@@ -58,12 +58,66 @@ impl Plan {
         self
     }
 
+    /// The option `detach`.
+    pub fn detach(mut self) -> Self {
+        self.options.detach = true;
+        self
+    }
+
+    /// The option `stale_while_revalidate`.
+    pub fn stale_while_revalidate(mut self, time: Duration) -> Self {
+        self.options.rare_mut().stale_while_revalidate = time;
+        self
+    }
+
+    /// The option `stale_if_error`.
+    pub fn stale_if_error(mut self, time: Duration) -> Self {
+        self.options.rare_mut().stale_if_error = time;
+        self
+    }
+
+    /// The option `early_refresh`.
+    pub fn early_refresh(mut self, beta: f64) -> Self {
+        self.options.rare_mut().early_refresh = Some(beta);
+        self
+    }
+
+    /// The option `jitter`, where it is a duration.
+    pub fn jitter(mut self, most: Duration) -> Self {
+        self.options.rare_mut().jitter = Some(Jitter::Time(most));
+        self
+    }
+
+    /// The option `jitter`, as a part of the time to live.
+    pub fn jitter_part(mut self, most: f64) -> Self {
+        self.options.rare_mut().jitter = Some(Jitter::Part(most));
+        self
+    }
+
+    /// The option `wait`.
+    pub fn wait(mut self, time: Duration) -> Self {
+        self.options.rare_mut().wait = Some(time);
+        self
+    }
+
+    /// The option `on_timeout = "compute"`.
+    pub fn on_timeout_compute(mut self) -> Self {
+        self.options.rare_mut().overflow = true;
+        self
+    }
+
     pub(crate) fn key(&self) -> &Key {
         &self.key
     }
 
     pub(crate) fn call(&self) -> Call {
         let runtime = Arc::clone(self.sharing.runtime());
-        Call::new(runtime, self.key.clone(), self.name, self.options)
+        let options = self.options.clone();
+        Call::new(runtime, self.key.clone(), self.name, options)
+    }
+
+    pub(crate) fn into_call(self) -> Call {
+        let runtime = Arc::clone(self.sharing.runtime());
+        Call::new(runtime, self.key, self.name, self.options)
     }
 }

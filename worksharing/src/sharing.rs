@@ -1,7 +1,10 @@
 use std::fmt;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use crate::background::until;
 use crate::blocking::block_on;
 use crate::builder::Builder;
 use crate::events::Stats;
@@ -108,6 +111,34 @@ impl WorkSharing {
         self.0.events.stats()
     }
 
+    /// For the end of a program: waits until what runs [detached](crate::Work::detach) has ended, and the locks that were
+    /// released before are free for others, for at most this long. From now on no computation of this runtime is
+    /// detached, and none begun in the background; calls go on.
+    ///
+    /// # Errors
+    /// Not all of it was done in time: says how much was not. What is still running then is lost if the program ends.
+    ///
+    /// # Cancel safety
+    /// Dropped, it waits no more; nothing is detached from then on all the same.
+    pub async fn drain(&self, timeout: Duration) -> Result<(), Error> {
+        let deadline = Instant::now().checked_add(timeout);
+        match self.0.detached.drain(deadline).await {
+            0 => {}
+            1 => return Err(left("1 detached computation is", timeout)),
+            more => return Err(left(&format!("{more} detached computations are"), timeout)),
+        }
+        let flushed = until(pin!(self.0.flush()), deadline).await;
+        flushed.unwrap_or_else(|| Err(left("the release of locks is", timeout)))
+    }
+
+    /// [`drain`](Self::drain), blocking this thread.
+    ///
+    /// # Errors
+    /// As of [`drain`](Self::drain).
+    pub fn drain_blocking(&self, timeout: Duration) -> Result<(), Error> {
+        block_on(self.drain(timeout))
+    }
+
     pub(crate) fn new(runtime: Runtime) -> Self {
         Self(Arc::new(runtime))
     }
@@ -120,6 +151,12 @@ impl WorkSharing {
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
+}
+
+fn left(what: &str, timeout: Duration) -> Error {
+    Error::unavailable(format!(
+        "{what} still under way after {timeout:?}: give `drain` more time, or end the program without it"
+    ))
 }
 
 impl AsRef<WorkSharing> for WorkSharing {

@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::blocking::block_on;
-use crate::flow::{self, Acquired, Call, Options};
-use crate::policy::{OkOnly, Rules, Whole};
+use crate::flow::{self, Acquired, Call, Jitter, Leading, Options};
+use crate::policy::{CloneErrors, ErrorRule, KeepErrors, OkOnly, Policy, Rules, Whole};
 use crate::{Error, Key, WorkSharing};
 
 /// One piece of work: its key, and how its value is kept. What the attribute makes of a call, and the
@@ -27,9 +27,37 @@ use crate::{Error, Key, WorkSharing};
 /// assert_eq!(report().peek_blocking(), Some(42));
 /// ```
 #[must_use = "nothing happens until it is run, peeked at or invalidated"]
-pub struct Work<T> {
+pub struct Work<T, W = Computes, X = KeepErrors> {
     call: Call,
+    on_timeout: W,
+    errors: X,
     value: PhantomData<fn() -> T>,
+}
+
+/// Who has waited for too long computes: what a [`Work`] does without [`on_timeout`](Work::on_timeout).
+#[derive(Debug, Clone, Copy)]
+pub struct Computes;
+
+/// Who has waited for too long gets what this gives.
+#[derive(Debug, Clone, Copy)]
+pub struct Gives<F>(F);
+
+/// What a caller gets that has waited for too long.
+pub trait OnTimeout<R> {
+    /// `None`: it computes.
+    fn value(self) -> Option<R>;
+}
+
+impl<R> OnTimeout<R> for Computes {
+    fn value(self) -> Option<R> {
+        None
+    }
+}
+
+impl<R, F: FnOnce() -> R> OnTimeout<R> for Gives<F> {
+    fn value(self) -> Option<R> {
+        Some((self.0)())
+    }
 }
 
 impl<T> Work<T> {
@@ -42,10 +70,14 @@ impl<T> Work<T> {
         );
         Self {
             call,
+            on_timeout: Computes,
+            errors: KeepErrors,
             value: PhantomData,
         }
     }
+}
 
+impl<T, W, X> Work<T, W, X> {
     /// How long the stored value lives. Left out: [`Builder::default_ttl`](crate::Builder::default_ttl).
     /// Zero means that it is not stored, with a warning.
     pub fn ttl(mut self, ttl: Duration) -> Self {
@@ -71,6 +103,73 @@ impl<T> Work<T> {
     pub fn version(mut self, version: u32) -> Self {
         self.call.options.version = version;
         self
+    }
+
+    /// After [`ttl`](Self::ttl), for this long, callers get the old value at once, while one of them in all processes
+    /// computes anew: in the background with [`detach`](Self::detach), else that one waits. Nobody else does.
+    pub fn stale_while_revalidate(mut self, time: Duration) -> Self {
+        self.call.options.rare_mut().stale_while_revalidate = time;
+        self
+    }
+
+    /// Where the computation fails, an older value is returned instead of the error: for this long after
+    /// [`ttl`](Self::ttl). This process then does not try again for
+    /// [`Builder::retry_after`](crate::Builder::retry_after).
+    pub fn stale_if_error(mut self, time: Duration) -> Self {
+        self.call.options.rare_mut().stale_if_error = time;
+        self
+    }
+
+    /// One caller in all processes computes anew before the value expires: some time more than a computation takes
+    /// before, times `beta`, which is usually 1. Nothing happens with a `beta` of zero or less.
+    pub fn early_refresh(mut self, beta: f64) -> Self {
+        self.call.options.rare_mut().early_refresh = Some(beta);
+        self
+    }
+
+    /// Shortens the time to live of each value by a random part of at most this, so that keys that were stored together
+    /// do not expire together.
+    pub fn jitter(mut self, most: Duration) -> Self {
+        self.call.options.rare_mut().jitter = Some(Jitter::Time(most));
+        self
+    }
+
+    /// How long a caller waits for somebody else's computation, or for its own if it is [detached](Self::detach). Then
+    /// it takes an old value, if there is one that the options let it; else it computes, without the lock, sharing with
+    /// the others of its process that have waited for as long, or gets what [`on_timeout`](Self::on_timeout) says.
+    pub fn wait(mut self, time: Duration) -> Self {
+        let rare = self.call.options.rare_mut();
+        rare.overflow = rare.wait.is_none() || rare.overflow;
+        rare.wait = Some(time);
+        self
+    }
+
+    /// What a caller gets that has waited for as long as [`wait`](Self::wait) says.
+    pub fn on_timeout<R, F: FnOnce() -> R>(mut self, value: F) -> Work<T, Gives<F>, X> {
+        self.call.options.rare_mut().overflow = false;
+        Work {
+            call: self.call,
+            on_timeout: Gives(value),
+            errors: self.errors,
+            value: PhantomData,
+        }
+    }
+
+    /// Gives clones of an error to all who wait for it in this process. Left out, an error is its own caller's, and the
+    /// next one computes.
+    pub fn clone_errors(self) -> Work<T, W, CloneErrors> {
+        Work {
+            call: self.call,
+            on_timeout: self.on_timeout,
+            errors: CloneErrors,
+            value: PhantomData,
+        }
+    }
+
+    /// The computation belongs to the runtime, and not to the caller: one that goes away does not end it.
+    pub fn detach(mut self) -> Detached<T, W, X> {
+        self.call.options.detach = true;
+        Detached(self)
     }
 
     /// A label for logs.
@@ -104,7 +203,7 @@ impl<T> Work<T> {
     }
 }
 
-impl<T: Serialize + DeserializeOwned> Work<T> {
+impl<T: Serialize + DeserializeOwned, W, X> Work<T, W, X> {
     /// The value: the stored one, or another caller's who is computing it now, or else what `compute`
     /// returns. A `None` is returned to all who wait for it, and not stored. For what may fail there is
     /// [`try_run`](Self::try_run).
@@ -114,10 +213,17 @@ impl<T: Serialize + DeserializeOwned> Work<T> {
     ///
     /// # Cancel safety
     /// Dropped, it leaves nothing behind: the lock is released, and another caller takes over.
-    pub async fn run(self, compute: impl AsyncFnOnce() -> T) -> T {
-        match flow::begin(self.call, Rules::<Whole, T>::new()).await {
-            Acquired::Value(value) => value,
-            Acquired::Lead(lead) => lead.land(pin!(compute())).await,
+    pub async fn run(self, compute: impl AsyncFnOnce() -> T) -> T
+    where
+        W: OnTimeout<T>,
+    {
+        let policy = Rules::<Whole, T>::new();
+        match flow::begin::<Rules<Whole, T>>(self.call)
+            .await
+            .or(self.on_timeout)
+        {
+            Ok(value) => value,
+            Err(lead) => lead.land(policy, pin!(compute())).await,
         }
     }
 
@@ -126,41 +232,56 @@ impl<T: Serialize + DeserializeOwned> Work<T> {
     ///
     /// # Panics
     /// If `compute` does.
-    pub fn run_blocking(self, compute: impl FnOnce() -> T) -> T {
-        match block_on(flow::begin(self.call, Rules::<Whole, T>::new())) {
-            Acquired::Value(value) => value,
-            Acquired::Lead(lead) => lead.land_blocking(compute),
+    pub fn run_blocking(self, compute: impl FnOnce() -> T) -> T
+    where
+        W: OnTimeout<T>,
+    {
+        let policy = Rules::<Whole, T>::new();
+        match block_on(flow::begin::<Rules<Whole, T>>(self.call)).or(self.on_timeout) {
+            Ok(value) => value,
+            Err(lead) => lead.land_blocking(policy, compute),
         }
     }
 
     /// [`run`](Self::run) for what may fail, with any type of error: only `Ok` is shared.
     ///
     /// # Errors
-    /// What `compute` returns to this very caller.
+    /// What `compute` returns to this very caller; with [`clone_errors`](Self::clone_errors) or
+    /// [`share_err`](Self::share_err), also to one that this caller has waited for.
     ///
     /// # Panics
     /// If `compute` does.
     ///
     /// # Cancel safety
     /// As of [`run`](Self::run).
-    pub async fn try_run<E>(self, compute: impl AsyncFnOnce() -> Result<T, E>) -> Result<T, E> {
-        match flow::begin(self.call, Rules::<OkOnly<E>, T>::new()).await {
-            Acquired::Value(value) => value,
-            Acquired::Lead(lead) => lead.land(pin!(compute())).await,
+    pub async fn try_run<E>(self, compute: impl AsyncFnOnce() -> Result<T, E>) -> Result<T, E>
+    where
+        W: OnTimeout<Result<T, E>>,
+        X: ErrorRule<E>,
+    {
+        let policy = Rules::<OkOnly<E>, T>::new().errors(self.errors);
+        match begin(self.call, &policy).await.or(self.on_timeout) {
+            Ok(value) => value,
+            Err(lead) => lead.land(policy, pin!(compute())).await,
         }
     }
 
     /// [`try_run`](Self::try_run), blocking this thread.
     ///
     /// # Errors
-    /// What `compute` returns to this very caller.
+    /// As of [`try_run`](Self::try_run).
     ///
     /// # Panics
     /// If `compute` does.
-    pub fn try_run_blocking<E>(self, compute: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        match block_on(flow::begin(self.call, Rules::<OkOnly<E>, T>::new())) {
-            Acquired::Value(value) => value,
-            Acquired::Lead(lead) => lead.land_blocking(compute),
+    pub fn try_run_blocking<E>(self, compute: impl FnOnce() -> Result<T, E>) -> Result<T, E>
+    where
+        W: OnTimeout<Result<T, E>>,
+        X: ErrorRule<E>,
+    {
+        let policy = Rules::<OkOnly<E>, T>::new().errors(self.errors);
+        match block_on(begin(self.call, &policy)).or(self.on_timeout) {
+            Ok(value) => value,
+            Err(lead) => lead.land_blocking(policy, compute),
         }
     }
 
@@ -173,7 +294,10 @@ impl<T: Serialize + DeserializeOwned> Work<T> {
     ///
     /// # Cancel safety
     /// As of [`run`](Self::run).
-    pub async fn refresh(self, compute: impl AsyncFnOnce() -> T) -> T {
+    pub async fn refresh(self, compute: impl AsyncFnOnce() -> T) -> T
+    where
+        W: OnTimeout<T>,
+    {
         self.force_refresh(true).run(compute).await
     }
 
@@ -181,11 +305,15 @@ impl<T: Serialize + DeserializeOwned> Work<T> {
     ///
     /// # Panics
     /// If `compute` does.
-    pub fn refresh_blocking(self, compute: impl FnOnce() -> T) -> T {
+    pub fn refresh_blocking(self, compute: impl FnOnce() -> T) -> T
+    where
+        W: OnTimeout<T>,
+    {
         self.force_refresh(true).run_blocking(compute)
     }
 
-    /// The stored value. Never computes, never waits for whoever does.
+    /// The stored value, if [`run`](Self::run) would return it without waiting. Never computes, never waits for whoever
+    /// does.
     ///
     /// # Cancel safety
     /// Dropped, it leaves nothing behind.
@@ -199,8 +327,167 @@ impl<T: Serialize + DeserializeOwned> Work<T> {
     }
 }
 
-impl<T> fmt::Debug for Work<T> {
+/// The flow of a call with this policy.
+fn begin<P: Policy>(call: Call, _: &P) -> impl Future<Output = Acquired<P::Returned>> + use<P> {
+    flow::begin::<P>(call)
+}
+
+impl<R> Acquired<R> {
+    /// A value, or the right to compute one.
+    fn or(self, on_timeout: impl OnTimeout<R>) -> Result<R, Leading> {
+        match self {
+            Self::Value(value) => Ok(value),
+            Self::Lead(lead) => Err(lead),
+            Self::TimedOut(alone) => on_timeout.value().ok_or(alone),
+        }
+    }
+}
+
+/// A [`Work`] whose computation belongs to the runtime: see [`Work::detach`]. What it computes with is taken along, so
+/// that it owns all it needs.
+///
+/// ```
+/// use worksharing::WorkSharing;
+///
+/// let sharing = WorkSharing::in_memory();
+/// let name = "world".to_owned();
+/// let greeting = sharing.work("greeting").detach().run_blocking(move || format!("hello, {name}"));
+/// assert_eq!(greeting, "hello, world");
+/// ```
+#[must_use = "nothing happens until it is run"]
+pub struct Detached<T, W = Computes, X = KeepErrors>(Work<T, W, X>);
+
+impl<T: Serialize + DeserializeOwned + Send + 'static, W, X> Detached<T, W, X> {
+    /// [`Work::run`], computing in a task of its own.
+    ///
+    /// # Panics
+    /// If `compute` does.
+    ///
+    /// # Cancel safety
+    /// Dropped, the computation goes on, and what it gives is stored.
+    pub async fn run<F>(self, compute: impl FnOnce() -> F + Send + 'static) -> T
+    where
+        F: Future<Output = T> + Send + 'static,
+        W: OnTimeout<T>,
+    {
+        let policy = Rules::<Whole, T>::new();
+        self.land(policy, compute).await
+    }
+
+    /// [`Work::try_run`], computing in a task of its own.
+    ///
+    /// # Errors
+    /// As of [`Work::try_run`].
+    ///
+    /// # Panics
+    /// If `compute` does.
+    ///
+    /// # Cancel safety
+    /// As of [`run`](Self::run).
+    pub async fn try_run<E, F>(self, compute: impl FnOnce() -> F + Send + 'static) -> Result<T, E>
+    where
+        E: Send + 'static,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+        W: OnTimeout<Result<T, E>>,
+        X: ErrorRule<E> + Clone + Send + 'static,
+    {
+        let policy = Rules::<OkOnly<E>, T>::new().errors(self.0.errors.clone());
+        self.land(policy, compute).await
+    }
+
+    /// [`run`](Self::run) for a function that blocks: it runs on a thread of its own. Blocks this thread, too.
+    ///
+    /// # Panics
+    /// If `compute` does.
+    pub fn run_blocking(self, compute: impl FnOnce() -> T + Send + 'static) -> T
+    where
+        W: OnTimeout<T>,
+    {
+        self.land_blocking(Rules::<Whole, T>::new(), compute)
+    }
+
+    /// [`try_run`](Self::try_run) for a function that blocks, as [`run_blocking`](Self::run_blocking).
+    ///
+    /// # Errors
+    /// As of [`Work::try_run`].
+    ///
+    /// # Panics
+    /// If `compute` does.
+    pub fn try_run_blocking<E>(
+        self,
+        compute: impl FnOnce() -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        E: Send + 'static,
+        W: OnTimeout<Result<T, E>>,
+        X: ErrorRule<E> + Clone + Send + 'static,
+    {
+        let policy = Rules::<OkOnly<E>, T>::new().errors(self.0.errors.clone());
+        self.land_blocking(policy, compute)
+    }
+
+    async fn land<P, F>(
+        self,
+        policy: P,
+        compute: impl FnOnce() -> F + Send + 'static,
+    ) -> P::Returned
+    where
+        P: Policy<Returned = F::Output> + Send + 'static,
+        F: Future<Output: Send> + Send + 'static,
+        W: OnTimeout<F::Output>,
+    {
+        let on_timeout = self.0.on_timeout;
+        let lead = match begin(self.0.call, &policy).await {
+            Acquired::Value(value) => return value,
+            Acquired::Lead(lead) => lead,
+            Acquired::TimedOut(alone) => match on_timeout.value() {
+                Some(value) => return value,
+                None => return alone.land(policy, pin!(compute())).await,
+            },
+        };
+        let task = async |lead: Leading| lead.land(policy, pin!(compute())).await;
+        match flow::detach::<P, _>(lead, task).await {
+            Ok(returned) => returned,
+            Err(rest) => match on_timeout.value() {
+                Some(value) => value,
+                None => rest.await,
+            },
+        }
+    }
+
+    fn land_blocking<P>(
+        self,
+        policy: P,
+        compute: impl FnOnce() -> P::Returned + Send + 'static,
+    ) -> P::Returned
+    where
+        P: Policy<Returned: Send + 'static> + Send + 'static,
+        W: OnTimeout<P::Returned>,
+    {
+        let on_timeout = self.0.on_timeout;
+        let lead = match block_on(begin(self.0.call, &policy)) {
+            Acquired::Value(value) => return value,
+            Acquired::Lead(lead) => lead,
+            Acquired::TimedOut(alone) => match on_timeout.value() {
+                Some(value) => return value,
+                None => return alone.land_blocking(policy, compute),
+            },
+        };
+        match flow::detach_blocking::<P>(lead, |lead| lead.land_blocking(policy, compute)) {
+            Ok(returned) => returned,
+            Err(rest) => on_timeout.value().unwrap_or_else(rest),
+        }
+    }
+}
+
+impl<T, W, X> fmt::Debug for Work<T, W, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.call.fmt(f)
+    }
+}
+
+impl<T, W, X> fmt::Debug for Detached<T, W, X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }

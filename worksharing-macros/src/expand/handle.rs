@@ -17,28 +17,32 @@ impl Expansion<'_> {
     /// becomes
     /// ```text
     /// fn f(a: A) -> R { f_call(a).get() }
-    /// fn f_call(a: A) -> Call<R, impl Policy<Returned = R>, impl FnOnce() -> R> {
+    /// fn f_call(a: A) -> Call<R, impl Policy<Returned = R>, impl FnOnce(Acquired<R>) -> R> {
     ///     let plan = …;
-    ///     Call::new(plan, policy, move || -> R { body })
+    ///     Call::new(plan, policy, move |acquired| -> R { … })
     /// }
     /// ```
     pub(super) fn with_handle(&self, handle: &Handle) -> TokenStream {
         let wrapper = self.wrapper(handle);
         let (vis, private, output) = (&self.function.vis, &self.private, self.output);
-        let (plan, policy, body) = (self.plan(), self.policy(), self.body());
-        let (call, runs) = if self.function.is_async() {
+        let acquired = quote_spanned!(here()=> __acquired);
+        let (plan, policy, rest) = (self.plan(), self.types(), self.rest(&acquired));
+        let acquired = quote_spanned!(here()=> #private::Acquired<#output>);
+        let (call, goes_on, rest) = if self.function.is_async() {
             (
                 "AsyncCall",
-                quote_spanned!(here()=> #private::Future<Output = #output>),
+                quote_spanned!(here()=> #private::GoOn<Returned = #output, Rest = impl #private::Future<Output = #output>>),
+                quote_spanned!(here()=> move |__acquired| async move { #rest }),
             )
         } else {
             (
                 "Call",
-                quote_spanned!(here()=> ::core::ops::FnOnce() -> #output),
+                quote_spanned!(here()=> ::core::ops::FnOnce(#acquired) -> #output),
+                quote_spanned!(here()=> move |__acquired| -> #output { #rest }),
             )
         };
         let call = Ident::new(call, here());
-        let returned = quote_spanned!(here()=> #private::#call<#output, impl #private::Policy<Returned = #output>, impl #runs>);
+        let returned = quote_spanned!(here()=> #private::#call<#output, impl #private::Policy<Returned = #output>, impl #goes_on>);
         let mut sig = self.sig();
         sig.asyncness = None;
         sig.ident = handle.ident.clone();
@@ -52,7 +56,7 @@ impl Expansion<'_> {
             #wrapper
             #[doc = #docs]
             #(#lints)*
-            #vis #sig { #plan #private::#call::new(__plan, #policy, #body) }
+            #vis #sig { #plan #private::#call::new(__plan, #policy, #rest) }
         }
     }
 

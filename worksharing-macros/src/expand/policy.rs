@@ -25,9 +25,18 @@ impl Expansion<'_> {
             }
             _ => None,
         };
+        let types = self.types();
+        quote_spanned!(at(output.span())=> #types #cache_if #ttl)
+    }
+
+    /// The policy without the closures about a value: all that counts before there is one.
+    pub(super) fn types(&self) -> TokenStream {
+        let output = self.output;
+        let private = private(self.args, at(output.span()));
+        let returns = quote_spanned!(at(output.span())=> #private::Returns::<#output>::new());
         let errors = (!self.args.keep_err && !shows_lifetime(output.to_token_stream()))
             .then(|| quote_spanned!(at(output.span())=> .errors(#returns.__errors())));
-        quote_spanned!(at(output.span())=> #returns.__policy() #cache_if #ttl #errors)
+        quote_spanned!(at(output.span())=> #returns.__policy() #errors)
     }
 
     /// A closure that names its parameter's type is matched by it; for another one the type is known.

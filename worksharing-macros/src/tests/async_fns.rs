@@ -48,10 +48,19 @@ fn an_async_method_with_the_default_key() {
                     .await
                 {
                     ::worksharing::__private_0_1::Acquired::Value(__value) => return __value,
-                    ::worksharing::__private_0_1::Acquired::Lead(__lead) => __lead,
+                    ::worksharing::__private_0_1::Acquired::Lead(__lead)
+                    | ::worksharing::__private_0_1::Acquired::TimedOut(__lead) => __lead,
                 };
                 ::worksharing::__private_0_1::land(
                         __lead,
+                        ::worksharing::__private_0_1::Returns::<Result<Profile, Error>>::new()
+                            .__policy()
+                            .errors(
+                                ::worksharing::__private_0_1::Returns::<
+                                    Result<Profile, Error>,
+                                >::new()
+                                    .__errors(),
+                            ),
                         ::worksharing::__private_0_1::pin!(
                             async move { if false { return ::worksharing::__private_0_1::never:: <
                             Result < Profile, Error > > (); } { self.load(a, b). await } }
@@ -95,7 +104,10 @@ fn a_handle() {
             ) -> ::worksharing::__private_0_1::AsyncCall<
                 Report,
                 impl ::worksharing::__private_0_1::Policy<Returned = Report>,
-                impl ::worksharing::__private_0_1::Future<Output = Report>,
+                impl ::worksharing::__private_0_1::GoOn<
+                    Returned = Report,
+                    Rest = impl ::worksharing::__private_0_1::Future<Output = Report>,
+                >,
             > {
                 let __key = ::worksharing::__private_0_1::DefaultKey::of_handle(|| {}, "report")
                     .arg(&self)
@@ -113,11 +125,27 @@ fn a_handle() {
                     ::worksharing::__private_0_1::Returns::<Report>::new()
                         .__policy()
                         .errors(::worksharing::__private_0_1::Returns::<Report>::new().__errors()),
-                    async move {
-                        if false {
-                            return ::worksharing::__private_0_1::never::<Report>();
-                        }
-                        { build(year) }
+                    move |__acquired| async move {
+                        let __lead = match __acquired {
+                            ::worksharing::__private_0_1::Acquired::Value(__value) => return __value,
+                            ::worksharing::__private_0_1::Acquired::Lead(__lead)
+                            | ::worksharing::__private_0_1::Acquired::TimedOut(__lead) => __lead,
+                        };
+                        ::worksharing::__private_0_1::land(
+                                __lead,
+                                ::worksharing::__private_0_1::Returns::<Report>::new()
+                                    .__policy()
+                                    .errors(
+                                        ::worksharing::__private_0_1::Returns::<Report>::new()
+                                            .__errors(),
+                                    ),
+                                ::worksharing::__private_0_1::pin!(
+                                    async move { if false { return
+                                    ::worksharing::__private_0_1::never:: < Report > (); } {
+                                    build(year) } }
+                                ),
+                            )
+                            .await
                     },
                 )
             }
@@ -169,10 +197,16 @@ fn an_async_trait_method() {
                         .await
                     {
                         ::worksharing::__private_0_1::Acquired::Value(__value) => return __value,
-                        ::worksharing::__private_0_1::Acquired::Lead(__lead) => __lead,
+                        ::worksharing::__private_0_1::Acquired::Lead(__lead)
+                        | ::worksharing::__private_0_1::Acquired::TimedOut(__lead) => __lead,
                     };
                     ::worksharing::__private_0_1::land(
                             __lead,
+                            ::worksharing::__private_0_1::Returns::<Page>::new()
+                                .__policy()
+                                .errors(
+                                    ::worksharing::__private_0_1::Returns::<Page>::new().__errors(),
+                                ),
                             ::worksharing::__private_0_1::pin!(
                                 async move { if false { return ::worksharing::__private_0_1::never::
                                 < Page > (); } { let __self = self; let __ret : Page = { __self

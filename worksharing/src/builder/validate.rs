@@ -38,6 +38,12 @@ impl Builder {
                  `.default_ttl(Duration::from_secs(300))`",
             ));
         }
+        if self.timeouts.retry_after.is_zero() {
+            return Err(Error::setting(
+                "retry_after is zero, so a computation that fails would be tried by every caller: write a time above \
+                 zero, for example `.retry_after(Duration::from_secs(1))`",
+            ));
+        }
         if self.timeouts.tombstone_ttl < FENCE_LIFE {
             return Err(Error::setting(format!(
                 "tombstone_ttl is {:?}, so a computation that is under way could miss an invalidation: write \
@@ -52,6 +58,7 @@ impl Builder {
         for (name, number) in [
             ("max_held_keys", self.max_held_keys),
             ("max_value_bytes", self.max_value_bytes),
+            ("max_detached", self.max_detached),
         ] {
             if number == 0 {
                 return Err(Error::setting(format!(
@@ -85,6 +92,8 @@ mod tests {
         refused(builder().prefix("\0"), "`.prefix(\"billing\")`");
         refused(builder().default_ttl(Duration::ZERO), ".default_ttl(Dur");
         refused(builder().tombstone_ttl(9 * second), "write 10s or more");
+        refused(builder().retry_after(Duration::ZERO), ".retry_after(Dur");
+        refused(builder().max_detached(0), "max_detached is 0");
         refused(builder().max_held_keys(0), "max_held_keys is 0");
         refused(builder().max_value_bytes(0), "max_value_bytes is 0");
         let longest = builder().tombstone_ttl(Duration::MAX);

@@ -46,6 +46,45 @@ pub(crate) async fn within<F: Future>(id: Id, body: F) -> F::Output {
     .await
 }
 
+/// The keys that the running code is inside of, for code that goes on elsewhere on its behalf.
+pub(super) struct Inherited(Vec<Id>);
+
+impl Inherited {
+    pub(super) fn here() -> Self {
+        Self(STACK.with(|stack| stack.borrow().clone()))
+    }
+
+    pub(super) fn enter(&self) -> InheritedFrames {
+        STACK.with(|stack| stack.borrow_mut().extend(&self.0));
+        InheritedFrames(self.0.len())
+    }
+}
+
+/// Runs a future of ours inside of what the running code is inside of.
+pub(super) fn inherited<F: Future>(future: F) -> impl Future<Output = F::Output> {
+    let inherited = Inherited::here();
+    async move {
+        let mut future = pin!(future);
+        poll_fn(move |context| {
+            let _frames = inherited.enter();
+            future.as_mut().poll(context)
+        })
+        .await
+    }
+}
+
+pub(super) struct InheritedFrames(usize);
+
+impl Drop for InheritedFrames {
+    fn drop(&mut self) {
+        STACK.with(|stack| {
+            let mut stack = stack.borrow_mut();
+            let length = stack.len().saturating_sub(self.0);
+            stack.truncate(length);
+        });
+    }
+}
+
 pub(super) struct Frame;
 
 impl Frame {

@@ -1,11 +1,12 @@
 //! One call: what the flow needs to know of it, but the types; and its looks into the store.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use super::ancestry;
+use super::options::Options;
 use super::timing::{self, Verdict};
 use crate::events::{Event, Subject};
 use crate::payload::entry::{Container, Draft, EntryId, Frame, Header, Kind, Written};
@@ -22,15 +23,10 @@ pub(crate) struct Call {
     pub(crate) options: Options,
     /// Of the type of the value, once it is known.
     pub(crate) fingerprint: u64,
-}
-
-/// What a caller may ask for.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Options {
-    pub(crate) ttl: Option<Duration>,
-    pub(crate) version: u32,
-    pub(crate) force_refresh: bool,
-    pub(crate) cache_none: bool,
+    /// Until when it waits for others.
+    pub(crate) deadline: Option<Instant>,
+    /// It is nobody's any more: it runs detached from its caller.
+    pub(crate) is_detached: bool,
 }
 
 /// The id of what was seen.
@@ -38,21 +34,39 @@ pub(super) fn id_of(seen: Seen) -> EntryId {
     EntryId::seen(seen.as_bytes())
 }
 
-impl Sight {
-    /// The entry, if it is fresh.
-    pub(super) fn into_fresh(self) -> Option<Bytes> {
-        self.fresh?;
-        Some(self.stored?.bytes)
-    }
-}
-
 /// What a look into the store found.
+#[derive(Default)]
 pub(crate) struct Sight {
     /// What stands there, for a fence; `None` where the look failed.
     pub(crate) seen: Option<Seen>,
     pub(crate) stored: Option<Stored>,
-    /// The fresh entry of this call's type in it, by its id and what it is based on.
-    pub(crate) fresh: Option<(EntryId, EntryId)>,
+    /// The entry of this call's type in it.
+    pub(crate) entry: Option<Sighted>,
+}
+
+/// An entry, and what may be done with it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sighted {
+    pub(crate) verdict: Verdict,
+    pub(crate) id: EntryId,
+    pub(crate) based_on: EntryId,
+    /// Until when it is of use, if its age is known.
+    until: Option<Instant>,
+}
+
+impl Sight {
+    /// The entry, if it is served.
+    pub(super) fn into_served(self) -> Option<Bytes> {
+        self.entry.filter(|entry| entry.verdict.is_served())?;
+        Some(self.stored?.bytes)
+    }
+
+    /// The entry, if it may still be served in place of what takes too long.
+    pub(super) fn into_servable(self) -> Option<Bytes> {
+        let until = self.entry?.until?;
+        let stored = self.stored.filter(|_| Instant::now() < until)?;
+        Some(stored.bytes)
+    }
 }
 
 impl Call {
@@ -68,6 +82,8 @@ impl Call {
             name,
             options,
             fingerprint: 0,
+            deadline: None,
+            is_detached: false,
         }
     }
 
@@ -92,8 +108,11 @@ impl Call {
 
     /// Looks under this key. Trouble with the store finds nothing. An entry of the id `distrust` counts as missing.
     pub(super) async fn look(&self, distrust: Option<EntryId>) -> Sight {
-        self.look_as(distrust, timing::asks_for_age(self.ttl()))
-            .await
+        self.look_as(
+            distrust,
+            timing::asks_for_age(self.ttl(), self.options.rare()),
+        )
+        .await
     }
 
     /// [`look`](Self::look), with the age of what is found.
@@ -110,24 +129,21 @@ impl Call {
             Ok(stored) => stored,
             Err(error) => return self.without_store(&error),
         };
-        let mut verdict = self.judge(stored.as_ref());
-        if matches!(verdict, Some((Verdict::Unknown, ..))) {
+        let mut entry = self.judge(stored.as_ref());
+        if entry.is_some_and(|entry| entry.verdict == Verdict::Unknown) {
             stored = match self.get(look.with_time_left()).await {
                 Ok(stored) => stored,
                 Err(error) => return self.without_store(&error),
             };
-            verdict = self.judge(stored.as_ref());
+            entry = self.judge(stored.as_ref());
         }
         // What was asked for its age and has none is kept for ever, and no entry of ours.
         let has_age = |stored: &Stored| !with_age || stored.time_left.is_some();
-        let fresh = verdict.and_then(|(verdict, id, based_on)| {
-            let fresh = verdict == Verdict::Fresh && stored.as_ref().is_some_and(has_age);
-            (fresh && Some(id) != distrust).then_some((id, based_on))
-        });
+        let is_ours = stored.as_ref().is_some_and(has_age);
         Sight {
             seen: Some(Seen::of(stored.as_ref().map(|stored| &stored.bytes[..]))),
+            entry: entry.filter(|entry| is_ours && Some(entry.id) != distrust),
             stored,
-            fresh,
         }
     }
 
@@ -140,12 +156,12 @@ impl Call {
         Sight {
             seen: None,
             stored: None,
-            fresh: None,
+            entry: None,
         }
     }
 
-    /// What that is worth to this call, and its id and what it is based on.
-    fn judge(&self, stored: Option<&Stored>) -> Option<(Verdict, EntryId, EntryId)> {
+    /// What that is worth to this call.
+    pub(super) fn judge(&self, stored: Option<&Stored>) -> Option<Sighted> {
         let stored = stored?;
         if !stored.whole {
             self.record(Event::Unreadable(
@@ -154,15 +170,17 @@ impl Call {
             return None;
         }
         let (container, frame) = self.frame(&stored.bytes)?;
-        let Header {
-            id,
-            based_on,
-            fresh_for,
-            ..
-        } = frame.header;
+        let header = &frame.header;
         let age = stored.time_left.map(|left| container.age(&frame, left));
-        let verdict = timing::judge(fresh_for, container.age(&frame, Duration::ZERO), age);
-        Some((verdict, id, based_on))
+        let kept = container.age(&frame, Duration::ZERO);
+        let options = self.options.rare();
+        let until = age.filter(|_| options.serves_stale());
+        Some(Sighted {
+            verdict: timing::judge(header, kept, age, options, || header.id.draw()),
+            id: header.id,
+            based_on: header.based_on,
+            until: until.map(|age| Instant::now() + timing::servable_for(header, age, options)),
+        })
     }
 
     /// The value of this call's key and type in an entry, if it has one.

@@ -39,6 +39,8 @@ struct State {
     looks: u64,
     /// The follower that is to lead next, until it takes up the lead.
     successor: Option<u64>,
+    /// The leader is a detached one, and computes.
+    computes_detached: bool,
     /// Who follows, in the order of joining.
     followers: BTreeMap<u64, Slot>,
     next_ticket: u64,
@@ -71,10 +73,7 @@ impl Flights {
     /// Joins the flight of a key: leads it if nobody does.
     pub(crate) fn join(self: &Arc<Self>, digest: Digest, joiner: Joiner) -> Role {
         match lock(&self.0).entry(digest) {
-            hash_map::Entry::Vacant(vacant) => {
-                let flight = Arc::clone(vacant.insert(Arc::default()));
-                Role::Leader(Leader(Some(FlightRef::new(self, digest, flight))))
-            }
+            hash_map::Entry::Vacant(vacant) => Role::Leader(self.lead(vacant)),
             hash_map::Entry::Occupied(occupied) => {
                 let flight = Arc::clone(occupied.get());
                 let ticket = lock(&flight.0).admit(joiner);
@@ -84,6 +83,20 @@ impl Flights {
                 })
             }
         }
+    }
+
+    /// Leads the flight of a key, unless somebody does.
+    pub(crate) fn try_lead(self: &Arc<Self>, digest: Digest) -> Option<Leader> {
+        match lock(&self.0).entry(digest) {
+            hash_map::Entry::Vacant(vacant) => Some(self.lead(vacant)),
+            hash_map::Entry::Occupied(_) => None,
+        }
+    }
+
+    fn lead(self: &Arc<Self>, vacant: hash_map::VacantEntry<'_, Digest, Arc<Flight>>) -> Leader {
+        let digest = *vacant.key();
+        let flight = Arc::clone(vacant.insert(Arc::default()));
+        Leader(Some(FlightRef::new(self, digest, flight)))
     }
 
     /// Keeps callers that join from now on from taking what the flight under way lands: its leader began before.
@@ -157,6 +170,7 @@ impl FlightRef {
         let (served, successor) = {
             let mut flights = lock(&self.flights.0);
             let mut state = lock(&self.flight.0);
+            state.computes_detached = false;
             let served = landing.map_or_else(Vec::new, |landing| state.serve(landing));
             let successor = state.name_successor(None);
             if successor.is_none() {
@@ -220,6 +234,13 @@ impl Leader {
         flight.is_some_and(|flight| !lock(&flight.flight.0).followers.is_empty())
     }
 
+    /// It begins to compute, and belongs to no caller.
+    pub(crate) fn computes_detached(&self) {
+        if let Some(flight) = &self.0 {
+            lock(&flight.flight.0).computes_detached = true;
+        }
+    }
+
     /// Ends the lead with an outcome.
     pub(crate) fn land(mut self, landing: &Landing) {
         if let Some(flight) = self.0.take() {
@@ -243,6 +264,14 @@ impl Drop for Leader {
 pub(crate) struct Follower {
     flight: Option<FlightRef>,
     ticket: u64,
+}
+
+impl Follower {
+    /// Whether it waits for a body that runs in this process and belongs to no caller.
+    pub(crate) fn awaits_detached_body(&self) -> bool {
+        let flight = self.flight.as_ref();
+        flight.is_some_and(|flight| lock(&flight.flight.0).computes_detached)
+    }
 }
 
 impl Future for Follower {

@@ -22,6 +22,8 @@ pub(crate) struct Joiner {
     pub(crate) saw: Option<EntryId>,
     /// It wants what was computed after it asked.
     pub(crate) refresh: bool,
+    /// It takes an older value in place of an error.
+    pub(crate) takes_older: bool,
 }
 
 /// How a lead ends: its outcome, and where that comes from.
@@ -37,6 +39,8 @@ pub(crate) struct Landing {
 pub(crate) enum Origin {
     /// It was found in the store.
     Found { id: EntryId, based_on: EntryId },
+    /// It has stood there all the time, past its time to live, and the computation failed.
+    Older { id: EntryId },
     /// It was computed by a leader that had seen this; `None` where its look failed, or where something else was
     /// seen there since.
     Computed { seen: Option<EntryId> },
@@ -54,6 +58,10 @@ impl Landing {
                 early && is_newer(joiner.saw, id, based_on)
             }
             Origin::Computed { .. } if joiner.refresh => early,
+            // Who saw nothing came, perhaps, after what superseded it had gone.
+            Origin::Older { id } => {
+                joiner.takes_older && !joiner.refresh && (early || joiner.saw == Some(id))
+            }
             Origin::Found { id, .. } => early || allows(Some(id), joiner.saw),
             Origin::Computed { seen } => early || allows(seen, joiner.saw),
         }
@@ -84,7 +92,12 @@ mod tests {
             look: 1,
             origin,
         };
-        landing.serves(&Joiner { saw, refresh }, early)
+        let joiner = Joiner {
+            saw,
+            refresh,
+            takes_older: true,
+        };
+        landing.serves(&joiner, early)
     }
 
     #[test]
@@ -93,6 +106,7 @@ mod tests {
         let nothing = EntryId::NONE;
         let computed = |seen| Origin::Computed { seen };
         let found = |id, based_on| Origin::Found { id, based_on };
+        let older = Origin::Older { id: x };
         for (origin, saw, early, expected) in [
             // Early: whatever was seen, and if the follower's look or the leader's failed.
             (computed(Some(x)), Some(y), true, true),
@@ -107,6 +121,10 @@ mod tests {
             (computed(Some(x)), Some(y), false, false),
             (computed(Some(nothing)), Some(y), false, false),
             (found(x, y), Some(y), false, false),
+            (older, Some(y), true, true),
+            (older, Some(x), false, true),
+            (older, Some(y), false, false),
+            (older, Some(nothing), false, false),
             // Late, and a look failed, or the fence does not hold any more.
             (computed(Some(x)), None, false, false),
             (computed(None), Some(nothing), false, false),
@@ -134,12 +152,32 @@ mod tests {
             (found, None, true, false),
             (found, Some(EntryId::NONE), true, false),
             (found, Some(z), false, false),
+            // What was computed before it asked is never for it.
+            (Origin::Older { id: x }, Some(z), true, false),
         ] {
             assert_eq!(
                 serves(origin, saw, true, early),
                 expected,
                 "{origin:?} {saw:?} {early}"
             );
+        }
+    }
+
+    #[test]
+    fn an_older_value_is_for_those_who_take_one() {
+        let id = EntryId::random();
+        let landing = Landing {
+            outcome: Outcome::Entry(Bytes::new()),
+            look: 1,
+            origin: Origin::Older { id },
+        };
+        for takes_older in [true, false] {
+            let joiner = Joiner {
+                saw: Some(id),
+                refresh: false,
+                takes_older,
+            };
+            assert_eq!(landing.serves(&joiner, true), takes_older);
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use super::call::{Call, Sight, id_of};
 use super::fence::FenceWatch;
 use super::flight::Leader;
@@ -10,6 +12,7 @@ use super::landing::{Landing, Origin, Outcome};
 use crate::events::Event;
 use crate::lock::LockGuard;
 use crate::payload::entry::{Carried, Container, EntryId, Written};
+use crate::runtime::Runtime;
 use crate::store::{Fence, Seen, Stored};
 
 /// The right to compute. Dropped without landing it has failed, be it by a panic or a dropped future: its lock is
@@ -19,8 +22,9 @@ pub(crate) struct Lead {
     held: Option<Arc<LockGuard>>,
     flight: Option<(Leader, u64)>,
     fence: Option<FenceWatch>,
-    /// What stands under the key.
-    stored: Option<Stored>,
+    /// What stands under the key, and whether it is of the call's type.
+    stored: Option<(Stored, bool)>,
+    pause: Option<Pause>,
     begun: Instant,
 }
 
@@ -29,8 +33,16 @@ pub(crate) enum Product {
     /// An entry, and whether it is to be stored: or else it is for those who wait in this process only.
     Entry(Written, bool),
     Error(Outcome),
+    /// A value that was there before, in place of an error.
+    Older(Older),
     /// Nothing that anybody else could use.
     Nothing,
+}
+
+/// A value that was computed before, and is of use still.
+pub(crate) struct Older {
+    pub(super) bytes: Bytes,
+    id: EntryId,
 }
 
 impl Lead {
@@ -45,18 +57,18 @@ impl Lead {
         Self {
             flight: Some((leader, look)),
             held,
+            pause: Pause::of(call),
             ..Self::unlocked(call, sight)
         }
     }
 
     /// Of a caller that neither leads nor may wait.
     pub(super) fn unlocked(call: &Call, sight: Sight) -> Self {
+        let is_ours = sight.entry.is_some();
         Self {
-            held: None,
-            flight: None,
             fence: Some(FenceWatch::begin(call, sight.seen)),
-            stored: sight.stored,
-            begun: Instant::now(),
+            stored: sight.stored.map(|stored| (stored, is_ours)),
+            ..Self::inline()
         }
     }
 
@@ -67,6 +79,7 @@ impl Lead {
             flight: None,
             fence: None,
             stored: None,
+            pause: None,
             begun: Instant::now(),
         }
     }
@@ -98,16 +111,36 @@ impl Lead {
         if call.options.force_refresh {
             return None;
         }
-        let stored = self.stored.as_ref().filter(|stored| stored.whole)?;
+        let (stored, _) = self.stored.as_ref().filter(|(stored, _)| stored.whole)?;
         let time_left = stored.time_left?.saturating_sub(self.elapsed());
         let container = Container::parse(&stored.bytes).ok()?;
         container.live_besides(call.fingerprint, time_left)
+    }
+
+    /// What may be returned in place of an error: what stands under the key, unless it has been invalidated meanwhile. A
+    /// refresh that was asked for wants nothing older.
+    pub(super) fn older(&self, call: &Call) -> Option<Older> {
+        if call.options.force_refresh || !call.options.rare().is_about_age() {
+            return None;
+        }
+        let (stored, _) = self.stored.as_ref().filter(|(_, is_ours)| *is_ours)?;
+        let now = Stored {
+            time_left: Some(stored.time_left?.checked_sub(self.elapsed())?),
+            ..stored.clone()
+        };
+        let entry = call.judge(Some(&now))?;
+        let seen = self.fence.as_ref()?.holds()?;
+        entry.verdict.is_servable().then(|| Older {
+            bytes: now.bytes,
+            id: id_of(seen),
+        })
     }
 
     /// Puts, lands, and releases. However this ends, by a dropped future too, what was computed is landed.
     pub(super) async fn finish(mut self, call: &Call, product: Product) {
         let (outcome, put) = match product {
             Product::Nothing => return,
+            Product::Older(older) => return self.land_older(older),
             Product::Error(outcome) => (outcome, None),
             Product::Entry(entry, stored) => {
                 (Outcome::Entry(entry.bytes.clone()), stored.then_some(entry))
@@ -127,16 +160,37 @@ impl Lead {
         };
         // Those who joined late are served only if nothing has changed that they could have seen.
         landing.is_computed_from(fence.holds());
-        match put {
-            Some(entry) => put_fenced(call, entry, fence, self.held.take()).await,
-            None => drop(self.held.take()),
+        let Some(entry) = put else {
+            return drop(self.held.take());
+        };
+        let is_there = put_fenced(call, entry, fence, self.held.take()).await;
+        if let Some(pause) = self.pause.take_if(|_| is_there) {
+            pause.over();
+        }
+    }
+
+    fn land_older(mut self, older: Older) {
+        drop(self.held.take());
+        if let Some((leader, look)) = self.flight.take() {
+            leader.land(&Landing {
+                outcome: Outcome::Entry(older.bytes),
+                look,
+                origin: Origin::Older { id: older.id },
+            });
         }
     }
 }
 
-async fn put_fenced(call: &Call, entry: Written, fence: FenceWatch, held: Option<Arc<LockGuard>>) {
+/// Whether something stands there now that is no older than the entry.
+async fn put_fenced(
+    call: &Call,
+    entry: Written,
+    fence: FenceWatch,
+    held: Option<Arc<LockGuard>>,
+) -> bool {
     let Some(seen) = fence.confirmed(call).await else {
-        return call.record(Event::Refused);
+        call.record(Event::Refused);
+        return true;
     };
     let runtime = &call.runtime;
     let fence = Fence::new(seen, held);
@@ -145,11 +199,47 @@ async fn put_fenced(call: &Call, entry: Written, fence: FenceWatch, held: Option
         Ok(true) => {
             runtime.unstorable.remove(call.key.digest());
             call.record(Event::Stored);
+            true
         }
-        Ok(false) => call.record(Event::Refused),
+        Ok(false) => {
+            call.record(Event::Refused);
+            true
+        }
         Err(error) => {
             runtime.unstorable.insert(call.key.digest());
             call.record(Event::WithoutStore(&error));
+            false
+        }
+    }
+}
+
+/// Of a call that may be served what stands there. Dropped, it keeps this process from trying again at once: what
+/// stands there is served meanwhile.
+struct Pause {
+    runtime: Option<Arc<Runtime>>,
+    digest: [u8; 16],
+}
+
+impl Pause {
+    fn of(call: &Call) -> Option<Self> {
+        call.options.rare().is_about_age().then(|| Self {
+            runtime: Some(Arc::clone(&call.runtime)),
+            digest: *call.key.digest(),
+        })
+    }
+
+    fn over(mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.pauses.over(&self.digest);
+        }
+    }
+}
+
+impl Drop for Pause {
+    fn drop(&mut self) {
+        if let Some(runtime) = &self.runtime {
+            let retry_after = runtime.timeouts.retry_after;
+            runtime.pauses.failed(&self.digest, retry_after);
         }
     }
 }

@@ -12,7 +12,7 @@ use super::lead::{Lead, Product};
 use super::timing;
 use crate::events::Event;
 use crate::payload::codec::{self, Unencodable};
-use crate::payload::entry::{Draft, Header, Kind};
+use crate::payload::entry::{Draft, EntryId, Header, Kind};
 use crate::payload::fingerprint::fingerprint;
 use crate::policy::Policy;
 
@@ -51,7 +51,10 @@ fn lifetime<P: Policy>(call: &Call, policy: &P, value: &P::Shared) -> Option<Dur
         call.record(Event::NoLifetime);
         return None;
     }
-    Some(timing::clamp(lifetime))
+    let jitter = call.options.rare().jitter;
+    Some(timing::shortened(lifetime, jitter, || {
+        EntryId::random().draw()
+    }))
 }
 
 fn of_value<T: Serialize + DeserializeOwned>(
@@ -90,12 +93,13 @@ fn encode<T: Serialize + DeserializeOwned>(
 ) -> Result<Product, Unencodable> {
     let fingerprint = fingerprint::<T>(call.options.version);
     let fresh_for = lifetime.unwrap_or_default();
+    let keep_for = timing::keep_for(fresh_for, call.options.rare());
     let header = Header {
         based_on: lead.based_on(),
         fingerprint: fingerprint.hash,
         fresh_for,
         compute_time: lead.elapsed(),
-        ..Header::new(Kind::Value, timing::keep_for(fresh_for))
+        ..Header::new(Kind::Value, keep_for)
     };
     let carried = lifetime.and_then(|_| lead.carried(call));
     let draft = Draft::new(header, call.key.characteristic(), carried, limit);

@@ -69,7 +69,8 @@ pub(crate) async fn wait<F: Future>(mut other: Pin<&mut F>) -> Option<F::Output>
     .await
 }
 
-fn may_block() -> bool {
+/// Whether this thread may block until another lead ends.
+pub(crate) fn may_block() -> bool {
     let on_this_thread = || OF_THREAD.with(|leads| leads.load(Ordering::Relaxed) > 0);
     !task::holds_one() && (blocking::can_hand_over() || !on_this_thread())
 }

@@ -17,6 +17,7 @@ const KEY: Digest = [7; 16];
 const SAW_NOTHING: Joiner = Joiner {
     saw: Some(EntryId::NONE),
     refresh: false,
+    takes_older: false,
 };
 
 /// What a leader lands that saw this in its look.
@@ -187,6 +188,7 @@ fn a_late_follower_that_saw_something_else_is_not_served() {
         let late = follow(
             &flights,
             Joiner {
+                takes_older: false,
                 saw,
                 refresh: false,
             },

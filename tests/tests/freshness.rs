@@ -1,0 +1,105 @@
+//! Options of freshness, in one process.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use worksharing::store::Memory;
+use worksharing::testing::{Clock as _, ManualClock};
+use worksharing::{Work, WorkSharing};
+
+const TTL: Duration = Duration::from_secs(60);
+
+struct Bed {
+    clock: ManualClock,
+    sharing: WorkSharing,
+    bodies: Arc<AtomicUsize>,
+}
+
+impl Bed {
+    fn new() -> Self {
+        let clock = ManualClock::new();
+        let store = Memory::new().with_clock(&clock);
+        let sharing = WorkSharing::builder()
+            .store(store)
+            .retry_after(Duration::from_secs(20))
+            .build()
+            .unwrap();
+        Self {
+            clock,
+            sharing,
+            bodies: Arc::default(),
+        }
+    }
+
+    fn work(&self) -> Work<usize> {
+        self.sharing.work("key").ttl(TTL)
+    }
+
+    fn body(&self) -> impl FnOnce() -> usize + Send + 'static {
+        let bodies = Arc::clone(&self.bodies);
+        move || bodies.fetch_add(1, Ordering::SeqCst)
+    }
+
+    /// Whatever is detached has ended.
+    fn settle(&self) {
+        while format!("{:?}", self.sharing).contains("never") {
+            thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn a_stale_value_is_served_while_a_task_computes_anew() {
+    let bed = Bed::new();
+    let get = || {
+        let work = bed.work().stale_while_revalidate(TTL).detach();
+        work.run_blocking(bed.body())
+    };
+    assert_eq!(get(), 0);
+    assert_eq!(get(), 0);
+    bed.clock.advance(TTL);
+    assert_eq!(get(), 0, "the old one");
+    while bed.sharing.stats().stored < 2 {
+        thread::yield_now();
+    }
+    assert_eq!(get(), 1);
+    assert_eq!(bed.sharing.stats().stale, 1);
+    bed.settle();
+}
+
+#[test]
+fn without_detach_the_one_who_refreshes_waits() {
+    let bed = Bed::new();
+    let get = || {
+        bed.work()
+            .stale_while_revalidate(TTL)
+            .run_blocking(bed.body())
+    };
+    assert_eq!(get(), 0);
+    bed.clock.advance(TTL);
+    assert_eq!(get(), 1);
+    bed.clock.advance(TTL * 2);
+    assert_eq!(get(), 2, "too old to be served");
+}
+
+#[test]
+fn an_older_value_stands_in_for_an_error() {
+    let bed = Bed::new();
+    let get = |fails: bool| {
+        let body = bed.body();
+        let work = bed.work().stale_if_error(TTL);
+        work.try_run_blocking(|| match body() {
+            _ if fails => Err("down"),
+            count => Ok(count),
+        })
+    };
+    assert_eq!(get(false), Ok(0));
+    bed.clock.advance(TTL);
+    assert_eq!(get(true), Ok(0));
+    assert_eq!(get(true), Ok(0), "without a second try");
+    assert_eq!(bed.bodies.load(Ordering::SeqCst), 2);
+    bed.clock.advance(TTL);
+    assert_eq!(get(true), Err("down"));
+}
