@@ -29,6 +29,8 @@ pub struct Setup {
 pub enum Command {
     /// Starts callers. Does not wait for them.
     Run(Run),
+    /// Runs one caller, flushes what that has queued, and ends at once.
+    RunAndLeave(Run),
     /// `WorkSharing::check`, answered by [`Event::Checked`].
     Check,
     /// `WorkSharing::stats`, answered by [`Event::Stats`].

@@ -136,6 +136,11 @@ impl Worker {
         self.write(&Command::Run(run.clone()));
     }
 
+    /// Starts one caller, behind which the process flushes what is queued, and ends.
+    pub fn run_and_leave(&mut self, run: &Run) {
+        self.write(&Command::RunAndLeave(run.clone()));
+    }
+
     /// What it told so far.
     pub fn events(&self) -> Vec<Event> {
         self.told.lock().unwrap().events.clone()

@@ -8,7 +8,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
 use worksharing::{Builder, PostgresLock, WorkSharing};
 
-use self::caller::start;
+use self::caller::{run_and_leave, start};
 use self::feats::{cancel, churn, fork, give_up};
 use self::tell::tell;
 use crate::plan::{Command, Event, Setup};
@@ -86,6 +86,7 @@ fn build_from(setup: &Setup, mut builder: Builder) -> Result<WorkSharing, worksh
 fn obey(setup: &Setup, sharing: &WorkSharing, command: Command) {
     match command {
         Command::Run(run) => start(sharing, &run),
+        Command::RunAndLeave(run) => run_and_leave(sharing, &run),
         Command::Check => tell_trouble(sharing.check()),
         Command::Stats => tell(&Event::Stats(stats(sharing))),
         Command::Peek(key) => tell(&Event::Peeked(sharing.work::<String>(key).peek_blocking())),

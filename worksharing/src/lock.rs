@@ -62,6 +62,22 @@ pub trait Lock: fmt::Debug + Send + Sync + 'static {
     fn check(&self) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async { Ok(()) })
     }
+
+    /// Completes once the releases that were queued before have taken effect, and those who wait for them were told:
+    /// of guards that were dropped, and of locks that were granted to futures that were dropped. Where nothing is
+    /// queued, nobody connects for it.
+    ///
+    /// For a process that is about to end. [`Store::flush`](crate::store::Store::flush) comes first: a store may hold a
+    /// lock until it has written.
+    ///
+    /// # Errors
+    /// The lock server cannot be reached, or does not answer in a bounded time: what was queued may not be released.
+    ///
+    /// # Cancel safety
+    /// Dropped, it changes nothing: what is queued is sent all the same.
+    fn flush(&self) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async { Ok(()) })
+    }
 }
 
 /// One lock for several runtimes.
@@ -87,6 +103,10 @@ impl<L: Lock + ?Sized> Lock for Arc<L> {
 
     fn check(&self) -> BoxFuture<'_, Result<(), Error>> {
         (**self).check()
+    }
+
+    fn flush(&self) -> BoxFuture<'_, Result<(), Error>> {
+        (**self).flush()
     }
 }
 

@@ -92,6 +92,21 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     fn check(&self) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async { Ok(()) })
     }
+
+    /// Completes once the writes that were queued before have taken effect or were refused, those too whose futures
+    /// were dropped, and the locks that were held for them have been given back. Where nothing is queued, nobody connects
+    /// for it.
+    ///
+    /// For a process that is about to end. [`Lock::flush`](crate::lock::Lock::flush) comes next.
+    ///
+    /// # Errors
+    /// The store cannot be reached, or does not answer in a bounded time: what was queued may not be stored.
+    ///
+    /// # Cancel safety
+    /// Dropped, it changes nothing: what is queued is sent all the same.
+    fn flush(&self) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async { Ok(()) })
+    }
 }
 
 /// One store for several runtimes.
@@ -133,6 +148,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn check(&self) -> BoxFuture<'_, Result<(), Error>> {
         (**self).check()
+    }
+
+    fn flush(&self) -> BoxFuture<'_, Result<(), Error>> {
+        (**self).flush()
     }
 }
 

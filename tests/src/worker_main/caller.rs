@@ -2,31 +2,26 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use futures_util::FutureExt as _;
 use tokio::runtime::Runtime;
-use worksharing::{Work, WorkSharing};
+use worksharing::{Key, Work, WorkSharing, lock, testing};
 
 use super::tell::{tell, tell_later};
 use crate::now_us;
 use crate::plan::{End, Event, Moment, Run};
 
 pub(super) fn start(sharing: &WorkSharing, run: &Run) {
-    static NUMBER: AtomicUsize = AtomicUsize::new(0);
     for number in 0..run.callers.count() {
         let key = if run.distinct {
             format!("{}{number}", run.key)
         } else {
             run.key.clone()
         };
-        let caller = Caller {
-            number: NUMBER.fetch_add(1, Ordering::Relaxed),
-            key,
-            run: run.clone(),
-        };
+        let caller = Caller::new(key, run);
         let sharing = sharing.clone();
         if run.callers.is_task(number) {
             runtime().spawn(caller.task(sharing));
@@ -37,6 +32,26 @@ pub(super) fn start(sharing: &WorkSharing, run: &Run) {
                 .expect("cannot start a thread");
         }
     }
+}
+
+/// One blocking caller. Whatever it has queued is flushed, and the process ends. All the time something is under way, so
+/// that what is queued has to wait.
+pub(super) fn run_and_leave(sharing: &WorkSharing, run: &Run) {
+    let (store, lock) = testing::backends(sharing);
+    let busy = Arc::clone(&lock);
+    thread::spawn(move || {
+        let key = Key::new("under way");
+        while runtime()
+            .block_on(busy.try_lock(&key, lock::Caller::Nested))
+            .is_ok()
+        {}
+    });
+    Caller::new(run.key.clone(), run).thread(sharing);
+    let flushed = runtime().block_on(async {
+        store.flush().await?;
+        lock.flush().await
+    });
+    process::exit(i32::from(flushed.is_err()));
 }
 
 pub(super) fn runtime() -> &'static Runtime {
@@ -52,6 +67,15 @@ struct Caller {
 }
 
 impl Caller {
+    fn new(key: String, run: &Run) -> Self {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        Self {
+            number: NUMBER.fetch_add(1, Ordering::Relaxed),
+            key,
+            run: run.clone(),
+        }
+    }
+
     fn thread(&self, sharing: &WorkSharing) {
         tell(&Event::Called(self.now()));
         let call = || {

@@ -19,6 +19,7 @@ pub fn conformance(locks: &[&dyn Lock]) {
         assert_eq!(first.scope(), other.scope(), "they exclude on the same");
         is_busy_until_released(first, other);
         wakes_all(first, other);
+        flushes_releases(first, other);
     }
     wakes_for_its_key_only(first);
     holds_many_keys(first);
@@ -88,6 +89,26 @@ fn is_busy_until_released(holder: &dyn Lock, other: &dyn Lock) {
     // A guard may end on another thread.
     thread::spawn(move || drop(guard)).join().unwrap();
     drop(takes(other, &key));
+}
+
+/// What is released is free, for another process too, once that is flushed: so the holder's may end then.
+fn flushes_releases(holder: &dyn Lock, other: &dyn Lock) {
+    let key = unique("flushed");
+    let is_free = || {
+        run(holder.flush()).unwrap();
+        let taken = try_lock(other, &key);
+        assert!(
+            taken.is_some(),
+            "a key is held after its release was flushed"
+        );
+        // The next one takes it anew.
+        drop(taken);
+        run(other.flush()).unwrap();
+    };
+    let guard = takes(holder, &key);
+    drop(guard);
+    is_free();
+    dropped_at_each_poll(|| holder.try_lock(&key, Caller::Outermost), is_free);
 }
 
 /// One release is heard by all, those included who do not sleep yet. A lock that is handed over is released again.

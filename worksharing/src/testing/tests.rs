@@ -91,6 +91,9 @@ impl Store for Defective {
             if self.has("its lock is kept") {
                 std::mem::forget(fence.clone());
             }
+            if self.has("a flush does not wait") {
+                later(fence.clone());
+            }
             self.memory.put(key, entry, ttl, fence).await
         })
     }
@@ -136,6 +139,7 @@ fn defects_of_a_store_are_found() {
         "it lives for ever",
         "it dies at once",
         "its lock is kept",
+        "a flush does not wait",
     ] {
         is_found(defect, || conformance(defect));
     }
@@ -146,6 +150,20 @@ fn defects_of_a_store_are_found() {
 struct DefectiveLock {
     local: Arc<Local>,
     defect: &'static str,
+}
+
+fn released_later(guard: LockGuard) -> LockGuard {
+    LockGuard::new(move || {
+        later(guard);
+    })
+}
+
+/// Drops something when nobody waits for it any more.
+fn later<T: Send + 'static>(dropped: T) {
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(2));
+        drop(dropped);
+    });
 }
 
 struct Deaf;
@@ -166,6 +184,9 @@ impl Lock for DefectiveLock {
             return Box::pin(async { Ok(Some(LockGuard::new(|| ()))) });
         }
         let locked = self.local.try_lock(key, caller);
+        if self.defect == "a flush does not wait" {
+            return Box::pin(async move { Ok(locked.await?.map(released_later)) });
+        }
         if self.defect == "one key for all" {
             let key = Key::new("all");
             let local = Arc::clone(&self.local);
@@ -195,7 +216,12 @@ fn defects_of_a_lock_are_found() {
         super::lock::conformance(&[&lock]);
     };
     conformance("none");
-    for defect in ["all are let in", "one key for all", "nobody is woken"] {
+    for defect in [
+        "all are let in",
+        "one key for all",
+        "nobody is woken",
+        "a flush does not wait",
+    ] {
         is_found(defect, || conformance(defect));
     }
     let apart = [DefectiveLock::default(), DefectiveLock::default()];

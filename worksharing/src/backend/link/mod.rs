@@ -153,6 +153,22 @@ impl<W: Protocol> Link<W> {
         receiver.await.unwrap_or_else(|_| Err(reply::unanswered()))
     }
 
+    /// Completes when what was queued before has been served, and what its replies have queued: a lock that was granted
+    /// to nobody is given back. `nothing` is an ask that does nothing. Where nothing is queued nobody connects.
+    ///
+    /// # Errors
+    /// The server is down: what was queued has been refused.
+    pub(crate) async fn flush(&self, nothing: impl Fn() -> W::Ask) -> Result<(), Error> {
+        for _ in 0..2 {
+            let is_at_rest = self.shared.peek().map_or(Ok(true), |it| it.is_at_rest())?;
+            if is_at_rest {
+                break;
+            }
+            self.answer(nothing(), false).await?;
+        }
+        Ok(())
+    }
+
     /// Connects although nothing is asked.
     #[cfg(feature = "postgres")]
     pub(crate) fn start(&self) {

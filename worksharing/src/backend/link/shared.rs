@@ -98,6 +98,19 @@ impl<W: Protocol> Shared<W> {
         }
     }
 
+    /// Whether nothing is queued or being served.
+    ///
+    /// # Errors
+    /// The server is down.
+    pub(super) fn is_at_rest(&self) -> Result<bool, Error> {
+        let state = self.state();
+        match &state.down {
+            Some(error) => Err(error.clone()),
+            // While the thread has the connection it may be about to reply.
+            None => Ok(state.asks.is_empty() && (state.idle.is_some() || !state.running)),
+        }
+    }
+
     /// Starts the thread, unless it runs. If that fails it is tried again, and nobody waits for it.
     pub(super) fn start(self: &Arc<Self>) {
         let mut state = self.state();

@@ -446,6 +446,21 @@ fn an_idle_link_is_not_looked_after() {
 }
 
 #[test]
+fn a_flush_asks_nobody_where_nothing_is_queued_and_fails_where_it_was_refused() {
+    let (link, server) = link::<false>();
+    let flush = || block_on(link.flush(|| Ask::Echo(0)));
+    flush().unwrap();
+    assert_eq!(server.attempts.load(Ordering::SeqCst), 0);
+    assert_eq!(ask(&link, Ask::Echo(1)).unwrap(), 1);
+    server.when(|_| link.shared().is_at_rest().unwrap());
+    flush().unwrap();
+    assert_eq!(server.batches.load(Ordering::SeqCst), 1);
+    server.door(Door::Closed);
+    assert!(ask(&link, Ask::Lose).is_err());
+    assert!(flush().is_err());
+}
+
+#[test]
 fn a_server_that_lets_in_and_serves_nothing_costs_the_first_callers_only() {
     a_server_that_lets_in_and_serves_nothing_costs_the_first_callers_only_by(link::<false>());
     a_server_that_lets_in_and_serves_nothing_costs_the_first_callers_only_by(link::<true>());

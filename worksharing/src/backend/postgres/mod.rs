@@ -17,13 +17,13 @@ use std::sync::Arc;
 
 pub(crate) use self::address::Address;
 use self::lock::KeyTable;
-use self::session::Session;
+use self::session::{Ask, Session};
 pub use self::store::Postgres as PostgresStore;
 use self::table::Table;
-use crate::Error;
 use crate::backend::link::Link;
 use crate::backend::tls;
 use crate::lock::PostgresLock;
+use crate::{BoxFuture, Error};
 
 /// What a [`Server`] is told by the builder.
 pub(crate) struct Settings<'a> {
@@ -55,6 +55,10 @@ impl Server {
             prefix: settings.prefix.to_owned(),
             database,
         }))
+    }
+
+    fn flush(&self) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(self.session.flush(|| Ask::Flush))
     }
 }
 

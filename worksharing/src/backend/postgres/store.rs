@@ -98,4 +98,8 @@ impl Store for Postgres {
             self.server.session.answer(check, true).await.map(drop)
         })
     }
+
+    fn flush(&self) -> BoxFuture<'_, Result<(), Error>> {
+        self.server.flush()
+    }
 }

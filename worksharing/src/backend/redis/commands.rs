@@ -75,6 +75,11 @@ redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1";
 
 impl Ask {
+    /// One that changes nothing, and asks for next to nothing.
+    pub(super) fn nothing() -> Self {
+        Self::Look(Digest::default(), Look::up_to(0))
+    }
+
     /// The keys that are looked at.
     pub(super) fn looks(&self) -> (&[Digest], Look) {
         match self {

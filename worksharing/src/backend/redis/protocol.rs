@@ -5,13 +5,12 @@ use std::time::{Duration, Instant};
 use redis::{Cmd, RedisError, cmd};
 
 use super::address::Address;
-use super::commands::{Answer, Answered, Ask, Conversation, Digest};
+use super::commands::{Answer, Answered, Ask, Conversation};
 use super::pace::Pace;
 use super::socket::{self, SILENCE};
 use super::wire::Wire;
 use crate::Error;
 use crate::backend::link::{Protocol, Watchdog};
-use crate::store::Look;
 
 /// A connection with one server, which answers each batch as one pipeline.
 pub(super) struct RedisProtocol {
@@ -74,7 +73,7 @@ impl Protocol for RedisProtocol {
 
     /// A server may shake hands and be silent.
     fn trial(&self) -> Option<Ask> {
-        Some(Ask::Look(Digest::default(), Look::up_to(0)))
+        Some(Ask::nothing())
     }
 
     fn may_send_again(&self, ask: &Ask) -> bool {

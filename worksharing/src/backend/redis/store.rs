@@ -205,6 +205,13 @@ impl Store for Redis {
     fn check(&self) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(super::check::check(self))
     }
+
+    fn flush(&self) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async move {
+            self.link.flush(Ask::nothing).await?;
+            self.large.flush(Ask::nothing).await
+        })
+    }
 }
 
 impl fmt::Debug for Redis {

@@ -96,6 +96,10 @@ impl Lock for Postgres {
             checked.map(drop)
         })
     }
+
+    fn flush(&self) -> BoxFuture<'_, Result<(), Error>> {
+        self.server.flush()
+    }
 }
 
 fn gone() -> Error {

@@ -27,6 +27,8 @@ pub(crate) enum Ask {
     Put(Put),
     /// Look after those who queue in this process.
     RunTimers,
+    /// Nothing: what was asked before is done when this is answered.
+    Flush,
     /// Say whether locks are what was asked for.
     CheckLock,
     /// Make sure that values can be stored, by storing one under this key.
@@ -82,6 +84,7 @@ impl<'a> Batch<'a> {
                 Ask::Get(keys, look) => batch.get.push((place, keys, *look)),
                 Ask::Put(put) => batch.put.push((place, put)),
                 Ask::RunTimers => batch.run_timers = true,
+                Ask::Flush => (),
                 Ask::CheckLock => batch.check_lock.push(place),
                 Ask::CheckValues(key) => batch.check_values.push((place, key)),
             }
