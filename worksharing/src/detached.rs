@@ -81,7 +81,9 @@ impl Detached {
             if state.running == 0 {
                 return Poll::Ready(());
             }
-            state.wakers.push(waker);
+            if !state.wakers.iter().any(|known| known.will_wake(&waker)) {
+                state.wakers.push(waker);
+            }
             Poll::Pending
         });
         until(pin!(end), deadline).await;

@@ -275,6 +275,7 @@ impl<'a> Acquisition<'a> {
         {
             return Next::Served(bytes, Event::Stale).into();
         }
+        self.call.record(Event::TimedOut);
         if !options.rare().overflow {
             return Next::TimedOut.into();
         }

@@ -118,7 +118,6 @@ fn go_on<P: Policy>(
                     None => continue,
                 },
                 Next::TimedOut => {
-                    call.record(Event::TimedOut);
                     let stage = Stage::Body(Lead::inline());
                     return Acquired::TimedOut(Leading::new(call, stage));
                 }
