@@ -74,7 +74,9 @@ impl Runtime {
 
     /// Waits until what was queued behind callers' backs has taken effect.
     pub(crate) async fn flush(&self) -> Result<(), Error> {
-        Ok(())
+        // A value is to be there before its lock is free.
+        self.store.flush().await?;
+        self.lock.flush().await
     }
 }
 
