@@ -225,3 +225,35 @@ fn own_key_through_a_second_runtime_does_not_hang() {
         assert_eq!(value, 2, "{backend}");
     });
 }
+
+// ---- Detached leads.
+
+/// The task was spawned on the one thread that the caller would block.
+fn blocking_caller_beside_a_detached_lead(polls: usize) {
+    let (blocking, detached) = ends_within(LIMIT, move || {
+        let sharing = WorkSharing::in_memory();
+        one_thread().block_on(async {
+            let detached = sharing.work("detached").detach();
+            let mut detached = pin!(detached.run(|| async {
+                tokio::task::yield_now().await;
+                tokio::task::yield_now().await;
+                1
+            }));
+            assert!(poll_once(detached.as_mut()).is_pending());
+            for _ in 0..polls {
+                tokio::task::yield_now().await;
+            }
+            let blocking = sharing.work("detached").run_blocking(|| 2);
+            (blocking, detached.await)
+        })
+    });
+    assert_eq!(blocking, 2);
+    assert!([1, 2].contains(&detached), "{detached}");
+}
+
+#[test]
+fn blocking_caller_does_not_wait_for_a_detached_lead_that_needs_its_thread() {
+    for polls in 0..2 {
+        blocking_caller_beside_a_detached_lead(polls);
+    }
+}

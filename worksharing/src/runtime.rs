@@ -75,8 +75,8 @@ impl Runtime {
     /// Waits until what was queued behind callers' backs has taken effect.
     pub(crate) async fn flush(&self) -> Result<(), Error> {
         // A value is to be there before its lock is free.
-        self.store.flush().await?;
-        self.lock.flush().await
+        let stored = self.store.flush().await;
+        stored.and(self.lock.flush().await)
     }
 }
 

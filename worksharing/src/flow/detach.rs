@@ -40,7 +40,8 @@ where
         Err(lead) => return Ok(Box::pin(begin(lead)).await),
     };
     let meanwhile = meanwhile::<P>(&call, &begun);
-    let task = Box::pin(ancestry::inherited(begin(Leading::begun(&call, begun))));
+    let task = begin(Leading::begun(&call, begun));
+    let task = Box::pin(suspended::unpolled(ancestry::inherited(task)));
     let (errand, mut told) = Errand::new(task, &call, permit);
     call.runtime.detached.spawn(errand);
     if let Some(value) = meanwhile {

@@ -18,24 +18,42 @@ thread_local! {
 
 /// Where a lead was suspended. Dropped when it is polled again, or is gone.
 struct Suspended {
-    of_thread: Arc<AtomicUsize>,
+    _of_thread: OnThread,
     _of_task: task::Counted,
 }
 
 impl Suspended {
     fn here() -> Self {
-        let of_thread = OF_THREAD.with(Arc::clone);
-        of_thread.fetch_add(1, Ordering::Relaxed);
         Self {
-            of_thread,
+            _of_thread: OnThread::here(),
             _of_task: task::Counted::new(),
         }
     }
 }
 
-impl Drop for Suspended {
+/// One that this thread may be needed for.
+struct OnThread(Arc<AtomicUsize>);
+
+impl OnThread {
+    fn here() -> Self {
+        let of_thread = OF_THREAD.with(Arc::clone);
+        of_thread.fetch_add(1, Ordering::Relaxed);
+        Self(of_thread)
+    }
+}
+
+impl Drop for OnThread {
     fn drop(&mut self) {
-        self.of_thread.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A task that is to lead, and that this thread may have to poll first.
+pub(super) fn unpolled<F: Future>(task: F) -> impl Future<Output = F::Output> {
+    let on_thread = OnThread::here();
+    async move {
+        drop(on_thread);
+        task.await
     }
 }
 
