@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::thread;
 use std::time::Duration;
 
 use worksharing::store::Memory;
@@ -91,4 +93,46 @@ fn an_older_value_stands_in_for_an_error() {
     assert_eq!(bed.bodies.load(Ordering::SeqCst), 2);
     bed.clock.advance(TTL);
     assert_eq!(get(true), Err("down"));
+}
+
+/// Another thread computes until it is told to end.
+fn while_another_computes<R>(sharing: &WorkSharing, then: impl FnOnce() -> R) -> R {
+    let (begun, begins) = channel();
+    let (end, ends) = channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            sharing.work("key").run_blocking(move || {
+                begun.send(()).unwrap();
+                ends.recv().unwrap_err();
+                7
+            })
+        });
+        begins.recv().unwrap();
+        let result = then();
+        drop(end);
+        result
+    })
+}
+
+#[test]
+fn who_has_waited_for_too_long_gets_what_it_asked_for() {
+    let bed = Bed::new();
+    let soon = Duration::from_millis(1);
+    let given = while_another_computes(&bed.sharing, || {
+        [
+            bed.work()
+                .wait(soon)
+                .on_timeout(|| 100)
+                .run_blocking(|| 200),
+            bed.work()
+                .on_timeout(|| 101)
+                .wait(soon)
+                .run_blocking(|| 201),
+            bed.work().wait(soon).run_blocking(|| 202),
+            bed.work().wait(soon).run_blocking(|| 203),
+        ]
+    });
+    // What is computed is stored, and found by those who come later.
+    assert_eq!(given, [100, 101, 202, 202]);
+    assert_eq!(bed.sharing.stats().timed_out, 3);
 }

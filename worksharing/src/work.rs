@@ -42,8 +42,22 @@ pub struct Computes;
 #[derive(Debug, Clone, Copy)]
 pub struct Gives<F>(F);
 
+/// What a caller does that has waited for too long.
+pub trait Timeout {
+    /// Whether it computes.
+    const COMPUTES: bool;
+}
+
+impl Timeout for Computes {
+    const COMPUTES: bool = true;
+}
+
+impl<F> Timeout for Gives<F> {
+    const COMPUTES: bool = false;
+}
+
 /// What a caller gets that has waited for too long.
-pub trait OnTimeout<R> {
+pub trait OnTimeout<R>: Timeout {
     /// `None`: it computes.
     fn value(self) -> Option<R>;
 }
@@ -137,10 +151,13 @@ impl<T, W, X> Work<T, W, X> {
     /// How long a caller waits for somebody else's computation, or for its own if it is [detached](Self::detach). Then
     /// it takes an old value, if there is one that the options let it; else it computes, without the lock, sharing with
     /// the others of its process that have waited for as long, or gets what [`on_timeout`](Self::on_timeout) says.
-    pub fn wait(mut self, time: Duration) -> Self {
+    pub fn wait(mut self, time: Duration) -> Self
+    where
+        W: Timeout,
+    {
         let rare = self.call.options.rare_mut();
-        rare.overflow = rare.wait.is_none() || rare.overflow;
         rare.wait = Some(time);
+        rare.overflow = W::COMPUTES;
         self
     }
 
