@@ -93,3 +93,28 @@ fn a_future_that_has_ended_or_panicked_is_dropped_and_not_polled_again() {
 fn a_timer_of_centuries_does_not_come() {
     drop(timer(Duration::MAX, || unreachable!()));
 }
+
+/// As a forked child has it: locked by a thread of its parent's.
+#[test]
+fn what_was_inherited_is_neither_waited_for_nor_driven() {
+    let inherited: &'static Background = Box::leak(Box::default());
+    let _locked = inherited.state();
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        let key = (Instant::now(), 0);
+        drop(Timer {
+            background: inherited,
+            key,
+        });
+        let task: Task = Box::pin(async { unreachable!("it is the parent's to drive") });
+        let spawned = Spawned {
+            background: inherited,
+            task: Mutex::new(Some(task)),
+            is_queued: AtomicBool::new(false),
+        };
+        Arc::new(spawned).wake();
+        sender.send(()).unwrap();
+    });
+    let ended = receiver.recv_timeout(Duration::from_secs(10));
+    assert!(ended.is_ok(), "it waits for ever");
+}
