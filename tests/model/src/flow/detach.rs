@@ -57,21 +57,41 @@ pub(super) fn can_die(task: &Actor) -> bool {
     task.leads() && !matches!(task.at, At::Land(_))
 }
 
+/// Its caller goes on in its place, if it is still there; else a follower leads.
 pub(super) fn die(protocol: &Protocol, state: &mut State, i: usize) {
     if protocol.has(Mistake::DeadTaskLeads) {
         state.lock = state.lock.filter(|&holder| holder != i);
         state.actors[i].frozen = true;
-        return;
+    } else if awaits_task(state, i - protocol.callers.len()) {
+        give_back(state, i, i - protocol.callers.len());
+    } else {
+        leave(protocol, state, i);
     }
-    leave(protocol, state, i);
+}
+
+fn awaits_task(state: &State, i: usize) -> bool {
+    let caller = &state.actors[i];
+    caller.at == At::Follow && !caller.overflow && !caller.frozen
+}
+
+fn give_back(state: &mut State, task: usize, i: usize) {
+    let mut led = state.actors[task].clone();
+    state.actors[task].goes_to(At::Done);
+    state.lock = state
+        .lock
+        .map(|holder| if holder == task { i } else { holder });
+    let caller = &state.actors[i];
+    (led.after, led.asked) = (caller.after, caller.asked);
+    (led.floor, led.bodies) = (caller.floor, caller.bodies);
+    state.actors[i] = led;
 }
 
 /// The error of a task is that of the caller that began it, if it is still there. The next one computes.
 pub(super) fn fail(protocol: &Protocol, state: &mut State, i: usize) {
     if protocol.is_task(i) {
-        let caller = &mut state.actors[i - protocol.callers.len()];
-        if caller.at == At::Follow && !caller.overflow {
-            caller.goes_to(At::Done);
+        let caller = i - protocol.callers.len();
+        if awaits_task(state, caller) {
+            state.actors[caller].goes_to(At::Done);
         }
     }
     leave(protocol, state, i);
@@ -89,6 +109,8 @@ pub(super) fn drop_caller(protocol: &Protocol, state: &mut State, i: usize) {
 fn end_with_caller(protocol: &Protocol, state: &mut State, i: usize) {
     let actor = &state.actors[i];
     let computes = matches!(actor.at, At::Body | At::Put) && !actor.overflow;
-    state.broken.lost_with_caller |= computes;
+    // What was a task's may be its caller's now.
+    let was_detached = state.faults.deaths == protocol.faults.deaths;
+    state.broken.lost_with_caller |= computes && was_detached;
     leave(protocol, state, i);
 }

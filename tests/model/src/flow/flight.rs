@@ -2,7 +2,7 @@
 
 use super::detach::{is_task_over, lead};
 use super::store::is_newer;
-use super::{Actor, At, Mistake, Outcome, Protocol, Saw, State, Trust};
+use super::{Actor, At, Entry, Mistake, Outcome, Protocol, Saw, State, Trust};
 
 impl Actor {
     /// Whether it is the leader of its flight, or named to be.
@@ -105,12 +105,11 @@ fn takes(protocol: &Protocol, state: &State, j: usize, i: usize, outcome: Outcom
         Outcome::Found(entry) if refresh => {
             follower.early && is_newer(protocol, entry, follower.saw)
         }
-        Outcome::Found(_) => follower.early,
         Outcome::Old(_) if refresh => false,
-        Outcome::Old(id) => {
+        Outcome::Found(Entry { id, .. }) | Outcome::Old(id) => {
             follower.early
                 || follower.saw == Saw::Entry(id)
-                || protocol.has(Mistake::OldServesWhoSawNothing) && follower.saw == Saw::Nothing
+                || protocol.has(Mistake::FoundServesWhoSawNothing) && follower.saw == Saw::Nothing
         }
         Outcome::Computed if refresh => follower.early || protocol.has(Mistake::RefreshTakesOlder),
         Outcome::Computed => {

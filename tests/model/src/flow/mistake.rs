@@ -59,8 +59,8 @@ pub enum Mistake {
     OldServedFromMemory,
     /// `stale_if_error` lands the old value like a computation.
     OldLandsAsComputed,
-    /// The old value of `stale_if_error` serves who joined late and saw nothing.
-    OldServesWhoSawNothing,
+    /// What was found, or is old, serves who joined late and saw nothing.
+    FoundServesWhoSawNothing,
     /// Each caller that has waited for too long computes by itself.
     OverflowForEach,
     /// An invalidation lets later callers begin another overflow flight.

@@ -109,6 +109,17 @@ fn every_outcome_is_landed() {
     assert_finds(Mistake::OnlyStoredLands, protocol, SECOND_BODY);
 }
 
+/// The value was invalidated, and the tombstone is gone, before the look that found it was answered.
+#[test]
+fn what_is_found_serves_nobody_who_saw_nothing() {
+    let faults = Faults {
+        evictions: 1,
+        ..INVALIDATION
+    };
+    let mistake = Mistake::FoundServesWhoSawNothing;
+    assert_finds(mistake, THREE.with(faults), OLDER);
+}
+
 /// It is for those who wait for it.
 #[test]
 fn what_is_not_stored_is_not_kept() {

@@ -111,7 +111,11 @@ fn an_old_value_is_found_and_not_computed() {
         ..GONE_INVALIDATION
     };
     let protocol = THREE.stale_if_error().over_an_old_value();
-    assert_finds(Mistake::OldServesWhoSawNothing, protocol.with(gone), OLDER);
+    assert_finds(
+        Mistake::FoundServesWhoSawNothing,
+        protocol.with(gone),
+        OLDER,
+    );
 }
 
 /// While the process backs off, too, its callers look.
