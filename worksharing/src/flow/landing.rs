@@ -50,8 +50,9 @@ impl Landing {
     /// The landing rule. `early`: the follower joined before the leader's look under the lock was sent, so whatever
     /// was there when it asked, the leader has seen that or something newer.
     ///
-    /// Who came later is served if its own look found what the leader's fence allows: then nothing has changed
-    /// between the two looks. Its own look came after it asked, so an invalidation before that would have been seen.
+    /// Who came later is served if its own look found what the leader found or, of a computation, what the leader's
+    /// fence allows: then nothing has changed between the two looks. Its own look came after it asked, so an invalidation
+    /// before that would have been seen.
     pub(crate) fn serves(&self, joiner: &Joiner, early: bool) -> bool {
         match self.origin {
             Origin::Found { id, based_on } if joiner.refresh => {
@@ -62,7 +63,7 @@ impl Landing {
             Origin::Older { id } => {
                 joiner.takes_older && !joiner.refresh && (early || joiner.saw == Some(id))
             }
-            Origin::Found { id, .. } => early || allows(Some(id), joiner.saw),
+            Origin::Found { id, .. } => early || joiner.saw == Some(id),
             Origin::Computed { seen } => early || allows(seen, joiner.saw),
         }
     }
@@ -116,11 +117,12 @@ mod tests {
             (computed(Some(x)), Some(x), false, true),
             (computed(Some(x)), Some(nothing), false, true),
             (computed(Some(nothing)), Some(nothing), false, true),
-            (found(x, y), Some(nothing), false, true),
+            (found(x, y), Some(x), false, true),
             // Late, and something came between: an invalidation, say.
             (computed(Some(x)), Some(y), false, false),
             (computed(Some(nothing)), Some(y), false, false),
             (found(x, y), Some(y), false, false),
+            (found(x, y), Some(nothing), false, false),
             (older, Some(y), true, true),
             (older, Some(x), false, true),
             (older, Some(y), false, false),
