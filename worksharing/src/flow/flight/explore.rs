@@ -2,6 +2,8 @@
 //!
 //! Run by `cargo test -p worksharing --features __shuttle`.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -43,11 +45,19 @@ fn follow(flights: &Arc<Flights>, joiner: Joiner) -> Follower {
     }
 }
 
-/// How one caller's computation ends.
+/// What one caller does.
 #[derive(Clone, Copy, PartialEq)]
 enum End {
+    /// Its computation lands a value.
     Value,
+    /// Its computation fails.
     Failure,
+    /// It refreshes, if nobody leads.
+    Refresh,
+    /// It would refresh, but finds the lock busy.
+    Busy,
+    /// It gives up, be it as a leader that waits for the lock or as a follower, perhaps a successor.
+    TimedOut,
 }
 
 /// What became of a caller.
@@ -56,17 +66,50 @@ enum Fate {
     Computed,
     Followed,
     Failed,
+    /// It goes without the others.
+    Left,
 }
 
-/// One caller: leads or follows until it has a value, or has computed.
-async fn call(flights: Arc<Flights>, end: End, computing: Arc<AtomicUsize>) -> Fate {
-    let leader = match flights.join(KEY, SAW_NOTHING) {
-        Role::Leader(leader) => leader,
+/// Leads, or follows until it leads; else this becomes of it.
+async fn leader(flights: &Arc<Flights>, end: End) -> Result<Leader, Fate> {
+    if let Refresh | Busy = end {
+        return flights.try_lead(KEY).ok_or(Fate::Left);
+    }
+    match flights.join(KEY, SAW_NOTHING) {
+        Role::Leader(leader) => Ok(leader),
+        Role::Follower(follower) if end == TimedOut => {
+            poll_twice(follower).await;
+            Err(Fate::Left)
+        }
         Role::Follower(follower) => match follower.await {
-            Turn::Served(_) => return Fate::Followed,
-            Turn::Lead(leader) => leader,
+            Turn::Served(_) => Err(Fate::Followed),
+            Turn::Lead(leader) => Ok(leader),
         },
+    }
+}
+
+/// Lets go of what it is given in the end, or of the place in the flight.
+async fn poll_twice(follower: Follower) {
+    let mut follower = pin!(follower);
+    for _ in 0..2 {
+        thread::yield_now();
+        let polled = poll_fn(|context| Poll::Ready(follower.as_mut().poll(context))).await;
+        if polled.is_ready() {
+            return;
+        }
+        follower.awaits_detached_body();
+    }
+}
+
+/// One caller: leads or follows until it has a value, or has computed, or leaves.
+async fn call(flights: Arc<Flights>, end: End, computing: Arc<AtomicUsize>) -> Fate {
+    let leader = match leader(&flights, end).await {
+        Ok(leader) => leader,
+        Err(fate) => return fate,
     };
+    if let Busy | TimedOut = end {
+        return Fate::Left;
+    }
     let look = leader.begin_look();
     assert_eq!(
         computing.fetch_add(1, Ordering::SeqCst),
@@ -76,14 +119,14 @@ async fn call(flights: Arc<Flights>, end: End, computing: Arc<AtomicUsize>) -> F
     thread::yield_now();
     computing.fetch_sub(1, Ordering::SeqCst);
     match end {
-        Value => {
+        Failure => Fate::Failed,
+        _ => {
             leader.land(&computed(look, EntryId::NONE));
             Fate::Computed
         }
-        Failure => Fate::Failed,
     }
 }
-use End::{Failure, Value};
+use End::{Busy, Failure, Refresh, TimedOut, Value};
 
 fn explore(callers: &'static [End], check: fn(&[Fate])) {
     let run = move || {
@@ -131,6 +174,31 @@ fn after_a_failure_a_follower_takes_over() {
 fn failures_only_end_one_after_another() {
     explore(&[Failure, Failure, Failure], |outcomes| {
         assert_eq!(count(outcomes, Fate::Failed), 3);
+    });
+}
+
+/// Whoever joins the lead of a refresh is served by it or, if it comes to nothing, by the next.
+#[test]
+fn refreshes_lead_only_where_nobody_does() {
+    explore(&[Refresh, Value, Refresh, Value], |outcomes| {
+        assert!(count(outcomes, Fate::Computed) >= 1);
+        assert_eq!(count(outcomes, Fate::Failed), 0);
+    });
+    explore(&[Busy, Value, Busy, Value], |outcomes| {
+        assert!(count(outcomes, Fate::Computed) >= 1);
+        assert_eq!(count(outcomes, Fate::Left), 2);
+    });
+}
+
+/// Also as successors that have been polled, or not.
+#[test]
+fn those_who_give_up_leave_the_others_a_leader() {
+    explore(&[Failure, TimedOut, TimedOut, Value], |outcomes| {
+        assert_eq!(count(outcomes, Fate::Left), 2);
+        assert!(count(outcomes, Fate::Computed) + count(outcomes, Fate::Failed) >= 1);
+    });
+    explore(&[Busy, TimedOut, Value, Refresh], |outcomes| {
+        assert!(count(outcomes, Fate::Computed) >= 1);
     });
 }
 
