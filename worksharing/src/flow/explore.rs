@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use shuttle::future::block_on;
 use shuttle::thread;
@@ -20,8 +21,10 @@ enum Caller {
     Fails,
     Refreshes,
     Invalidates,
+    /// Twice: stores a value that is stale at once, or is served one that it may have to compute anew.
+    Revalidates,
 }
-use Caller::{Computes, Fails, Invalidates, Refreshes};
+use Caller::{Computes, Fails, Invalidates, Refreshes, Revalidates};
 
 #[derive(Default)]
 struct Counts {
@@ -57,6 +60,15 @@ async fn call(process: WorkSharing, caller: Caller, counts: Arc<Counts>) {
             assert_eq!(refreshed, Ok(7));
         }
         Invalidates => work.invalidate().await.unwrap(),
+        Revalidates => {
+            for _ in 0..2 {
+                let work = process
+                    .work::<u8>("key")
+                    .ttl(Duration::from_micros(1))
+                    .stale_while_revalidate(Duration::from_secs(60));
+                assert_eq!(work.try_run(async || counts.body(false)).await, Ok(7));
+            }
+        }
     }
 }
 
@@ -118,6 +130,19 @@ fn refreshes_take_turns_with_everybody() {
     explore(
         &[(0, Refreshes), (0, Computes), (1, Refreshes), (1, Computes)],
         2..=3,
+    );
+}
+
+/// One at a time, whoever else is served or waits meanwhile.
+#[test]
+fn stale_values_are_computed_anew_by_one_at_a_time() {
+    explore(
+        &[(0, Revalidates), (0, Revalidates), (1, Revalidates)],
+        1..=6,
+    );
+    explore(
+        &[(0, Revalidates), (0, Invalidates), (1, Revalidates)],
+        1..=4,
     );
 }
 
