@@ -1,8 +1,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use tempfile::TempDir;
+
 use crate::plan::{Run, Setup};
-use crate::{PostgresServer, RedisServer, Timeline, Worker, wait_until};
+use crate::{PostgresServer, RedisServer, Timeline, Worker, WorkerStats, wait_until};
 
 /// The two servers of the main case.
 #[derive(Debug)]
@@ -58,6 +60,14 @@ impl Setup {
     }
 }
 
+/// Runs a test with the backends of the main case, and with those of one machine.
+pub fn on_each_setup(test: impl Fn(&Setup)) {
+    let servers = Servers::start();
+    test(&servers.setup());
+    let directory = TempDir::new().expect("no temporary directory");
+    test(&Setup::in_directory(directory.path()));
+}
+
 /// Several workers that share one runtime's servers.
 #[derive(Debug)]
 pub struct Mesh {
@@ -93,6 +103,32 @@ impl Mesh {
     /// What happened so far.
     pub fn timeline(&self) -> Timeline {
         Timeline::of(&self.workers)
+    }
+
+    /// Waits until so many calls of this key have been answered, by whomever. Returns what happened to it.
+    pub fn wait_for_answers(&self, key: &str, answers: usize) -> Timeline {
+        let limit = Duration::from_secs(90);
+        wait_until(
+            limit,
+            &format!("{answers} calls of {key} are answered"),
+            || self.timeline().key(key).served() >= answers,
+        );
+        self.timeline().key(key)
+    }
+
+    /// Waits until so many bodies of this key have ended.
+    pub fn wait_for_bodies(&self, key: &str, bodies: usize) {
+        let limit = Duration::from_secs(90);
+        wait_until(
+            limit,
+            &format!("{bodies} bodies of {key} have ended"),
+            || self.timeline().key(key).ends().len() >= bodies,
+        );
+    }
+
+    /// What the processes counted, in all.
+    pub fn stats(&mut self) -> WorkerStats {
+        self.workers.iter_mut().map(Worker::stats).sum()
     }
 
     /// Waits until a body runs. Returns the number of its worker.

@@ -3,6 +3,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Options;
+
 /// The runtime that a worker builds: the first line it reads.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Setup {
@@ -18,6 +20,9 @@ pub struct Setup {
     pub max_held_keys: Option<usize>,
     /// Builder's `max_value_bytes`.
     pub max_value_bytes: Option<usize>,
+    /// For how long it drains when it is asked to end (SIGTERM), which it tells by [`Event::Checked`]. Left out: it ends at
+    /// once.
+    pub drains_for: Option<Duration>,
     /// Whether every panic ends the process, as it does where a program is built with `panic = "abort"`.
     pub abort_on_panic: bool,
     /// What is logged, as a filter of `tracing_subscriber`. Left out: warnings.
@@ -53,6 +58,11 @@ pub enum Command {
     Fork(String),
 }
 
+/// What a caller says that it got, where the body gave no value.
+pub const NOTHING: &str = "nothing";
+/// What a caller says that went away before it had an answer.
+pub const GAVE_UP: &str = "gave up";
+
 /// Callers of one key, or of as many keys as there are callers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Run {
@@ -68,8 +78,14 @@ pub struct Run {
     pub body: Duration,
     /// How the body ends.
     pub end: End,
-    /// `Work::force_refresh`.
-    pub force_refresh: bool,
+    /// The other options of the work.
+    pub options: Options,
+    /// After how long a task goes away without an answer: its error is then [`GAVE_UP`].
+    pub gives_up: Option<Duration>,
+    /// How often each caller calls, one call after the other.
+    pub calls: usize,
+    /// How long a caller rests between two of its calls.
+    pub rest: Duration,
 }
 
 /// How many callers, and of what kind.
@@ -94,6 +110,10 @@ pub enum End {
     Panic,
     /// With an error half of the time.
     Maybe,
+    /// With no value, which is no error: [`NOTHING`].
+    Nothing,
+    /// With an error if it ends between these two moments of [`now_us`](crate::now_us).
+    Down(u64, u64),
 }
 
 /// What a worker tells: one line of its standard output.
@@ -140,7 +160,10 @@ impl Run {
             ttl: Duration::from_secs(60),
             body,
             end: End::Return,
-            force_refresh: false,
+            options: Options::default(),
+            gives_up: None,
+            calls: 1,
+            rest: Duration::ZERO,
         }
     }
 
@@ -170,7 +193,25 @@ impl Run {
 
     /// Computing anew whatever is stored.
     pub fn force_refresh(mut self) -> Self {
-        self.force_refresh = true;
+        self.options.force_refresh = true;
+        self
+    }
+
+    /// With these options.
+    pub fn options(mut self, options: Options) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// By tasks that go away after so long.
+    pub fn gives_up(mut self, time: Duration) -> Self {
+        self.gives_up = Some(time);
+        self
+    }
+
+    /// So often, with so much rest between two calls.
+    pub fn calls(mut self, calls: usize, rest: Duration) -> Self {
+        (self.calls, self.rest) = (calls, rest);
         self
     }
 }

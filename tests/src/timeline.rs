@@ -5,6 +5,10 @@ use std::time::Duration;
 use crate::plan::{Event, Moment};
 use crate::{Worker, now_us};
 
+mod spans;
+
+pub use spans::{Body, Call};
+
 /// What several workers told, in the order in which it happened.
 #[derive(Clone, Debug, Default)]
 pub struct Timeline {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::process::{
     Pid, Resource, Rlimit, Signal, getrlimit, kill_process, kill_process_group, prlimit,
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::plan::{Command, Event, Run, Setup};
 use crate::{Guardian, Resources, Shim, Timeline, wait_until};
@@ -34,20 +34,6 @@ struct Told {
     logged: Vec<String>,
     /// Its process is gone.
     ended: bool,
-}
-
-/// `worksharing::Stats`, for the way between processes.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "they are documented there")]
-pub struct WorkerStats {
-    pub hits: u64,
-    pub computed: u64,
-    pub waited: u64,
-    pub shared: u64,
-    pub stored: u64,
-    pub refused: u64,
-    pub degraded: u64,
-    pub unreadable: u64,
 }
 
 impl Worker {
@@ -204,6 +190,11 @@ impl Worker {
     pub fn kill9(&mut self) {
         self.signal(Signal::KILL);
         self.child.wait().expect("cannot wait");
+    }
+
+    /// Asks it to end, as whoever deploys a service does.
+    pub fn sigterm(&self) {
+        self.signal(Signal::TERM);
     }
 
     /// Freezes it.

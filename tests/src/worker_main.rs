@@ -1,18 +1,21 @@
 mod caller;
 mod feats;
+mod options;
 mod tell;
 
+use std::time::Duration;
 use std::{fmt, io, panic, process};
 
+use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
 use worksharing::{Builder, PostgresLock, WorkSharing};
 
-use self::caller::{run_and_leave, start};
+use self::caller::{Value, run_and_leave, runtime, start};
 use self::feats::{cancel, churn, fork, give_up};
 use self::tell::tell;
 use crate::plan::{Command, Event, Setup};
-use crate::{WorkerStats, now_us, whole};
+use crate::{now_us, whole};
 
 /// What a worker does: builds a runtime and calls it as its standard input says, and tells on its standard
 /// output what happened when. Ends with its standard input.
@@ -30,11 +33,25 @@ pub fn worker_main() {
         Ok(sharing) => sharing,
         Err(error) => return tell(&Event::Ready(Some(whole(&error)))),
     };
+    if let Some(time) = setup.drains_for {
+        drain_on_sigterm(sharing.clone(), time);
+    }
     tell(&Event::Ready(None));
     for line in lines {
         let command = serde_json::from_str(&line).expect("a command");
         obey(&setup, &sharing, command);
     }
+}
+
+/// Ends as a service does: what is under way is finished first, and it is told whether it was.
+fn drain_on_sigterm(sharing: WorkSharing, time: Duration) {
+    let _entered = runtime().enter();
+    let mut sigterm = signal(SignalKind::terminate()).expect("cannot listen for SIGTERM");
+    runtime().spawn(async move {
+        sigterm.recv().await;
+        tell_trouble(sharing.drain(time).await);
+        process::exit(0);
+    });
 }
 
 fn begin_to_log(filter: &str) {
@@ -88,10 +105,13 @@ fn obey(setup: &Setup, sharing: &WorkSharing, command: Command) {
         Command::Run(run) => start(sharing, &run),
         Command::RunAndLeave(run) => run_and_leave(sharing, &run),
         Command::Check => tell_trouble(sharing.check()),
-        Command::Stats => tell(&Event::Stats(stats(sharing))),
-        Command::Peek(key) => tell(&Event::Peeked(sharing.work::<String>(key).peek_blocking())),
+        Command::Stats => tell(&Event::Stats(sharing.stats().into())),
+        Command::Peek(key) => {
+            let value = sharing.work::<Value>(key).peek_blocking();
+            tell(&Event::Peeked(value.flatten()));
+        }
         Command::Invalidate(key) => {
-            tell_trouble(sharing.work::<String>(key).invalidate_blocking());
+            tell_trouble(sharing.work::<Value>(key).invalidate_blocking());
         }
         Command::Churn(runtimes) => tell_trouble(churn(setup, runtimes)),
         Command::GiveUp(callers) => tell_trouble(give_up(setup, callers)),
@@ -105,18 +125,4 @@ fn obey(setup: &Setup, sharing: &WorkSharing, command: Command) {
 
 fn tell_trouble(result: Result<(), worksharing::Error>) {
     tell(&Event::Checked(result.err().map(|error| whole(&error))));
-}
-
-fn stats(sharing: &WorkSharing) -> WorkerStats {
-    let stats = sharing.stats();
-    WorkerStats {
-        hits: stats.hits,
-        computed: stats.computed,
-        waited: stats.waited,
-        shared: stats.shared,
-        stored: stats.stored,
-        refused: stats.refused,
-        degraded: stats.degraded,
-        unreadable: stats.unreadable,
-    }
 }

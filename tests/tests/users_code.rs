@@ -161,7 +161,7 @@ fn clock_that_is_ahead_finds_what_others_stored() {
     let sharing = servers.sharing();
     sharing
         .work("dated")
-        .run_blocking(|| format!("body {}", BODIES.fetch_add(1, SeqCst)));
+        .run_blocking(|| Some(format!("body {}", BODIES.fetch_add(1, SeqCst))));
     let ahead = Shim::with_a_clock_ahead(3_600);
     let mut ahead = Worker::start_with(WORKER, &servers.setup(), &ahead);
     assert_eq!(ahead.peek("dated").as_deref(), Some("body 0"));

@@ -2,14 +2,24 @@
 
 use std::time::Duration;
 
-use super::{PATIENCE, Worker, WorkerStats};
+use super::{PATIENCE, Worker};
 use crate::plan::{Command, Event};
-use crate::wait_until;
+use crate::{WorkerStats, wait_until};
 
 impl Worker {
     /// `WorkSharing::check`: what it complained about.
     pub fn check(&mut self) -> Option<String> {
         self.ask(&Command::Check, |event| match event {
+            Event::Checked(trouble) => Some(trouble.clone()),
+            _ => None,
+        })
+    }
+
+    /// Asks it to end, and returns what it complained about when it had drained.
+    pub fn drain(&mut self) -> Option<String> {
+        let before = self.told.lock().unwrap().events.len();
+        self.sigterm();
+        self.answer(before, "it has drained", |event| match event {
             Event::Checked(trouble) => Some(trouble.clone()),
             _ => None,
         })

@@ -10,9 +10,10 @@ use futures_util::FutureExt as _;
 use tokio::runtime::Runtime;
 use worksharing::{Key, Work, WorkSharing, lock, testing};
 
+use super::options::with_options;
 use super::tell::{tell, tell_later};
 use crate::now_us;
-use crate::plan::{End, Event, Moment, Run};
+use crate::plan::{End, Event, GAVE_UP, Moment, NOTHING, Run};
 
 pub(super) fn start(sharing: &WorkSharing, run: &Run) {
     for number in 0..run.callers.count() {
@@ -21,7 +22,7 @@ pub(super) fn start(sharing: &WorkSharing, run: &Run) {
         } else {
             run.key.clone()
         };
-        let caller = Caller::new(key, run);
+        let caller = Arc::new(Caller::new(key, run));
         let sharing = sharing.clone();
         if run.callers.is_task(number) {
             runtime().spawn(caller.task(sharing));
@@ -46,7 +47,7 @@ pub(super) fn run_and_leave(sharing: &WorkSharing, run: &Run) {
             .is_ok()
         {}
     });
-    Caller::new(run.key.clone(), run).thread(sharing);
+    Arc::new(Caller::new(run.key.clone(), run)).thread(sharing);
     let flushed = runtime().block_on(async {
         store.flush().await?;
         lock.flush().await
@@ -57,6 +58,14 @@ pub(super) fn run_and_leave(sharing: &WorkSharing, run: &Run) {
 pub(super) fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| Runtime::new().expect("cannot start tokio"))
+}
+
+/// What is shared. A body may give none.
+pub(super) type Value = Option<String>;
+type Answer = Result<Value, String>;
+
+fn told(answer: Answer) -> Result<String, String> {
+    answer.map(|value| value.unwrap_or_else(|| NOTHING.to_owned()))
 }
 
 /// One caller of one key.
@@ -76,59 +85,96 @@ impl Caller {
         }
     }
 
-    fn thread(&self, sharing: &WorkSharing) {
-        tell(&Event::Called(self.now()));
-        let call = || {
-            self.work(sharing).try_run_blocking(|| {
-                self.begin();
-                thread::sleep(self.run.body);
-                self.end()
-            })
+    fn thread(self: Arc<Self>, sharing: &WorkSharing) {
+        for _ in 0..self.run.calls {
+            tell(&Event::Called(self.now()));
+            let answer = catch_unwind(AssertUnwindSafe(|| self.call_blocking(sharing)));
+            self.served(answer);
+            thread::sleep(self.run.rest);
+        }
+    }
+
+    async fn task(self: Arc<Self>, sharing: WorkSharing) {
+        for _ in 0..self.run.calls {
+            tell(&Event::Called(self.now()));
+            let answer = AssertUnwindSafe(self.call_for_a_while(&sharing)).catch_unwind();
+            self.served(answer.await);
+            tokio::time::sleep(self.run.rest).await;
+        }
+    }
+
+    async fn call_for_a_while(self: &Arc<Self>, sharing: &WorkSharing) -> Answer {
+        let call = self.call(sharing);
+        match self.run.gives_up {
+            None => call.await,
+            Some(time) => {
+                let call = tokio::time::timeout(time, call).await;
+                call.unwrap_or_else(|_| Err(GAVE_UP.to_owned()))
+            }
+        }
+    }
+
+    async fn call(self: &Arc<Self>, sharing: &WorkSharing) -> Answer {
+        let body = |caller: Arc<Self>| async move {
+            caller.begin();
+            tokio::time::sleep(caller.run.body).await;
+            caller.end()
         };
-        let answer = catch_unwind(AssertUnwindSafe(call));
-        self.served(answer);
+        let (ours, theirs) = (Arc::clone(self), Arc::clone(self));
+        with_options!(self.work(sharing), &self.run.options, |work| {
+            if self.run.options.detach {
+                work.detach().try_run(move || body(theirs)).await
+            } else {
+                work.try_run(async || body(ours).await).await
+            }
+        })
     }
 
-    async fn task(self, sharing: WorkSharing) {
-        tell(&Event::Called(self.now()));
-        let call = self.work(&sharing).try_run(async || {
-            self.begin();
-            tokio::time::sleep(self.run.body).await;
-            self.end()
-        });
-        let answer = AssertUnwindSafe(call).catch_unwind().await;
-        self.served(answer);
+    fn call_blocking(self: &Arc<Self>, sharing: &WorkSharing) -> Answer {
+        let caller = Arc::clone(self);
+        let body = move || {
+            caller.begin();
+            thread::sleep(caller.run.body);
+            caller.end()
+        };
+        with_options!(self.work(sharing), &self.run.options, |work| {
+            if self.run.options.detach {
+                work.detach().try_run_blocking(body)
+            } else {
+                work.try_run_blocking(body)
+            }
+        })
     }
 
-    fn work(&self, sharing: &WorkSharing) -> Work<String> {
-        sharing
-            .work(self.key.as_str())
-            .ttl(self.run.ttl)
-            .force_refresh(self.run.force_refresh)
+    fn work(&self, sharing: &WorkSharing) -> Work<Value> {
+        let work = sharing.work(self.key.as_str()).ttl(self.run.ttl);
+        self.run.options.of(work)
     }
 
     fn begin(&self) {
         tell(&Event::BodyBegin(self.now()));
     }
 
-    fn end(&self) -> Result<String, String> {
+    fn end(&self) -> Answer {
         static EXECUTIONS: AtomicU64 = AtomicU64::new(0);
         let number = EXECUTIONS.fetch_add(1, Ordering::Relaxed);
         let id = format!("execution {number} of process {}", process::id());
         let failing = match self.run.end {
-            End::Return => false,
+            End::Return | End::Nothing => false,
             End::Fail | End::Panic => true,
             End::Maybe => now_us().is_multiple_of(2),
+            End::Down(from, until) => (from..until).contains(&now_us()),
         };
-        let end = if failing { Err(id) } else { Ok(id) };
-        tell(&Event::BodyEnd(self.now(), end.clone()));
+        let value = (self.run.end != End::Nothing).then_some(id.clone());
+        let end = if failing { Err(id) } else { Ok(value) };
+        tell(&Event::BodyEnd(self.now(), told(end.clone())));
         match end {
             Err(id) if self.run.end == End::Panic => resume_unwind(Box::new(id)),
             end => end,
         }
     }
 
-    fn served(&self, answer: thread::Result<Result<String, String>>) {
+    fn served(&self, answer: thread::Result<Answer>) {
         // The time first: telling it takes time, too.
         let now = self.now();
         let answer = answer.unwrap_or_else(|panic| {
@@ -137,7 +183,7 @@ impl Caller {
                 panic.downcast_ref::<String>().map_or("?", |text| text)
             ))
         });
-        tell_later(Event::Served(now, answer));
+        tell_later(Event::Served(now, told(answer)));
     }
 
     fn now(&self) -> Moment {
