@@ -105,7 +105,7 @@ fn every_outcome_is_landed() {
         invalidations: 2,
         ..NONE
     };
-    let protocol = ONE_PROCESS.with(refused);
+    let protocol = ONE_PROCESS.at_once().with(refused);
     assert_finds(Mistake::OnlyStoredLands, protocol, SECOND_BODY);
 }
 
