@@ -263,8 +263,8 @@ impl<T: Serialize + DeserializeOwned, W, X> Work<T, W, X> {
     /// [`run`](Self::run) for what may fail, with any type of error: only `Ok` is shared.
     ///
     /// # Errors
-    /// What `compute` returns to this very caller; with [`clone_errors`](Self::clone_errors) or
-    /// [`share_err`](Self::share_err), also to one that this caller has waited for.
+    /// What `compute` returns to this very caller; with [`clone_errors`](Self::clone_errors), also to one that this
+    /// caller has waited for.
     ///
     /// # Panics
     /// If `compute` does.
