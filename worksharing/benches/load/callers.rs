@@ -66,14 +66,60 @@ where
 
 /// The median time of one call, in microseconds, by this thread alone.
 pub(crate) fn alone(time: Duration, mut call: impl FnMut(u64)) -> f64 {
-    let (begun, mut last) = (Instant::now(), Instant::now());
-    let mut times = Vec::new();
-    while begun.elapsed() < time {
-        call(times.len() as u64);
-        let now = Instant::now();
-        times.push((now - last).as_nanos());
-        last = now;
+    let mut times = Times::begin();
+    while times.last < times.begun + time {
+        call(times.number());
+        times.push();
     }
-    times.sort_unstable();
-    times[times.len() / 2] as f64 / 1e3
+    times.median()
+}
+
+/// The median time of one call, in microseconds, by one task alone.
+pub(crate) fn alone_in_a_task<F, C>(tokio: &Runtime, time: Duration, call: C) -> Result<f64>
+where
+    F: Future<Output = ()> + Send,
+    C: Fn(u64) -> F + Send + 'static,
+{
+    let task = async move {
+        let mut times = Times::begin();
+        while times.last < times.begun + time {
+            call(times.number()).await;
+            times.push();
+        }
+        times.median()
+    };
+    Ok(tokio.block_on(tokio.spawn(task))?)
+}
+
+/// The times of calls of one caller, one after the other.
+struct Times {
+    begun: Instant,
+    last: Instant,
+    nanoseconds: Vec<u128>,
+}
+
+impl Times {
+    fn begin() -> Self {
+        let begun = Instant::now();
+        Self {
+            begun,
+            last: begun,
+            nanoseconds: Vec::new(),
+        }
+    }
+
+    fn number(&self) -> u64 {
+        self.nanoseconds.len() as u64
+    }
+
+    fn push(&mut self) {
+        let now = Instant::now();
+        self.nanoseconds.push((now - self.last).as_nanos());
+        self.last = now;
+    }
+
+    fn median(mut self) -> f64 {
+        self.nanoseconds.sort_unstable();
+        self.nanoseconds[self.nanoseconds.len() / 2] as f64 / 1e3
+    }
 }

@@ -14,6 +14,8 @@ mod baseline;
 mod bed;
 mod callers;
 mod connections;
+mod detached;
+mod freshness;
 mod herd;
 mod hits;
 mod misses;
@@ -41,13 +43,17 @@ struct Load {
 /// A part of the program, by name.
 type Part = (&'static str, fn(&Load) -> Result<()>);
 
-const PARTS: [Part; 9] = [
+const PARTS: [Part; 13] = [
     ("hit-1", hits::one_thread),
     ("hit-64", hits::threads),
     ("hit-512", hits::tasks),
     ("miss-1", misses::one_thread),
     ("miss-64", misses::many),
     ("miss-512", misses::many_more),
+    ("stale-hit", freshness::stale_hits),
+    ("detach-miss-task", detached::async_miss),
+    ("detach-miss-thread", detached::blocking_miss),
+    ("detach-hit", detached::blocking_hit),
     ("connections", connections::of_keys_in_flight),
     ("herd-tasks", herd::tasks),
     ("herd-threads", herd::threads),

@@ -25,11 +25,15 @@ impl Contender<'_> {
     }
 }
 
-/// What the first contender's figure divided by another's must be.
+/// What the first contender's figure must be beside another's.
 #[derive(Clone, Copy)]
 pub(crate) enum Goal {
+    /// At most so many times the other's.
     AtMost(f64),
+    /// At least so many times the other's.
     AtLeast(f64),
+    /// At most so much more than the other's.
+    AtMostMore(f64),
     /// Only for comparison.
     None,
 }
@@ -50,16 +54,16 @@ pub(crate) fn compare(rounds: usize, unit: &str, mut contenders: Vec<Contender<'
         println!("  {:<34} {} {unit}", contender.name, Spread::of(figures));
     }
     for (contender, others) in contenders.iter().zip(&figures).skip(1) {
-        let ratios: Vec<f64> = figures[0]
-            .iter()
-            .zip(others)
-            .map(|(first, other)| first / other)
+        let pairs = figures[0].iter().zip(others);
+        let beside: Vec<f64> = pairs
+            .map(|(first, other)| contender.goal.beside(*first, *other))
             .collect();
-        let ratio = Spread::of(&ratios);
+        let beside = Spread::of(&beside);
+        let (what, unit) = contender.goal.measure(unit);
         println!(
-            "  {:<34} {ratio} ×{}",
-            format!("ratio to {}", contender.name),
-            contender.goal.verdict(ratio.median)
+            "  {:<34} {beside} {unit}{}",
+            format!("{what} {}", contender.name),
+            contender.goal.verdict(beside.median)
         );
     }
     Ok(())
@@ -75,10 +79,25 @@ fn order(round: usize, contenders: usize) -> Box<dyn Iterator<Item = usize>> {
 }
 
 impl Goal {
-    fn verdict(self, ratio: f64) -> String {
+    /// The first contender's figure beside another's.
+    fn beside(self, first: f64, other: f64) -> f64 {
+        match self {
+            Self::AtMostMore(_) => first - other,
+            _ => first / other,
+        }
+    }
+
+    fn measure(self, unit: &str) -> (&str, &str) {
+        match self {
+            Self::AtMostMore(_) => ("more than", unit),
+            _ => ("ratio to", "×"),
+        }
+    }
+
+    fn verdict(self, figure: f64) -> String {
         let (sign, bound, reached) = match self {
-            Self::AtMost(bound) => ('≤', bound, ratio <= bound),
-            Self::AtLeast(bound) => ('≥', bound, ratio >= bound),
+            Self::AtMost(bound) | Self::AtMostMore(bound) => ('≤', bound, figure <= bound),
+            Self::AtLeast(bound) => ('≥', bound, figure >= bound),
             Self::None => return String::new(),
         };
         format!(

@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
@@ -31,7 +31,8 @@ fn main() -> Result<()> {
     let bed = Bed::start();
     let sharing = bed.sharing()?;
     followers(&sharing)?;
-    calls(&sharing);
+    calls("over servers", &sharing);
+    calls("in memory", &WorkSharing::in_memory());
     Ok(())
 }
 
@@ -98,8 +99,8 @@ fn is_pending(future: &mut Pin<Box<impl Future>>, context: &mut Context<'_>) -> 
     matches!(future.as_mut().poll(context), Poll::Pending)
 }
 
-/// What one call allocates, on all threads together.
-fn calls(sharing: &WorkSharing) {
+/// What one call allocates, on all threads together, and the median of what it takes.
+fn calls(place: &str, sharing: &WorkSharing) {
     const CALLS: usize = 2_000;
     let hit = |_| drop(sharing.work("hit").ttl(TTL).run_blocking(Report::compute));
     let miss = |call| {
@@ -112,17 +113,24 @@ fn calls(sharing: &WorkSharing) {
     };
     for (name, call) in [("a hit", &hit as &dyn Fn(usize)), ("a miss", &miss)] {
         call(CALLS);
+        let mut times = Vec::with_capacity(CALLS);
         let region = Region::new(ALLOCATOR);
-        (0..CALLS).for_each(call);
+        for number in 0..CALLS {
+            let begun = Instant::now();
+            call(number);
+            times.push(begun.elapsed());
+        }
         let Stats {
             allocations,
             bytes_allocated,
             ..
         } = region.change();
+        times.sort_unstable();
         println!(
-            "{name}: {:.1} allocations, {:.0} bytes",
+            "{name} {place}: {:.1} allocations, {:.0} bytes, {:.1?}",
             allocations as f64 / CALLS as f64,
-            bytes_allocated as f64 / CALLS as f64
+            bytes_allocated as f64 / CALLS as f64,
+            times[CALLS / 2],
         );
     }
 }
