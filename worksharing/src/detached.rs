@@ -1,6 +1,8 @@
 //! Work that belongs to the runtime: how much of it there is at a time, where it runs, and how a program waits for its
 //! end.
 
+mod threads;
+
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::pin;
@@ -100,7 +102,7 @@ impl Detached {
         }
     }
 
-    /// Runs a job on a thread of its own, as a caller there would.
+    /// Runs a job on a thread that it has to itself, as a caller there would. If it cannot be run it is dropped.
     pub(crate) fn spawn_blocking(&self, job: impl FnOnce() + Send + 'static) {
         let (span, subscriber) = (Span::current(), dispatcher::get_default(Clone::clone));
         let job = move || dispatcher::with_default(&subscriber, || span.in_scope(job));
@@ -108,10 +110,9 @@ impl Detached {
     }
 }
 
-/// What cannot be started is dropped, and with it goes what the job holds.
+/// What cannot be run is dropped, and what it holds goes back to its caller.
 fn thread(job: impl FnOnce() + Send + 'static) {
-    let thread = std::thread::Builder::new().name("worksharing detached".into());
-    if let Err(error) = thread.spawn(job) {
+    if let Err(error) = threads::run(job) {
         tracing::warn!(%error, "no thread can be started: a computation stays with its caller");
     }
 }
