@@ -132,17 +132,23 @@ pub trait Waiter: Send {
     fn woken(&mut self) -> BoxFuture<'_, Result<Option<LockGuard>, Error>>;
 }
 
-/// A lock that is held. Dropping it releases it: queued, never blocking.
-pub struct LockGuard(Option<Box<dyn FnOnce() + Send + Sync>>);
+/// A lock that is held. Dropping it, and all its clones, releases it: queued, never blocking.
+#[derive(Clone)]
+pub struct LockGuard {
+    _held: Arc<dyn Send + Sync>,
+}
 
 impl LockGuard {
     /// A held lock, and how to release it. `release` must not block and must not panic.
     pub fn new(release: impl FnOnce() + Send + Sync + 'static) -> Self {
-        Self(Some(Box::new(release)))
+        let _held = Arc::new(Releases(Some(release)));
+        Self { _held }
     }
 }
 
-impl Drop for LockGuard {
+struct Releases<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> Drop for Releases<F> {
     fn drop(&mut self) {
         if let Some(release) = self.0.take() {
             release();

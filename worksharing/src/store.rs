@@ -254,12 +254,12 @@ impl Seen {
 #[derive(Clone, Debug)]
 pub struct Fence {
     seen: Seen,
-    _held: Option<Arc<LockGuard>>,
+    _held: Option<LockGuard>,
 }
 
 impl Fence {
     /// A fence of what was seen, that keeps the lock for as long as it lives.
-    pub fn new(seen: Seen, held: Option<Arc<LockGuard>>) -> Self {
+    pub fn new(seen: Seen, held: Option<LockGuard>) -> Self {
         Self { seen, _held: held }
     }
 

@@ -107,7 +107,7 @@ enum Step {
     /// With step 1: whoever led did not serve it.
     Look,
     Follow(Follower),
-    Lead(Box<Begun>),
+    Lead(Leader, Why),
     TimedOut,
 }
 
@@ -134,7 +134,7 @@ impl<'a> Acquisition<'a> {
     /// Dropped, it leaves nothing behind: a flight that it led is led by another, a lock that it took is released.
     pub(crate) async fn acquire(&mut self, begun: Option<Box<Begun>>) -> Next {
         let mut step = match begun {
-            Some(begun) => Step::Lead(begun),
+            Some(begun) => self.resume(*begun),
             None if ancestry::contains(&self.call.id()) => {
                 self.call.record(Event::Recursive);
                 return Next::Lead(Lead::inline());
@@ -146,7 +146,7 @@ impl<'a> Acquisition<'a> {
                 Step::Over(next) => return next,
                 Step::Look => self.look_and_join().await,
                 Step::Follow(follower) => self.follow(follower).await,
-                Step::Lead(begun) => self.lead(begun).await,
+                Step::Lead(leader, why) => self.lead(leader, why).await,
                 Step::TimedOut => self.timed_out(),
             };
         }
@@ -293,6 +293,9 @@ impl<'a> Acquisition<'a> {
         if detaches && permit.is_none() && why == Why::Refresh {
             return self.served();
         }
+        let Some(permit) = permit else {
+            return Step::Lead(leader, why);
+        };
         let begun = Box::new(Begun {
             leader,
             why,
@@ -300,24 +303,19 @@ impl<'a> Acquisition<'a> {
             distrust: self.distrust,
             waited: self.waited,
         });
-        match permit {
-            Some(permit) => Next::Detach(begun, permit).into(),
-            None => Step::Lead(begun),
-        }
+        Next::Detach(begun, permit).into()
+    }
+
+    /// Goes on with what another acquisition has begun.
+    fn resume(&mut self, begun: Begun) -> Step {
+        self.first = begun.first;
+        self.waited |= begun.waited;
+        self.distrust = self.distrust.or(begun.distrust);
+        Step::Lead(begun.leader, begun.why)
     }
 
     /// Steps 3 and 4, counted as a lead that is suspended while it is not polled.
-    async fn lead(&mut self, begun: Box<Begun>) -> Step {
-        let Begun {
-            leader,
-            why,
-            first,
-            distrust,
-            waited,
-        } = *begun;
-        self.first = first;
-        self.waited |= waited;
-        self.distrust = self.distrust.or(distrust);
+    async fn lead(&mut self, leader: Leader, why: Why) -> Step {
         // Boxed, so that hits and followers do not carry it in their futures.
         let mut leading = Box::pin(self.lead_to_the_body(leader, why));
         suspended::counted(leading.as_mut()).await
@@ -330,7 +328,7 @@ impl<'a> Acquisition<'a> {
             Why::Overflow => Ok(Locked::Without),
         };
         let held = match locked {
-            Ok(Locked::Held(guard)) => Some(Arc::new(guard)),
+            Ok(Locked::Held(guard)) => Some(guard),
             Ok(Locked::Without) => None,
             Ok(Locked::Found(found, look)) => return land_found(leader, found, look),
             Ok(Locked::Busy) => return self.served(),
@@ -344,12 +342,7 @@ impl<'a> Acquisition<'a> {
     }
 
     /// Step 4.
-    async fn look_under_lock(
-        &mut self,
-        leader: Leader,
-        why: Why,
-        held: Option<Arc<LockGuard>>,
-    ) -> Step {
+    async fn look_under_lock(&mut self, leader: Leader, why: Why, held: Option<LockGuard>) -> Step {
         let call = self.call;
         let look = leader.begin_look();
         let sight = if self.first.stored.is_some() {

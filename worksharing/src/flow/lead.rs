@@ -19,7 +19,7 @@ use crate::store::{Fence, Seen, Stored};
 /// released, and a follower takes over.
 pub(crate) struct Lead {
     // Dropped in this order: the successor finds the key free.
-    held: Option<Arc<LockGuard>>,
+    held: Option<LockGuard>,
     flight: Option<(Leader, u64)>,
     fence: Option<FenceWatch>,
     /// What stands under the key, and whether it is of the call's type.
@@ -51,7 +51,7 @@ impl Lead {
         call: &Call,
         leader: Leader,
         look: u64,
-        held: Option<Arc<LockGuard>>,
+        held: Option<LockGuard>,
         sight: Sight,
     ) -> Self {
         Self {
@@ -186,7 +186,7 @@ async fn put_fenced(
     call: &Call,
     entry: Written,
     fence: FenceWatch,
-    held: Option<Arc<LockGuard>>,
+    held: Option<LockGuard>,
 ) -> bool {
     let Some(seen) = fence.confirmed(call).await else {
         call.record(Event::Refused);

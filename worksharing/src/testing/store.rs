@@ -149,7 +149,7 @@ fn survives_dropped_futures(store: &dyn Store) {
             released.store(false, Ordering::SeqCst);
             let flag = Arc::clone(&released);
             let guard = LockGuard::new(move || flag.store(true, Ordering::SeqCst));
-            let fence = Fence::new(Seen::of(Some(&replaced)), Some(Arc::new(guard)));
+            let fence = Fence::new(Seen::of(Some(&replaced)), Some(guard));
             store.put(&key, new.clone(), HOUR, fence)
         },
         || {
