@@ -35,4 +35,14 @@ fn waits(n: u32) -> u32 {
     n
 }
 
+#[work_shared(swr = "10m", grace = "1h", refresh_ahead = 0.8, background, splay = "5s")]
+fn fates(n: u32) -> u32 {
+    n
+}
+
+#[work_shared(cache_errors = true, map_err = "x", default = 7)]
+fn errors(n: u32) -> u32 {
+    n
+}
+
 fn main() {}

@@ -70,9 +70,9 @@ fn share_err_always(a: u32) -> Result<u32, u32> {
     Ok(a)
 }
 
-#[work_shared(share_err = |error| *error)]
-fn share_err_by_a_closure(a: u32) -> Result<u32, u32> {
-    Ok(a)
+#[work_shared(detach = true)]
+fn detach_with_a_value(a: u32) -> u32 {
+    a
 }
 
 fn main() {}

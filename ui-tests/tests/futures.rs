@@ -107,6 +107,53 @@ async fn large(n: u64) -> u64 {
     buffer[0]
 }
 
+#[work_shared(key = "detached:{n}", detach)]
+async fn detached(n: u64) -> u64 {
+    let buffer = [n; 512];
+    tokio::task::yield_now().await;
+    buffer[0]
+}
+
+#[work_shared(
+    key = "detached, with a limit:{n}",
+    detach,
+    wait = "1s",
+    on_timeout = 0
+)]
+async fn detached_with_limit(n: u64) -> u64 {
+    tokio::task::yield_now().await;
+    n
+}
+
+/// The body is the task's, and its caller keeps only what it waits with: `Send`, and not `'static`.
+#[test]
+fn of_detached_computations_are_small() {
+    let sizes = [
+        size_of_val(&assert_send(detached(1))),
+        size_of_val(&detached_with_limit(1)),
+    ];
+    println!(
+        "of a detached computation: {} bytes; with a limit: {} bytes",
+        sizes[0], sizes[1]
+    );
+    assert!(sizes.iter().all(|size| *size <= 1024), "{sizes:?}");
+}
+
+#[work_shared(detach)]
+async fn detached_by_reference(text: &str, shop: &Sold) -> u64 {
+    tokio::task::yield_now().await;
+    text.len() as u64 + shop.0
+}
+
+#[derive(Debug, Clone)]
+struct Sold(u64);
+
+#[tokio::test]
+async fn of_detached_computations_need_no_static() {
+    let (text, shop) = (String::from("local"), Sold(1));
+    assert_eq!(assert_send(detached_by_reference(&text, &shop)).await, 6);
+}
+
 /// The body's own future is held once, whatever the layers around it.
 #[test]
 fn are_small() {

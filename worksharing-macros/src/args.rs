@@ -1,12 +1,16 @@
+mod forms;
+mod times;
+
 use std::collections::HashSet;
 use std::time::Duration;
 
 use proc_macro2::{Span, TokenStream};
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
-use syn::{Expr, ExprClosure, Ident, Lit, LitStr, Path, Token};
+use syn::{Expr, ExprClosure, Ident, LitStr, Path, Token};
 
-use crate::duration;
+use self::forms::{handle, key, krate, label, rule, version};
+use self::times::{cache_err, early_refresh, jitter, on_timeout, share_err, time, ttl};
 use crate::hints;
 use crate::mistakes::Mistakes;
 use crate::value::{Value, skip_to_comma};
@@ -23,17 +27,48 @@ pub(crate) struct Args {
     pub(crate) via: Option<Expr>,
     pub(crate) cache_if: Option<Rule>,
     pub(crate) cache_none: Option<Span>,
-    pub(crate) keep_err: bool,
+    pub(crate) share_err: Option<ShareErr>,
+    pub(crate) cache_err: Option<(Ident, Ttl)>,
+    pub(crate) stale_while_revalidate: Option<(Ident, Time)>,
+    pub(crate) stale_if_error: Option<(Ident, Time)>,
+    pub(crate) early_refresh: Option<f64>,
+    pub(crate) jitter: Option<(Ident, Jitter)>,
+    pub(crate) wait: Option<(Ident, Time)>,
+    pub(crate) on_timeout: Option<(Ident, OnTimeout)>,
+    pub(crate) detach: Option<Span>,
     pub(crate) version: Option<Expr>,
     pub(crate) handle: Option<Handle>,
     pub(crate) name: Option<LitStr>,
     pub(crate) krate: Option<Path>,
 }
 
-pub(crate) enum Ttl {
-    Fixed(Duration),
+/// An amount of time.
+pub(crate) enum Time {
+    Fixed(Duration, Span),
+    /// Of the type `Duration`.
     Expr(Expr),
+}
+
+pub(crate) enum Ttl {
+    Time(Time),
     Closure(Rule),
+}
+
+/// By how much a time to live is shortened at most.
+pub(crate) enum Jitter {
+    /// By this part of it.
+    Part(f64),
+    Time(Time),
+}
+
+pub(crate) enum OnTimeout {
+    Compute,
+    Expr(Expr),
+}
+
+pub(crate) enum ShareErr {
+    Never(Span),
+    By(Ident, Rule),
 }
 
 pub(crate) enum KeyForm {
@@ -99,7 +134,7 @@ impl Args {
 
     fn set(&mut self, name: &Ident, value: Value, mistakes: &mut Mistakes) -> syn::Result<()> {
         match name.to_string().as_str() {
-            "ttl" => self.ttl = Some(ttl(value.expr(name, "ttl = \"60s\"")?)?),
+            "ttl" => self.ttl = Some(ttl(name, value)?),
             "key" => self.key = Some(key(value.expr(name, "key = \"report:{year}\"")?)),
             "skip" => {
                 self.skip = value.list(name)?;
@@ -112,136 +147,44 @@ impl Args {
             "via" => self.via = Some(value.expr(name, "via = state.sharing")?),
             "cache_if" => self.cache_if = Some(rule(value.expr(name, "cache_if = |value| …")?)),
             "cache_none" => self.cache_none = Some(value.flag(name)?),
-            "share_err" => self.keep_err = keep_err(value.expr(name, "share_err = false")?)?,
             "version" => self.version = Some(version(value.expr(name, "version = 2")?)?),
             "handle" => self.handle = Some(handle(value.expr(name, "handle = report_call")?)?),
             "name" => self.name = Some(label(value.expr(name, "name = \"reports\"")?)?),
             "crate" => {
                 self.krate = Some(krate(value.expr(name, "crate = path::to::worksharing")?)?)
             }
+            other => return self.set_fate(other, name, value, mistakes),
+        }
+        Ok(())
+    }
+
+    /// The options about what becomes of a computation, and of its value in time.
+    fn set_fate(
+        &mut self,
+        text: &str,
+        name: &Ident,
+        value: Value,
+        mistakes: &mut Mistakes,
+    ) -> syn::Result<()> {
+        match text {
+            "stale_while_revalidate" => {
+                self.stale_while_revalidate = Some((name.clone(), time(name, value, "10m")?));
+            }
+            "stale_if_error" => {
+                self.stale_if_error = Some((name.clone(), time(name, value, "1d")?))
+            }
+            "early_refresh" => self.early_refresh = Some(early_refresh(name, value)?),
+            "jitter" => self.jitter = Some((name.clone(), jitter(name, value)?)),
+            "wait" => self.wait = Some((name.clone(), time(name, value, "2s")?)),
+            "on_timeout" => self.on_timeout = Some((name.clone(), on_timeout(name, value)?)),
+            "share_err" => self.share_err = Some(share_err(name, value)?),
+            "cache_err" => self.cache_err = Some((name.clone(), cache_err(name, value)?)),
+            "detach" => self.detach = Some(value.flag(name)?),
             other => mistakes.at(
                 name.span(),
                 hints::unknown_option(other, value.text().as_deref()),
             ),
         }
         Ok(())
-    }
-}
-
-fn ttl(expr: Expr) -> syn::Result<Ttl> {
-    let literal = match expr {
-        Expr::Closure(closure) => return Ok(Ttl::Closure(Rule::Closure(closure))),
-        Expr::Lit(literal) => literal.lit,
-        other => return Ok(Ttl::Expr(other)),
-    };
-    let message = match &literal {
-        Lit::Str(text) => match duration::parse(&text.value()) {
-            Ok(duration) => return Ok(Ttl::Fixed(duration)),
-            Err(message) => message,
-        },
-        Lit::Int(number) => {
-            let seconds = hints::in_seconds(Some(number.base10_digits()));
-            format!("a number has no unit: write `ttl = \"{seconds}\"`")
-        }
-        _ => "write a duration, like `ttl = \"60s\"`".into(),
-    };
-    Err(syn::Error::new(literal.span(), message))
-}
-
-fn key(expr: Expr) -> KeyForm {
-    match expr {
-        Expr::Lit(literal) => match literal.lit {
-            Lit::Str(template) => KeyForm::Template(template),
-            lit => KeyForm::Expr(Expr::Lit(syn::ExprLit {
-                attrs: literal.attrs,
-                lit,
-            })),
-        },
-        other => KeyForm::Expr(other),
-    }
-}
-
-fn rule(expr: Expr) -> Rule {
-    match expr {
-        Expr::Closure(closure) => Rule::Closure(closure),
-        other => Rule::Function(other),
-    }
-}
-
-/// `share_err = false`.
-fn keep_err(expr: Expr) -> syn::Result<bool> {
-    match &expr {
-        Expr::Lit(literal) if matches!(&literal.lit, Lit::Bool(yes) if !yes.value) => Ok(true),
-        _ => Err(syn::Error::new_spanned(
-            expr,
-            "errors that are `Clone` are shared: write `share_err = false`, or remove it",
-        )),
-    }
-}
-
-fn version(expr: Expr) -> syn::Result<Expr> {
-    let fits = match &expr {
-        Expr::Lit(literal) => {
-            matches!(&literal.lit, Lit::Int(int) if int.base10_parse::<u32>().is_ok())
-        }
-        Expr::Unary(_) => false,
-        _ => true,
-    };
-    let message = "write a whole number from 0 to 4294967295, like `version = 2`";
-    if fits {
-        Ok(expr)
-    } else {
-        Err(syn::Error::new_spanned(expr, message))
-    }
-}
-
-fn handle(expr: Expr) -> syn::Result<Handle> {
-    let wrong = syn::Error::new_spanned(
-        &expr,
-        "write a name for the new function, like `handle = report_call`; \
-         `handle = Self::report_call` for an associated function without `self`",
-    );
-    let Expr::Path(path) = expr else {
-        return Err(wrong);
-    };
-    let mut segments: Vec<_> = path
-        .path
-        .segments
-        .into_iter()
-        .map(|segment| segment.ident)
-        .collect();
-    match (segments.pop(), segments.pop(), segments.pop()) {
-        (Some(ident), None, None) => Ok(Handle {
-            ident,
-            of_self: None,
-        }),
-        (Some(ident), Some(of_self), None) if of_self == "Self" => Ok(Handle {
-            ident,
-            of_self: Some(of_self),
-        }),
-        _ => Err(wrong),
-    }
-}
-
-fn label(expr: Expr) -> syn::Result<LitStr> {
-    match expr {
-        Expr::Lit(syn::ExprLit {
-            lit: Lit::Str(label),
-            ..
-        }) if !label.value().is_empty() => Ok(label),
-        other => Err(syn::Error::new_spanned(
-            other,
-            "write a string literal, like `name = \"reports\"`",
-        )),
-    }
-}
-
-fn krate(expr: Expr) -> syn::Result<Path> {
-    match expr {
-        Expr::Path(path) if path.qself.is_none() => Ok(path.path),
-        other => {
-            let message = "write a path without quotes, like `crate = other::worksharing`";
-            Err(syn::Error::new_spanned(other, message))
-        }
     }
 }

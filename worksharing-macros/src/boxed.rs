@@ -1,6 +1,6 @@
 //! Async methods as `#[async_trait]` leaves them.
 
-use proc_macro2::{Delimiter, Group};
+use proc_macro2::{Delimiter, Group, Ident, TokenStream};
 use quote::ToTokens;
 use syn::parse::Parser as _;
 use syn::{
@@ -43,9 +43,12 @@ impl Boxed {
 
 impl Boxed {
     /// What stands in the async block. `#[async_trait]` begins it with `let argument = argument;`, which
-    /// is unused where only an option names the argument.
-    pub(crate) fn body(&self) -> Group {
+    /// is unused where only an option names the argument, and left out of those that are not wanted.
+    pub(crate) fn body(&self, is_wanted: impl Fn(&Ident) -> bool) -> Group {
         let mut block = self.block.block.clone();
+        block
+            .stmts
+            .retain(|statement| moved_by(statement).is_none_or(&is_wanted));
         for statement in &mut block.stmts {
             if let Stmt::Local(local) = statement
                 && moves_argument(local)
@@ -59,6 +62,26 @@ impl Boxed {
         let mut body = Group::new(Delimiter::Brace, statements);
         body.set_span(block.brace_token.span.join());
         body
+    }
+
+    /// The async block without these.
+    pub(crate) fn statements(&self) -> TokenStream {
+        let statements = self.block.block.stmts.iter();
+        statements
+            .filter(|statement| moved_by(statement).is_none())
+            .map(ToTokens::to_token_stream)
+            .collect()
+    }
+}
+
+/// The argument that a statement does nothing but move.
+fn moved_by(statement: &Stmt) -> Option<&Ident> {
+    match statement {
+        Stmt::Local(local) if moves_argument(local) => match &local.pat {
+            Pat::Ident(pattern) => Some(&pattern.ident),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
         rest = after.trim_start();
     }
     match total {
-        0 => Err("a time to live of zero would store nothing: write at least \"1ms\"".into()),
+        0 => Err("a duration of zero: write at least \"1ms\", or remove the option".into()),
         // What the servers count in, signed.
         millis if i64::try_from(millis).is_err() => Err(too_long(text)),
         millis => Ok(Duration::from_millis(millis)),
@@ -79,7 +79,7 @@ fn unknown_unit(number: &str, unit: &str) -> String {
 }
 
 fn too_long(text: &str) -> String {
-    format!("`{text}` is too long to count in milliseconds: write a shorter time to live")
+    format!("`{text}` is too long to count in milliseconds: write a shorter time")
 }
 
 #[cfg(test)]

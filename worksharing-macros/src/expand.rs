@@ -1,3 +1,4 @@
+mod detach;
 mod handle;
 mod plan;
 mod policy;
@@ -5,9 +6,10 @@ mod policy;
 use proc_macro2::{Group, Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
-use syn::{FnArg, Pat, Signature, Type};
+use syn::{Expr, FnArg, Pat, Signature, Type};
 
-use crate::args::Args;
+use crate::args::{Args, OnTimeout};
+use crate::task::taken;
 use crate::validate::Key;
 use crate::work_fn::{Form, WorkFn};
 
@@ -94,6 +96,9 @@ impl Expansion<'_> {
     /// How a call goes on that has come so far. The body begins after the match, so that a future does not keep what was
     /// matched.
     fn rest(&self, acquired: &TokenStream) -> TokenStream {
+        if self.args.detach.is_some() {
+            return self.detached(acquired);
+        }
         let place = at(self.output.span());
         let private = private(self.args, place);
         let (policy, body) = (self.policy(), self.body());
@@ -102,12 +107,31 @@ impl Expansion<'_> {
         } else {
             quote_spanned!(place=> #private::land_blocking(__lead, #policy, #body))
         };
+        let leads = match self.given() {
+            // It may `return`, or panic.
+            Some(given) => quote_spanned! {place=>
+                #private::Acquired::Lead(__lead) => __lead,
+                #[allow(unreachable_code)]
+                #private::Acquired::TimedOut(_) => return #given,
+            },
+            None => quote_spanned! {place=>
+                #private::Acquired::Lead(__lead) | #private::Acquired::TimedOut(__lead) => __lead,
+            },
+        };
         quote_spanned! {place=>
             let __lead = match #acquired {
                 #private::Acquired::Value(__value) => return __value,
-                #private::Acquired::Lead(__lead) | #private::Acquired::TimedOut(__lead) => __lead,
+                #leads
             };
             #landed
+        }
+    }
+
+    /// What a caller is given that has waited for too long, unless it computes.
+    fn given(&self) -> Option<&Expr> {
+        match &self.args.on_timeout {
+            Some((_, OnTimeout::Expr(expr))) => Some(expr),
+            _ => None,
         }
     }
 
@@ -130,6 +154,7 @@ impl Expansion<'_> {
                 *arg.pat = plain(name);
             }
         }
+        self.without_mut(&mut sig);
         sig
     }
 
@@ -155,13 +180,22 @@ impl Expansion<'_> {
     fn body(&self) -> TokenStream {
         let output = self.output;
         if !self.function.is_async() {
-            let body = &self.function.body;
+            let body = self.function.body.clone();
+            let body = self.in_task(|task| task.group(&body)).unwrap_or(body);
             return quote_spanned!(here()=> move || -> #output #body);
         }
         let body = match &self.function.boxed {
-            Some(boxed) => boxed.body(),
+            Some(boxed) => {
+                let taken = self.args.detach.map(|_| taken(self.args, self.function));
+                boxed.body(|name| {
+                    taken
+                        .as_ref()
+                        .is_none_or(|taken| taken.iter().any(|taken| taken.name == *name))
+                })
+            }
             None => self.function.body.clone(),
         };
+        let body = self.in_task(|task| task.group(&body)).unwrap_or(body);
         let (body, private) = (inner_block(&body), private(self.args, at(output.span())));
         let dead = quote_spanned!(at(output.span())=> return #private::never::<#output>(););
         quote_spanned!(here()=> async move { if false { #dead } #body })

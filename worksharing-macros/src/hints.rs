@@ -10,6 +10,14 @@ pub(crate) const OPTIONS: &[&str] = &[
     "cache_if",
     "cache_none",
     "share_err",
+    "cache_err",
+    "stale_while_revalidate",
+    "stale_if_error",
+    "early_refresh",
+    "jitter",
+    "wait",
+    "on_timeout",
+    "detach",
     "version",
     "handle",
     "name",
@@ -17,20 +25,7 @@ pub(crate) const OPTIONS: &[&str] = &[
 ];
 
 /// Reserved, so that they are not guessed to be misspelt.
-const LATER: &[&str] = &[
-    "detach",
-    "wait",
-    "on_timeout",
-    "stale_while_revalidate",
-    "stale_if_error",
-    "early_refresh",
-    "jitter",
-    "cache_err",
-    "local",
-    "tags",
-    "each",
-    "codec",
-];
+const LATER: &[&str] = &["local", "tags", "each", "codec"];
 
 /// What to write instead of an option that is not one.
 pub(crate) fn unknown_option(name: &str, value: Option<&str>) -> String {
@@ -60,8 +55,47 @@ fn habit(name: &str, value: Option<&str>) -> Option<String> {
             ));
         }
         "timeout" | "wait_timeout" | "lock_timeout" | "max_wait" | "deadline" => {
-            "for how long a value lives, write `ttl = \"60s\"`; for how long a caller waits, \
-             there will be `wait`, which is not available yet"
+            return Some(format!(
+                "for how long a value lives, write `ttl = \"60s\"`; for how long a caller waits, \
+                 `wait = \"{}\", on_timeout = \"compute\"`",
+                in_seconds(value)
+            ));
+        }
+        "swr" | "stale" | "stale_ttl" | "max_stale" | "serve_stale" | "stale_for"
+        | "revalidate" => {
+            "write `stale_while_revalidate = \"10m\"`: for so long after `ttl` the old value is \
+             served while a new one is computed"
+        }
+        "grace" | "grace_period" | "keep" | "fail_safe" | "failsafe" | "stale_on_error"
+        | "fallback" => {
+            "write `stale_if_error = \"1d\"`: for so long after `ttl` an older value is returned \
+             where the computation fails"
+        }
+        "refresh_ahead"
+        | "refresh_early"
+        | "eager_refresh"
+        | "eager_refresh_threshold"
+        | "prefetch"
+        | "xfetch"
+        | "beta"
+        | "early_expiration" => {
+            "write `early_refresh`, or `early_refresh = 1.5` to refresh earlier"
+        }
+        "background" | "spawn" | "spawned" | "detached" | "uncancellable" => {
+            "write `detach`: the computation then belongs to the runtime, and not to its caller"
+        }
+        "ttl_jitter" | "spread" | "splay" | "variance" => {
+            "write `jitter = \"10%\"`, or `jitter = \"5s\"`"
+        }
+        "default" | "otherwise" | "timeout_value" | "on_wait" => {
+            "for what a caller gets that has waited for too long, write `wait = \"2s\", on_timeout = …`"
+        }
+        "cache_errors" | "cache_error" | "negative_ttl" | "error_ttl" | "err_ttl" => {
+            "write `cache_err = \"5s\"`: for so long an error is stored for all processes"
+        }
+        "share_errors" | "clone_err" | "clone_errors" | "map_err" => {
+            "errors that are `Clone` are shared with those who waited; for others, write \
+             `share_err = |error| …`"
         }
         "convert" | "key_fn" | "cache_key" => {
             "write the key as a template, `key = \"report:{year}\"`, or as an expression, \

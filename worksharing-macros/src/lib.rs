@@ -5,11 +5,15 @@
 //! that one mistake is one error.
 
 mod args;
+mod borrows;
 mod boxed;
+mod contradictions;
+mod detachable;
 mod duration;
 mod expand;
 mod fallback;
 mod hints;
+mod in_task;
 mod key_parts;
 mod krate;
 mod mistakes;
@@ -18,6 +22,7 @@ mod placeholder;
 #[cfg(test)]
 mod properties;
 mod skip;
+mod task;
 mod template;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,9 @@ use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 use syn::{Expr, Signature};
 
-use crate::args::{Args, KeyForm, Rule, Ttl};
+use crate::args::{Args, KeyForm, Rule, ShareErr, Ttl};
+use crate::contradictions::check_contradictions;
+use crate::detachable::check_detachable;
 use crate::key_parts::{cfg_of, key_parts};
 use crate::krate::check_crate;
 use crate::mistakes::Mistakes;
@@ -21,6 +23,7 @@ pub(crate) enum Key<'a> {
 
 /// Judges the function and the options together. All mistakes are told of at once.
 pub(crate) fn validate<'a>(args: &'a Args, function: &WorkFn, mistakes: &mut Mistakes) -> Key<'a> {
+    check_contradictions(args, function, mistakes);
     check_crate(args, mistakes);
     check_modifiers(&function.sig, mistakes);
     check_output(function, mistakes);
@@ -28,6 +31,7 @@ pub(crate) fn validate<'a>(args: &'a Args, function: &WorkFn, mistakes: &mut Mis
     check_closures(args, mistakes);
     check_skipped(args, function, mistakes);
     check_handle(args, function, mistakes);
+    check_detachable(args, function, mistakes);
     match &args.key {
         Some(KeyForm::Template(literal)) => {
             let template = Template::parse(literal, function, mistakes);
@@ -97,12 +101,25 @@ fn check_closures(args: &Args, mistakes: &mut Mistakes) {
         .cache_if
         .as_ref()
         .map(|rule| (rule, "cache_if = |value| …"));
-    for (rule, example) in ttl.into_iter().chain(cache_if) {
+    let share_err = match &args.share_err {
+        Some(ShareErr::By(_, rule)) => Some((rule, "share_err = |error| …")),
+        _ => None,
+    };
+    let cache_err = match &args.cache_err {
+        Some((_, Ttl::Closure(rule))) => Some((rule, "cache_err = |error| …")),
+        _ => None,
+    };
+    let rules = ttl.into_iter().chain(cache_if);
+    for (rule, example) in rules.chain(share_err).chain(cache_err) {
+        let what = if example.contains("|error|") {
+            "error"
+        } else {
+            "computed value"
+        };
         match rule {
             Rule::Closure(closure) if closure.inputs.len() != 1 => {
-                let message = format!(
-                    "the closure takes the computed value, and nothing else: write `{example}`"
-                );
+                let message =
+                    format!("the closure takes the {what}, and nothing else: write `{example}`");
                 mistakes.at(closure.span(), message);
             }
             Rule::Closure(closure) if closure.asyncness.is_some() => {
@@ -114,7 +131,7 @@ fn check_closures(args: &Args, mistakes: &mut Mistakes) {
             Rule::Function(Expr::Lit(literal)) => {
                 mistakes.on(
                     literal,
-                    format!("this is asked of the computed value: write `{example}`"),
+                    format!("this is asked of the {what}: write `{example}`"),
                 );
             }
             _ => {}

@@ -11,6 +11,7 @@ mod default_key;
 mod detached;
 mod error;
 mod events;
+mod fallible;
 mod flow;
 mod handle;
 mod install;
@@ -24,6 +25,7 @@ mod runtime;
 mod sharing;
 pub mod store;
 mod sync;
+mod taken;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod work;

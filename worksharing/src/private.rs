@@ -6,16 +6,22 @@
 use std::pin::Pin;
 
 pub use std::future::Future;
+pub use std::option::Option::{None, Some};
 pub use std::pin::pin;
 pub use std::primitive::bool;
+pub use std::result::Result::{Err, Ok};
 pub use std::time::Duration;
 pub use std::{concat, format, module_path};
 
 pub use crate::default_key::{DefaultKey, KeyPart, KeyText, text};
+pub use crate::fallible::{Fallible, of_errors};
 pub use crate::flow::{Acquired, Leading};
 pub use crate::handle::{AsyncCall, Call, GoOn, PlainAsyncCall, PlainCall};
 pub use crate::plan::Plan;
 pub use crate::policy::{By, Policy, Returns, Rule, Rules, Shareable, SharedError, by_type};
+pub use crate::taken::{
+    Argument, Cloned, ClonedInside, Moved, OfOption, OfOwned, OfReference, argument,
+};
 
 /// Looks, joins or waits, until there is a value or it is this caller's turn to compute. Of the policy only its type
 /// counts.

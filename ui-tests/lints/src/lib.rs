@@ -220,6 +220,68 @@ pub async fn borrowed<'text, Of: AsRef<str> + Sync>(
     Ok(right)
 }
 
+/// Every option about time, waiting and fates.
+///
+/// # Errors
+/// If it takes too long.
+#[work_shared(
+    ttl = "1m",
+    stale_while_revalidate = "10m",
+    stale_if_error = LONG * 60,
+    early_refresh = 1.5,
+    jitter = "10%",
+    wait = "2s",
+    on_timeout = Err(Wrong),
+    handle = fated_call
+)]
+pub async fn fated(number: u32) -> Result<u32, Wrong> {
+    ready(Ok(number)).await
+}
+
+/// The same of a plain function, without a handle.
+///
+/// # Errors
+/// If it takes too long.
+#[work_shared(early_refresh, jitter = LONG, wait = "2s", on_timeout = Err(Wrong))]
+pub fn fated_here(number: u32) -> Result<u32, Wrong> {
+    Ok(number)
+}
+
+/// Detached, with arguments of every kind.
+#[work_shared(detach, cache_if = |value| *value > least, skip(_unused, shown))]
+pub async fn detached<Shown>(
+    text: &str,
+    list: Option<&[u8]>,
+    mut count: u32,
+    (left, mut right): (u32, String),
+    _unused: &u64,
+    shown: Shown,
+    least: u32,
+) -> u32
+where
+    Shown: AsRef<str> + Send + 'static,
+{
+    count += left;
+    right.push_str(text);
+    right.push_str(shown.as_ref());
+    ready(()).await;
+    let length = list.map_or(0, <[u8]>::len) + right.len();
+    u32::try_from(length).unwrap_or(0) + count
+}
+
+/// Detached, on a thread, with something else for those who wait for too long.
+///
+/// # Errors
+/// If it takes too long.
+#[work_shared(detach, wait = "2s", on_timeout = Err(Wrong), handle = detached_call)]
+pub fn detached_here(text: &str, mut count: u32) -> Result<u32, Wrong> {
+    if text.is_empty() {
+        return Err(Wrong);
+    }
+    count += 1;
+    Ok(count)
+}
+
 /// Which.
 const VERSION: u32 = 1;
 

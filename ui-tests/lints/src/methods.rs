@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use worksharing::{WorkSharing, work_shared};
 
 /// A shop, with a runtime of its own.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Shop {
     /// Which one.
     id: u32,
@@ -36,6 +36,24 @@ impl Shop {
         ready(self.id).await
     }
 
+    /// A detached method.
+    #[work_shared(detach, via = self.sharing, key = "slow:{self.id}:{text}", handle = slow_call)]
+    pub async fn slow(&self, text: &str) -> u32 {
+        ready(()).await;
+        if text.is_empty() {
+            return 0;
+        }
+        self.id
+    }
+
+    /// A detached method that has its receiver.
+    #[work_shared(detach, via = self.sharing, skip(self), wait = "2s", on_timeout = 7)]
+    #[must_use]
+    pub fn spent(mut self) -> u32 {
+        self.id += 1;
+        self.id
+    }
+
     /// An associated function.
     #[work_shared(handle = Self::open_call)]
     #[must_use]
@@ -56,6 +74,9 @@ pub trait Pages {
     /// A page.
     async fn page(&self, path: &str, fresh: bool) -> Option<String>;
 
+    /// A detached one.
+    async fn detached(&self, path: &str, _tag: Option<&str>, pair: (u32, u32)) -> Option<u32>;
+
     /// A provided method.
     #[work_shared(key = "provided:{number}")]
     async fn provided(&self, number: u32) -> u32 {
@@ -74,5 +95,16 @@ impl Pages for Shop {
     #[work_shared(via = self.sharing, key = "{self.id}:{path}", force_refresh = fresh)]
     async fn page(&self, path: &str, fresh: bool) -> Option<String> {
         Some(path.to_owned())
+    }
+
+    #[work_shared(detach, via = self.sharing, key = "{self.id}:{path}:{_tag:?}")]
+    async fn detached(
+        &self,
+        path: &str,
+        _tag: Option<&str>,
+        (left, mut right): (u32, u32),
+    ) -> Option<u32> {
+        right += self.id;
+        ready(path.is_empty()).await.then_some(left ^ right)
     }
 }

@@ -7,7 +7,7 @@ use syn::spanned::Spanned as _;
 use syn::{Expr, Pat};
 
 use super::{Expansion, argument, at, here, private};
-use crate::args::{Args, Ttl};
+use crate::args::{Args, Jitter, OnTimeout, Time, Ttl};
 use crate::validate::Key;
 use crate::work_fn::Form;
 
@@ -19,8 +19,10 @@ impl Expansion<'_> {
         let patterns = self
             .renamed()
             .filter(|(_, _, pattern)| !matches!(pattern, Pat::Wild(_)));
-        let patterns =
-            patterns.map(|(_, name, pattern)| quote_spanned!(here()=> let #pattern = #name;));
+        let patterns = patterns.map(|(_, name, pattern)| {
+            let pattern = self.pattern_without_mut(pattern);
+            quote_spanned!(here()=> let #pattern = #name;)
+        });
         let patterns: TokenStream = patterns.collect();
         let make = match &self.args.via {
             Some(via) => {
@@ -94,13 +96,11 @@ impl Expansion<'_> {
             cache_none,
             ..
         } = self.args;
-        let private = &self.private;
         let ttl = match ttl {
-            Some(Ttl::Fixed(ttl)) => {
-                let millis = proc_macro2::Literal::u64_unsuffixed(ttl.as_millis() as u64);
-                Some(quote_spanned!(here()=> .ttl(#private::Duration::from_millis(#millis))))
+            Some(Ttl::Time(time)) => {
+                let time = self.time(time);
+                Some(quote_spanned!(here()=> .ttl(#time)))
             }
-            Some(Ttl::Expr(expr)) => Some(quote_spanned!(here()=> .ttl(#expr))),
             Some(Ttl::Closure(_)) | None => None,
         };
         let version = version
@@ -110,7 +110,52 @@ impl Expansion<'_> {
             .as_ref()
             .map(|expr| quote_spanned!(here()=> .force_refresh(#expr)));
         let none = cache_none.map(|_| quote_spanned!(here()=> .cache_none()));
-        quote!(#ttl #version #force #none)
+        let fates = self.fates();
+        quote!(#ttl #version #force #none #fates)
+    }
+
+    /// The options about what becomes of a computation, and of its value in time.
+    fn fates(&self) -> TokenStream {
+        let args = self.args;
+        let detach = args.detach.map(|_| quote_spanned!(here()=> .detach()));
+        let stale = args.stale_while_revalidate.as_ref().map(|(_, time)| {
+            let time = self.time(time);
+            quote_spanned!(here()=> .stale_while_revalidate(#time))
+        });
+        let if_error = args.stale_if_error.as_ref().map(|(name, time)| {
+            let (time, types) = (self.time(time), self.types());
+            let private = private(args, at(name.span()));
+            let time = quote_spanned!(at(name.span())=> #private::of_errors(#types, #time));
+            quote_spanned!(here()=> .stale_if_error(#time))
+        });
+        let early = args
+            .early_refresh
+            .map(|beta| quote_spanned!(here()=> .early_refresh(#beta)));
+        let jitter = args.jitter.as_ref().map(|(_, jitter)| match jitter {
+            Jitter::Part(part) => quote_spanned!(here()=> .jitter_part(#part)),
+            Jitter::Time(time) => {
+                let time = self.time(time);
+                quote_spanned!(here()=> .jitter(#time))
+            }
+        });
+        let wait = args.wait.as_ref().map(|(_, time)| {
+            let time = self.time(time);
+            quote_spanned!(here()=> .wait(#time))
+        });
+        let compute = matches!(args.on_timeout, Some((_, OnTimeout::Compute)))
+            .then(|| quote_spanned!(here()=> .on_timeout_compute()));
+        quote!(#detach #stale #if_error #early #jitter #wait #compute)
+    }
+
+    fn time(&self, time: &Time) -> TokenStream {
+        let private = &self.private;
+        match time {
+            Time::Fixed(time, _) => {
+                let millis = proc_macro2::Literal::u64_unsuffixed(time.as_millis() as u64);
+                quote_spanned!(here()=> #private::Duration::from_millis(#millis))
+            }
+            Time::Expr(expr) => expr.to_token_stream(),
+        }
     }
 }
 

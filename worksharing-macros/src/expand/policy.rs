@@ -6,7 +6,7 @@ use syn::spanned::Spanned as _;
 use syn::{Expr, ExprClosure, Pat, ReturnType, Type};
 
 use super::{Expansion, at, private};
-use crate::args::{Rule, Ttl};
+use crate::args::{Rule, ShareErr, Ttl};
 
 impl Expansion<'_> {
     /// Spanned by the return type, so that a value that cannot be stored is told of there.
@@ -34,8 +34,9 @@ impl Expansion<'_> {
         let output = self.output;
         let private = private(self.args, at(output.span()));
         let returns = quote_spanned!(at(output.span())=> #private::Returns::<#output>::new());
-        let errors = (!self.args.keep_err && !shows_lifetime(output.to_token_stream()))
-            .then(|| quote_spanned!(at(output.span())=> .errors(#returns.__errors())));
+        let errors = (!matches!(self.args.share_err, Some(ShareErr::Never(_)))
+            && !shows_lifetime(output.to_token_stream()))
+        .then(|| quote_spanned!(at(output.span())=> .errors(#returns.__errors())));
         quote_spanned!(at(output.span())=> #returns.__policy() #errors)
     }
 
@@ -47,6 +48,9 @@ impl Expansion<'_> {
         match rule {
             Rule::Function(function) => quote_spanned!(place=> #private::by_type(#function)),
             Rule::Closure(closure) => {
+                let closure = &self
+                    .in_task(|task| task.closure(closure))
+                    .unwrap_or_else(|| closure.clone());
                 let typed = matches!(closure.inputs.first(), Some(Pat::Type(_)));
                 let closure = self.answering(closure, answer);
                 if typed {
