@@ -1,96 +1,21 @@
 //! Futures that are dropped at every await point there is: leader and waiter, in one process and in two, for
 //! every way in which the leader's body may end.
-//!
-//! The store and the lock are gates: each operation stops before it takes effect, and again after. So the
-//! futures are driven step by step, and step `n` is the same in every run.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+mod gates;
+
 use std::cell::Cell;
-use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::pin::{Pin, pin};
+use std::panic::resume_unwind;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 
-use worksharing::lock::{Caller, Local, Lock, LockGuard, Waiter};
-use worksharing::store::{Fence, Look, Memory, Store, Stored};
+use worksharing::lock::{Caller, Local, Lock as _};
+use worksharing::store::{Fence, Look, Store, Stored};
 use worksharing::{BoxFuture, Bytes, Error, ErrorKind, Key, WorkSharing};
 
-/// Stops once: the next poll goes on.
-async fn gate() {
-    let mut passed = false;
-    poll_fn(|context| {
-        if std::mem::replace(&mut passed, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
-
-async fn gated<T>(operation: impl Future<Output = T>) -> T {
-    gate().await;
-    let done = operation.await;
-    gate().await;
-    done
-}
-
-#[derive(Clone, Debug)]
-struct GatedStore(Arc<Memory>);
-
-impl Store for GatedStore {
-    fn get<'a>(
-        &'a self,
-        keys: &'a [Key],
-        look: Look,
-    ) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
-        Box::pin(gated(async move { self.0.get(keys, look).await }))
-    }
-
-    fn put<'a>(
-        &'a self,
-        key: &'a Key,
-        entry: Bytes,
-        ttl: Duration,
-        fence: Fence,
-    ) -> BoxFuture<'a, Result<bool, Error>> {
-        Box::pin(gated(
-            async move { self.0.put(key, entry, ttl, fence).await },
-        ))
-    }
-
-    fn replace<'a>(
-        &'a self,
-        key: &'a Key,
-        entry: Bytes,
-        ttl: Duration,
-    ) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(gated(async move { self.0.replace(key, entry, ttl).await }))
-    }
-}
-
-#[derive(Clone, Debug)]
-struct GatedLock(Arc<Local>);
-
-impl Lock for GatedLock {
-    fn try_lock<'a>(
-        &'a self,
-        key: &'a Key,
-        caller: Caller,
-    ) -> BoxFuture<'a, Result<Option<LockGuard>, Error>> {
-        Box::pin(gated(async move { self.0.try_lock(key, caller).await }))
-    }
-
-    fn register_waiter<'a>(
-        &'a self,
-        key: &'a Key,
-    ) -> BoxFuture<'a, Result<Box<dyn Waiter>, Error>> {
-        Box::pin(gated(async { self.0.register_waiter(key).await }))
-    }
-}
+use self::gates::{GatedLock, GatedStore, MANY, careful_step, gate, gated, run, step};
 
 /// One or two processes, as far as the runtime can tell.
 struct World {
@@ -111,8 +36,6 @@ enum End {
 
 const ENDS: [End; 3] = [End::Value, End::Error, End::Panic];
 const KEY: &str = "key";
-/// More than any future here has steps.
-const MANY: usize = 200;
 
 impl World {
     fn new() -> Self {
@@ -182,30 +105,6 @@ impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.0.running.set(self.0.running.get() - 1);
     }
-}
-
-fn step<F: Future + ?Sized>(future: &mut Pin<&mut F>) -> Poll<F::Output> {
-    future
-        .as_mut()
-        .poll(&mut Context::from_waker(Waker::noop()))
-}
-
-/// What became of a step, where a body may panic.
-fn careful_step<F: Future>(future: &mut Pin<&mut F>) -> Poll<Option<F::Output>> {
-    match catch_unwind(AssertUnwindSafe(|| step(future))) {
-        Ok(poll) => poll.map(Some),
-        Err(_) => Poll::Ready(None),
-    }
-}
-
-fn run<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
-    for _ in 0..MANY {
-        if let Poll::Ready(output) = step(&mut future) {
-            return output;
-        }
-    }
-    panic!("a future is stuck")
 }
 
 /// Which of two futures is dropped, after how many steps of both.
