@@ -7,6 +7,7 @@
 mod backends;
 mod clock;
 mod guardian;
+mod hot;
 mod mesh;
 mod options;
 mod pgbouncer;
@@ -33,6 +34,7 @@ mod worker_main;
 pub use backends::{Build, on_each_backend};
 pub use clock::{ends_within, now_us, wait_until};
 pub use guardian::Guardian;
+pub use hot::{Hot, assert_nobody_goes_back};
 pub use mesh::{Mesh, Servers, on_each_setup};
 pub use options::Options;
 pub use pgbouncer::{PgBouncer, PoolMode};

@@ -1,11 +1,11 @@
-//! Values that are served past their time, and refreshed before it, over processes. Cases 42 to 45.
+//! Values that are served past their time, over processes. Cases 42, 43 and 45.
 
 use std::collections::BTreeMap;
 use std::thread;
 use std::time::Duration;
 
 use tests::{
-    Call, Callers, End, Mesh, Options, Run, Servers, Timeline, Worker, WorkerStats, now_us,
+    Callers, End, Hot, Mesh, Options, Run, Timeline, WorkerStats, assert_nobody_goes_back, now_us,
     on_each_setup, wait_until,
 };
 
@@ -15,55 +15,6 @@ const PROCESSES: usize = 3;
 
 fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
-}
-
-/// Callers of a hot key in every process, after it has been computed once for another one.
-struct Hot {
-    mesh: Mesh,
-    key: &'static str,
-    began: u64,
-    before: WorkerStats,
-}
-
-impl Hot {
-    fn start(mut mesh: Mesh, run: &Run, key: &'static str) -> Self {
-        let first = Run {
-            callers: Callers::Threads(1),
-            calls: 1,
-            end: End::Return,
-            ..run.clone()
-        };
-        mesh.workers[0].run(&first);
-        mesh.wait_for_answers(key, 1);
-        let (began, before) = (now_us(), mesh.stats());
-        mesh.run(run);
-        Self {
-            mesh,
-            key,
-            began,
-            before,
-        }
-    }
-
-    /// What happened from the beginning on, and what was counted, when all calls are answered and bodies have ended.
-    fn end(mut self, run: &Run) -> (Timeline, WorkerStats) {
-        let calls = PROCESSES * run.callers.count() * run.calls;
-        let timeline = self
-            .mesh
-            .wait_for_answers(self.key, 1 + calls)
-            .since(self.began);
-        let bodies = self.mesh.timeline().key(self.key).executions();
-        self.mesh.wait_for_bodies(self.key, bodies);
-        (timeline, self.mesh.stats() - self.before)
-    }
-}
-
-/// The calls of each process go on from value to newer value.
-#[track_caller]
-fn assert_nobody_goes_back(timeline: &Timeline) {
-    let back = timeline.calls_that_went_back();
-    assert!(back.is_empty(), "{} of them: {:?}", back.len(), back[0]);
-    assert!(timeline.errors().is_empty(), "{:?}", timeline.errors());
 }
 
 // ---- Case 42.
@@ -190,106 +141,6 @@ fn failures(timeline: &Timeline) -> BTreeMap<u32, Vec<f64>> {
         }
     }
     failures
-}
-
-// ---- Case 44.
-
-#[test]
-fn hot_key_is_refreshed_before_it_expires() {
-    const EXPIRIES: u32 = 12;
-    let servers = Servers::start();
-    let options = Options {
-        early_refresh: Some(1.0),
-        detach: true,
-        ..Options::default()
-    };
-    let ttl = ms(2_000);
-    let run = Run::of("early", ms(200))
-        .callers(Callers::Mixed(2))
-        .ttl(ttl)
-        .options(options)
-        .calls(ttl.as_millis() as usize * EXPIRIES as usize / 11, ms(10));
-    let mesh = Mesh::start(PROCESSES, WORKER, &servers.setup());
-    let hot = Hot::start(mesh, &run, "early");
-    let began = hot.began;
-    let (timeline, stats) = hot.end(&run);
-    let time = Duration::from_micros(timeline.calls().last().unwrap().served_us - began);
-    let expiries = time.as_secs_f64() / ttl.as_secs_f64();
-    let (bodies, waits) = (timeline.executions(), waits(&timeline));
-    eprintln!(
-        "{bodies} bodies in {expiries:.1} times to live, {waits} of them waited for; {stats:?}"
-    );
-    assert!(waits <= 2, "{waits}");
-    assert!(
-        bodies as f64 <= expiries * 1.3 + 1.0,
-        "{bodies} in {expiries}"
-    );
-    assert!(bodies as f64 >= expiries - 2.0, "{bodies} in {expiries}");
-    assert_eq!(timeline.max_overlap(), 1);
-    assert_nobody_goes_back(&timeline);
-}
-
-/// For how many bodies somebody waited.
-fn waits(timeline: &Timeline) -> usize {
-    let calls = timeline.calls();
-    let bodies = timeline.bodies();
-    let was_waited_for = bodies.iter().filter(|body| {
-        let Some((end, _)) = body.end else {
-            return false;
-        };
-        // For the better part of it.
-        let since = end - 100_000;
-        let waits = |call: &&Call| call.called.at_us < since && call.served_us >= end;
-        calls.iter().any(|call| waits(&call))
-    });
-    was_waited_for.count()
-}
-
-#[test]
-fn keys_that_are_stored_together_do_not_expire_together() {
-    const KEYS: usize = 1_000;
-    let servers = Servers::start();
-    let mut worker = Worker::start(WORKER, &servers.setup());
-    // Longer than what is kept for the sake of fences.
-    let (ttl, jitter) = (ms(200_000), ms(100_000));
-    let options = Options {
-        jitter: Some(jitter),
-        ..Options::default()
-    };
-    let run = Run::of("together ", ms(1)).ttl(ttl).options(options);
-    worker.run(&run.callers(Callers::Tasks(KEYS)).distinct());
-    worker.wait(KEYS);
-    let mut left = lives(&servers);
-    assert_eq!(left.len(), KEYS);
-    left.sort_unstable();
-    let tenth = jitter / 10;
-    let most = left.iter().map(|from| {
-        left.iter()
-            .filter(|left| (*from..*from + tenth).contains(*left))
-            .count()
-    });
-    let most = most.max().unwrap();
-    eprintln!(
-        "at most {most} of {KEYS} keys expire within a tenth of the jitter; {:?}",
-        left[0]
-    );
-    assert!(most < KEYS / 5, "{most}");
-    // And none earlier than it may, or later.
-    assert!(
-        left[0] > ttl - jitter - ms(60_000) && left[KEYS - 1] <= ttl,
-        "{left:?}"
-    );
-}
-
-/// What is left to all values in Redis.
-fn lives(servers: &Servers) -> Vec<Duration> {
-    let mut redis = servers.redis.connect();
-    let keys: Vec<String> = redis::cmd("KEYS").arg("ws:*").query(&mut redis).unwrap();
-    let left = keys.iter().map(|key| {
-        let left: u64 = redis::cmd("PTTL").arg(key).query(&mut redis).unwrap();
-        ms(left)
-    });
-    left.collect()
 }
 
 // ---- Case 45.
