@@ -1,5 +1,6 @@
 // A document links to files, where it is read as a file; here the first definition of a link counts.
 #![doc = "[protocol]: crate::docs::protocol\n\n[architecture]: crate::docs::architecture\n\n"]
+#![doc = "[attribute]: macro@crate::work_shared\n\n[freshness]: crate::docs::freshness\n\n"]
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -53,6 +54,9 @@ pub mod docs {
     #[doc = "[protocol]: crate::docs::protocol\n\n"]
     #[doc = include_str!("../docs/architecture.md")]
     pub mod architecture {}
+
+    #[doc = include_str!("../docs/freshness.md")]
+    pub mod freshness {}
 
     #[doc = include_str!("../docs/performance.md")]
     pub mod performance {}
