@@ -5,6 +5,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 mod async_fns;
+mod detached;
 
 fn check(options: TokenStream, item: TokenStream, expected: Expect) {
     let output = crate::work_shared_impl(options, item);
