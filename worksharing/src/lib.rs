@@ -12,7 +12,6 @@ mod default_key;
 mod detached;
 mod error;
 mod events;
-mod fallible;
 mod flow;
 mod handle;
 mod install;

@@ -14,11 +14,13 @@ pub use std::time::Duration;
 pub use std::{concat, format, module_path};
 
 pub use crate::default_key::{DefaultKey, KeyPart, KeyText, text};
-pub use crate::fallible::{Fallible, of_errors};
 pub use crate::flow::{Acquired, Leading};
 pub use crate::handle::{AsyncCall, Call, GoOn, PlainAsyncCall, PlainCall};
 pub use crate::plan::Plan;
-pub use crate::policy::{By, Policy, Returns, Rule, Rules, Shareable, SharedError, by_type};
+pub use crate::policy::{
+    By, CacheRule, Errors, Fallible, Policy, Returns, Rule, Rules, ShareRule, Shareable,
+    ShareableError, SharedError, by_type,
+};
 pub use crate::taken::{
     Argument, Cloned, ClonedInside, Moved, OfOption, OfOwned, OfReference, argument,
 };
@@ -74,6 +76,11 @@ pub fn detach_blocking<P: Policy<Returned: Send + 'static>>(
     begin: impl FnOnce(Leading) -> P::Returned + Send + 'static,
 ) -> Result<P::Returned, impl FnOnce() -> P::Returned> {
     crate::flow::detach_blocking::<P>(lead, begin)
+}
+
+/// The time of an option about errors. Of the policy only its type counts.
+pub fn of_errors<K: Fallible, S>(_: Rules<K, S>, time: Duration) -> Duration {
+    time
 }
 
 /// A value of any type, for what is never reached: the dead `return` that tells an async block its type.

@@ -9,7 +9,9 @@ use serde::de::DeserializeOwned;
 
 use crate::blocking::block_on;
 use crate::flow::{self, Acquired, Call, Jitter, Leading, Options};
-use crate::policy::{CloneErrors, ErrorRule, KeepErrors, OkOnly, Policy, Rules, Whole};
+use crate::policy::{
+    AllFor, CacheErrors, CloneErrors, ErrorRules, Errors, OkOnly, Policy, Rules, ShareErrors, Whole,
+};
 use crate::{Error, Key, WorkSharing};
 
 /// One piece of work: its key, and how its value is kept. What the attribute makes of a call, and the
@@ -27,7 +29,7 @@ use crate::{Error, Key, WorkSharing};
 /// assert_eq!(report().peek_blocking(), Some(42));
 /// ```
 #[must_use = "nothing happens until it is run, peeked at or invalidated"]
-pub struct Work<T, W = Computes, X = KeepErrors> {
+pub struct Work<T, W = Computes, X = Errors> {
     call: Call,
     on_timeout: W,
     errors: X,
@@ -85,7 +87,7 @@ impl<T> Work<T> {
         Self {
             call,
             on_timeout: Computes,
-            errors: KeepErrors,
+            errors: Errors::KEPT,
             value: PhantomData,
         }
     }
@@ -172,17 +174,6 @@ impl<T, W, X> Work<T, W, X> {
         }
     }
 
-    /// Gives clones of an error to all who wait for it in this process. Left out, an error is its own caller's, and the
-    /// next one computes.
-    pub fn clone_errors(self) -> Work<T, W, CloneErrors> {
-        Work {
-            call: self.call,
-            on_timeout: self.on_timeout,
-            errors: CloneErrors,
-            value: PhantomData,
-        }
-    }
-
     /// The computation belongs to the runtime, and not to the caller: one that goes away does not end it.
     pub fn detach(mut self) -> Detached<T, W, X> {
         self.call.options.detach = true;
@@ -217,6 +208,49 @@ impl<T, W, X> Work<T, W, X> {
     /// The store cannot be reached: the value may still be there.
     pub fn invalidate_blocking(self) -> Result<(), Error> {
         block_on(self.invalidate())
+    }
+}
+
+impl<T, W, X, D> Work<T, W, Errors<X, D>> {
+    /// Gives clones of an error to all who wait for it in this process. Left out, an error is its own caller's, and the
+    /// next one computes.
+    pub fn clone_errors(self) -> Work<T, W, Errors<CloneErrors, D>> {
+        self.map_errors(|errors| errors.shared(CloneErrors))
+    }
+
+    /// Gives each who waits for an error in this process one that `share` makes of it: for errors that are not `Clone`,
+    /// or that are to say whose they were. The caller whose computation it is returns the error itself.
+    pub fn share_err<E, F>(self, share: F) -> Work<T, W, Errors<ShareErrors<F>, D>>
+    where
+        E: Send + 'static,
+        F: Fn(&E) -> E,
+    {
+        self.map_errors(|errors| errors.shared(ShareErrors(share)))
+    }
+
+    /// Stores errors, and returns them to all callers in all processes, for this long; not in place of a value that is
+    /// fresh, or that [`stale_if_error`](Self::stale_if_error) or
+    /// [`stale_while_revalidate`](Self::stale_while_revalidate) lets be returned. Nothing with zero.
+    pub fn cache_err(self, time: Duration) -> Work<T, W, Errors<X, CacheErrors<AllFor>>> {
+        self.map_errors(|errors| errors.cached(CacheErrors(AllFor(time))))
+    }
+
+    /// [`cache_err`](Self::cache_err), for as long as `time` says of each error.
+    pub fn cache_err_by<E, F>(self, time: F) -> Work<T, W, Errors<X, CacheErrors<F>>>
+    where
+        E: Serialize + DeserializeOwned,
+        F: Fn(&E) -> Duration,
+    {
+        self.map_errors(|errors| errors.cached(CacheErrors(time)))
+    }
+
+    fn map_errors<N>(self, map: impl FnOnce(Errors<X, D>) -> N) -> Work<T, W, N> {
+        Work {
+            call: self.call,
+            on_timeout: self.on_timeout,
+            errors: map(self.errors),
+            value: PhantomData,
+        }
     }
 }
 
@@ -274,9 +308,9 @@ impl<T: Serialize + DeserializeOwned, W, X> Work<T, W, X> {
     pub async fn try_run<E>(self, compute: impl AsyncFnOnce() -> Result<T, E>) -> Result<T, E>
     where
         W: OnTimeout<Result<T, E>>,
-        X: ErrorRule<E>,
+        X: ErrorRules<E>,
     {
-        let policy = Rules::<OkOnly<E>, T>::new().errors(self.errors);
+        let policy = Rules::<OkOnly<E>, T, _, _, _>::with_errors(self.errors);
         match begin(self.call, &policy).await.or(self.on_timeout) {
             Ok(value) => value,
             Err(lead) => lead.land(policy, pin!(compute())).await,
@@ -293,9 +327,9 @@ impl<T: Serialize + DeserializeOwned, W, X> Work<T, W, X> {
     pub fn try_run_blocking<E>(self, compute: impl FnOnce() -> Result<T, E>) -> Result<T, E>
     where
         W: OnTimeout<Result<T, E>>,
-        X: ErrorRule<E>,
+        X: ErrorRules<E>,
     {
-        let policy = Rules::<OkOnly<E>, T>::new().errors(self.errors);
+        let policy = Rules::<OkOnly<E>, T, _, _, _>::with_errors(self.errors);
         match block_on(begin(self.call, &policy)).or(self.on_timeout) {
             Ok(value) => value,
             Err(lead) => lead.land_blocking(policy, compute),
@@ -372,7 +406,7 @@ impl<R> Acquired<R> {
 /// assert_eq!(greeting, "hello, world");
 /// ```
 #[must_use = "nothing happens until it is run"]
-pub struct Detached<T, W = Computes, X = KeepErrors>(Work<T, W, X>);
+pub struct Detached<T, W = Computes, X = Errors>(Work<T, W, X>);
 
 impl<T: Serialize + DeserializeOwned + Send + 'static, W, X> Detached<T, W, X> {
     /// [`Work::run`], computing in a task of its own.
@@ -387,8 +421,10 @@ impl<T: Serialize + DeserializeOwned + Send + 'static, W, X> Detached<T, W, X> {
         F: Future<Output = T> + Send + 'static,
         W: OnTimeout<T>,
     {
-        let policy = Rules::<Whole, T>::new();
-        self.land(policy, compute).await
+        let Work {
+            call, on_timeout, ..
+        } = self.0;
+        land(call, on_timeout, Rules::<Whole, T>::new(), compute).await
     }
 
     /// [`Work::try_run`], computing in a task of its own.
@@ -406,10 +442,16 @@ impl<T: Serialize + DeserializeOwned + Send + 'static, W, X> Detached<T, W, X> {
         E: Send + 'static,
         F: Future<Output = Result<T, E>> + Send + 'static,
         W: OnTimeout<Result<T, E>>,
-        X: ErrorRule<E> + Clone + Send + 'static,
+        X: ErrorRules<E> + Send + 'static,
     {
-        let policy = Rules::<OkOnly<E>, T>::new().errors(self.0.errors.clone());
-        self.land(policy, compute).await
+        let Work {
+            call,
+            on_timeout,
+            errors,
+            ..
+        } = self.0;
+        let policy = Rules::<OkOnly<E>, T, _, _, _>::with_errors(errors);
+        land(call, on_timeout, policy, compute).await
     }
 
     /// [`run`](Self::run) for a function that blocks: it runs on a thread of its own. Blocks this thread, too.
@@ -420,7 +462,10 @@ impl<T: Serialize + DeserializeOwned + Send + 'static, W, X> Detached<T, W, X> {
     where
         W: OnTimeout<T>,
     {
-        self.land_blocking(Rules::<Whole, T>::new(), compute)
+        let Work {
+            call, on_timeout, ..
+        } = self.0;
+        land_blocking(call, on_timeout, Rules::<Whole, T>::new(), compute)
     }
 
     /// [`try_run`](Self::try_run) for a function that blocks, as [`run_blocking`](Self::run_blocking).
@@ -437,63 +482,69 @@ impl<T: Serialize + DeserializeOwned + Send + 'static, W, X> Detached<T, W, X> {
     where
         E: Send + 'static,
         W: OnTimeout<Result<T, E>>,
-        X: ErrorRule<E> + Clone + Send + 'static,
+        X: ErrorRules<E> + Send + 'static,
     {
-        let policy = Rules::<OkOnly<E>, T>::new().errors(self.0.errors.clone());
-        self.land_blocking(policy, compute)
+        let Work {
+            call,
+            on_timeout,
+            errors,
+            ..
+        } = self.0;
+        let policy = Rules::<OkOnly<E>, T, _, _, _>::with_errors(errors);
+        land_blocking(call, on_timeout, policy, compute)
     }
+}
 
-    async fn land<P, F>(
-        self,
-        policy: P,
-        compute: impl FnOnce() -> F + Send + 'static,
-    ) -> P::Returned
-    where
-        P: Policy<Returned = F::Output> + Send + 'static,
-        F: Future<Output: Send> + Send + 'static,
-        W: OnTimeout<F::Output>,
-    {
-        let on_timeout = self.0.on_timeout;
-        let lead = match begin(self.0.call, &policy).await {
-            Acquired::Value(value) => return value,
-            Acquired::Lead(lead) => lead,
-            Acquired::TimedOut(alone) => match on_timeout.value() {
-                Some(value) => return value,
-                None => return alone.land(policy, pin!(compute())).await,
-            },
-        };
-        let task = async |lead: Leading| lead.land(policy, pin!(compute())).await;
-        match flow::detach::<P, _>(lead, task).await {
-            Ok(returned) => returned,
-            Err(rest) => match on_timeout.value() {
-                Some(value) => value,
-                None => rest.await,
-            },
-        }
+async fn land<P, F, W>(
+    call: Call,
+    on_timeout: W,
+    policy: P,
+    compute: impl FnOnce() -> F + Send + 'static,
+) -> P::Returned
+where
+    P: Policy<Returned = F::Output> + Send + 'static,
+    F: Future<Output: Send> + Send + 'static,
+    W: OnTimeout<F::Output>,
+{
+    let lead = match begin(call, &policy).await {
+        Acquired::Value(value) => return value,
+        Acquired::Lead(lead) => lead,
+        Acquired::TimedOut(alone) => match on_timeout.value() {
+            Some(value) => return value,
+            None => return alone.land(policy, pin!(compute())).await,
+        },
+    };
+    let task = async |lead: Leading| lead.land(policy, pin!(compute())).await;
+    match flow::detach::<P, _>(lead, task).await {
+        Ok(returned) => returned,
+        Err(rest) => match on_timeout.value() {
+            Some(value) => value,
+            None => rest.await,
+        },
     }
+}
 
-    fn land_blocking<P>(
-        self,
-        policy: P,
-        compute: impl FnOnce() -> P::Returned + Send + 'static,
-    ) -> P::Returned
-    where
-        P: Policy<Returned: Send + 'static> + Send + 'static,
-        W: OnTimeout<P::Returned>,
-    {
-        let on_timeout = self.0.on_timeout;
-        let lead = match block_on(begin(self.0.call, &policy)) {
-            Acquired::Value(value) => return value,
-            Acquired::Lead(lead) => lead,
-            Acquired::TimedOut(alone) => match on_timeout.value() {
-                Some(value) => return value,
-                None => return alone.land_blocking(policy, compute),
-            },
-        };
-        match flow::detach_blocking::<P>(lead, |lead| lead.land_blocking(policy, compute)) {
-            Ok(returned) => returned,
-            Err(rest) => on_timeout.value().unwrap_or_else(rest),
-        }
+fn land_blocking<P, W>(
+    call: Call,
+    on_timeout: W,
+    policy: P,
+    compute: impl FnOnce() -> P::Returned + Send + 'static,
+) -> P::Returned
+where
+    P: Policy<Returned: Send + 'static> + Send + 'static,
+    W: OnTimeout<P::Returned>,
+{
+    let lead = match block_on(begin(call, &policy)) {
+        Acquired::Value(value) => return value,
+        Acquired::Lead(lead) => lead,
+        Acquired::TimedOut(alone) => match on_timeout.value() {
+            Some(value) => return value,
+            None => return alone.land_blocking(policy, compute),
+        },
+    };
+    match flow::detach_blocking::<P>(lead, |lead| lead.land_blocking(policy, compute)) {
+        Ok(returned) => returned,
+        Err(rest) => on_timeout.value().unwrap_or_else(rest),
     }
 }
 

@@ -19,7 +19,7 @@ mod payload {
 use std::time::Duration;
 
 use payload::codec::{self, Codec};
-use payload::entry::{Container, Draft, Header, Kind};
+use payload::entry::{Container, Draft, Header, Kind, Types};
 
 #[derive(Deserialize)]
 struct Record {
@@ -50,7 +50,7 @@ fuzz_target!(|bytes: &[u8]| {
         if let Ok((codec, payload)) = newest.payload() {
             decode_all(codec, payload);
         }
-        if let Some(carried) = container.live_besides(0, left) {
+        if let Some(carried) = container.live_besides(&Types::value(0), left) {
             let header = Header::new(Kind::Value, left);
             let draft = Draft::new(header, container.characteristic, Some(carried), usize::MAX);
             assert!(Container::parse(&draft.without_payload().bytes).is_ok());

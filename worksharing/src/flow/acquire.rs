@@ -12,7 +12,6 @@
 //! Source: the gist "cache work-sharing using PostgreSQL advisory locks": get, lock, get, compute, store,
 //! release.
 
-use std::any::Any;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,7 +20,7 @@ use bytes::Bytes;
 
 use super::call::{Call, Sight, id_of};
 use super::flight::{Flights, Follower, Leader, Role, Turn};
-use super::landing::{Joiner, Landing, Origin, Outcome, is_newer};
+use super::landing::{Joiner, Landing, Origin, Outcome, Outcomes, is_newer};
 use super::lead::Lead;
 use super::pauses::Paused;
 use super::timing::Verdict;
@@ -32,13 +31,14 @@ use crate::detached::Permit;
 use crate::events::Event;
 use crate::lock::LockGuard;
 use crate::payload::entry::EntryId;
+use crate::policy::SharedError;
 
 /// How a call goes on.
 pub(crate) enum Next {
     /// With an entry of its key and type.
     Served(Bytes, Event<'static>),
     /// With an error that another lead computed.
-    Failed(Box<dyn Any + Send>),
+    Failed(SharedError),
     /// Without: it has waited for as long as it may.
     TimedOut,
     /// By computing.
@@ -258,7 +258,7 @@ impl<'a> Acquisition<'a> {
                 Next::Lead(Lead::unlocked(call, first)).into()
             }
             Ok(Turn::Lead(leader)) => self.begin(leader, self.why()),
-            Ok(Turn::Served(Outcome::Error(error))) => Next::Failed(error()).into(),
+            Ok(Turn::Served(Outcome::Error(error))) => Next::Failed(error).into(),
             // Unless somebody else uses the same key for another type: the next flight may be ours.
             Ok(Turn::Served(Outcome::Entry(bytes))) => match call.frame(&bytes) {
                 Some(_) => Next::Served(bytes, Event::Shared).into(),
@@ -434,8 +434,8 @@ fn land_found(leader: Leader, found: Found, look: u64) -> Step {
         id,
         based_on,
     } = found;
-    leader.land(&Landing {
-        outcome: Outcome::Entry(bytes.clone()),
+    leader.land(Landing {
+        outcomes: Outcomes::Entry(bytes.clone()),
         look,
         origin: Origin::Found { id, based_on },
     });

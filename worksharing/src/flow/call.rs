@@ -9,7 +9,7 @@ use super::ancestry;
 use super::options::Options;
 use super::timing::{self, Verdict};
 use crate::events::{Event, Subject};
-use crate::payload::entry::{Container, Draft, EntryId, Frame, Header, Kind, Written};
+use crate::payload::entry::{Container, Draft, EntryId, Frame, Header, Kind, Types, Written};
 use crate::runtime::Runtime;
 use crate::store::{Look, Seen, Stored};
 use crate::{Error, Key};
@@ -21,8 +21,8 @@ pub(crate) struct Call {
     pub(crate) key: Key,
     pub(crate) name: &'static str,
     pub(crate) options: Options,
-    /// Of the type of the value, once it is known.
-    pub(crate) fingerprint: u64,
+    /// What it takes of an entry, once its types are known.
+    pub(crate) types: Types,
     /// Until when it waits for others.
     pub(crate) deadline: Option<Instant>,
     /// It is nobody's any more: it runs detached from its caller.
@@ -50,6 +50,7 @@ pub(crate) struct Sighted {
     pub(crate) verdict: Verdict,
     pub(crate) id: EntryId,
     pub(crate) based_on: EntryId,
+    pub(crate) kind: Kind,
     /// Until when it is of use, if its age is known.
     until: Option<Instant>,
 }
@@ -81,7 +82,7 @@ impl Call {
             key,
             name,
             options,
-            fingerprint: 0,
+            types: Types::default(),
             deadline: None,
             is_detached: false,
         }
@@ -173,17 +174,18 @@ impl Call {
         let header = &frame.header;
         let age = stored.time_left.map(|left| container.age(&frame, left));
         let kept = container.age(&frame, Duration::ZERO);
-        let options = self.options.rare();
+        let options = self.options.of(header.kind);
         let until = age.filter(|_| options.serves_stale());
         Some(Sighted {
             verdict: timing::judge(header, kept, age, options, || header.id.draw()),
             id: header.id,
             based_on: header.based_on,
+            kind: header.kind,
             until: until.map(|age| Instant::now() + timing::servable_for(header, age, options)),
         })
     }
 
-    /// The value of this call's key and type in an entry, if it has one.
+    /// The value, or the error, of this call's key and types in an entry, if it has one.
     pub(super) fn frame<'a>(&self, bytes: &'a [u8]) -> Option<(Container<'a>, Frame<'a>)> {
         let container = match Container::parse(bytes) {
             Ok(container) => container,
@@ -196,9 +198,10 @@ impl Call {
             return self
                 .unreadable("it belongs to another characteristic string with the same digest");
         }
-        let frame = container.frame_of(self.fingerprint).copied();
-        match frame.filter(|frame| frame.header.kind == Kind::Value) {
-            Some(frame) => Some((container, frame)),
+        match container.frame_of(&self.types) {
+            Some(&frame) => Some((container, frame)),
+            // Nobody who does not read errors need know of them.
+            None if container.newest.header.kind == Kind::Error => None,
             None => self.unreadable("it holds a value of another type, structure or version"),
         }
     }

@@ -111,9 +111,9 @@ fn limit(call: &Call) -> Option<Instant> {
 /// What the caller is served while it is computed anew, if it is.
 fn meanwhile<P: Policy>(call: &Call, begun: &Begun) -> Option<P::Returned> {
     let (bytes, event) = begun.meanwhile()?;
-    let value = call.decode(&bytes).ok()?;
+    let returned = call.decode::<P>(&bytes).ok()?;
     call.record(event);
-    Some(P::from_shared(value))
+    Some(returned)
 }
 
 impl Leading {

@@ -56,6 +56,12 @@ struct Slot {
     outcome: Option<Outcome>,
 }
 
+impl Slot {
+    fn is_served_by(&self, landing: &Landing) -> bool {
+        self.outcome.is_none() && landing.serves(&self.joiner, self.looks < landing.look)
+    }
+}
+
 /// What a caller is in a flight.
 pub(crate) enum Role {
     Leader(Leader),
@@ -134,16 +140,15 @@ impl State {
     }
 
     /// Gives the outcome to those whom it serves.
-    fn serve(&mut self, landing: &Landing) -> Vec<Waker> {
-        let waiting = self.followers.values_mut();
-        let served = waiting.filter(|slot| {
-            slot.outcome.is_none() && landing.serves(&slot.joiner, slot.looks < landing.look)
-        });
-        let given = served.filter_map(|slot| {
-            slot.outcome = Some(landing.outcome.clone());
-            slot.waker.take()
-        });
-        given.collect()
+    fn serve(&mut self, landing: &mut Landing) -> Vec<Waker> {
+        let mut given = Vec::new();
+        for slot in self.followers.values_mut() {
+            if slot.is_served_by(landing) {
+                slot.outcome = landing.outcomes.next();
+                given.extend(slot.waker.take_if(|_| slot.outcome.is_some()));
+            }
+        }
+        given
     }
 }
 
@@ -166,7 +171,7 @@ impl FlightRef {
 
     /// The leader is gone. Gives its outcome, if there is one, to those whom it serves; one of the others leads next,
     /// and if there is none the flight is over.
-    fn end_lead(&self, landing: Option<&Landing>) {
+    fn end_lead(&self, landing: Option<&mut Landing>) {
         let (served, successor) = {
             let mut flights = lock(&self.flights.0);
             let mut state = lock(&self.flight.0);
@@ -241,10 +246,19 @@ impl Leader {
         }
     }
 
+    /// How many wait whom this would serve.
+    pub(crate) fn served_by(&self, landing: &Landing) -> usize {
+        self.0.as_ref().map_or(0, |flight| {
+            let state = lock(&flight.flight.0);
+            let followers = state.followers.values();
+            followers.filter(|slot| slot.is_served_by(landing)).count()
+        })
+    }
+
     /// Ends the lead with an outcome.
-    pub(crate) fn land(mut self, landing: &Landing) {
+    pub(crate) fn land(mut self, mut landing: Landing) {
         if let Some(flight) = self.0.take() {
-            flight.end_lead(Some(landing));
+            flight.end_lead(Some(&mut landing));
         }
     }
 }

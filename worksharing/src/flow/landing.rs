@@ -1,19 +1,45 @@
 //! Who is served by what a leader lands: the landing rule, as pure functions.
 
-use std::any::Any;
-use std::sync::Arc;
-
 use bytes::Bytes;
 
-use crate::payload::entry::EntryId;
+use crate::payload::entry::{EntryId, Written};
+use crate::policy::SharedError;
 
-/// What a computation, or a look under the lock, gives to those who waited for it.
-#[derive(Clone)]
+/// What one is given who waited for a computation, or for a look under the lock.
 pub(crate) enum Outcome {
-    /// An entry, for each to decode: stored or not.
+    /// An entry, to be decoded: stored or not.
     Entry(Bytes),
-    /// Makes an error for each of them.
-    Error(Arc<dyn Fn() -> Box<dyn Any + Send> + Send + Sync>),
+    Error(SharedError),
+}
+
+/// What there is for all of them.
+pub(crate) enum Outcomes {
+    /// One entry for all.
+    Entry(Bytes),
+    /// An error for each.
+    Errors(Vec<SharedError>),
+}
+
+impl Outcomes {
+    /// This entry for all, or nothing.
+    pub(crate) fn of(entry: Option<&Written>) -> Self {
+        match entry {
+            Some(entry) => Self::Entry(entry.bytes.clone()),
+            None => Self::Errors(Vec::new()),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self, Self::Errors(errors) if errors.is_empty())
+    }
+
+    /// That for the next one, if there is any left.
+    pub(crate) fn next(&mut self) -> Option<Outcome> {
+        match self {
+            Self::Entry(bytes) => Some(Outcome::Entry(bytes.clone())),
+            Self::Errors(errors) => errors.pop().map(Outcome::Error),
+        }
+    }
 }
 
 /// What one who joins a flight has seen in the store before: `None` where that look failed.
@@ -26,9 +52,9 @@ pub(crate) struct Joiner {
     pub(crate) takes_older: bool,
 }
 
-/// How a lead ends: its outcome, and where that comes from.
+/// How a lead ends: what there is for those who waited, and where that comes from.
 pub(crate) struct Landing {
-    pub(crate) outcome: Outcome,
+    pub(crate) outcomes: Outcomes,
     /// The number of the look under the lock.
     pub(crate) look: u64,
     pub(crate) origin: Origin,
@@ -89,7 +115,7 @@ mod tests {
 
     fn serves(origin: Origin, saw: Option<EntryId>, refresh: bool, early: bool) -> bool {
         let landing = Landing {
-            outcome: Outcome::Entry(Bytes::new()),
+            outcomes: Outcomes::Entry(Bytes::new()),
             look: 1,
             origin,
         };
@@ -169,7 +195,7 @@ mod tests {
     fn an_older_value_is_for_those_who_take_one() {
         let id = EntryId::random();
         let landing = Landing {
-            outcome: Outcome::Entry(Bytes::new()),
+            outcomes: Outcomes::Entry(Bytes::new()),
             look: 1,
             origin: Origin::Older { id },
         };

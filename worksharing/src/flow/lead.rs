@@ -8,10 +8,11 @@ use bytes::Bytes;
 use super::call::{Call, Sight, id_of};
 use super::fence::FenceWatch;
 use super::flight::Leader;
-use super::landing::{Landing, Origin, Outcome};
+use super::landing::{Landing, Origin, Outcomes};
 use crate::events::Event;
 use crate::lock::LockGuard;
-use crate::payload::entry::{Carried, Container, EntryId, Written};
+use crate::payload::entry::{Carried, Container, EntryId, Kind, Written};
+use crate::policy::SharedError;
 use crate::runtime::Runtime;
 use crate::store::{Fence, Seen, Stored};
 
@@ -32,7 +33,8 @@ pub(crate) struct Lead {
 pub(crate) enum Product {
     /// An entry, and whether it is to be stored: or else it is for those who wait in this process only.
     Entry(Written, bool),
-    Error(Outcome),
+    /// An error that is made anew for each who waits; and an entry, if one is to be stored.
+    Error(Option<Written>),
     /// A value that was there before, in place of an error.
     Older(Older),
     /// Nothing that anybody else could use.
@@ -114,7 +116,7 @@ impl Lead {
         let (stored, _) = self.stored.as_ref().filter(|(stored, _)| stored.whole)?;
         let time_left = stored.time_left?.saturating_sub(self.elapsed());
         let container = Container::parse(&stored.bytes).ok()?;
-        container.live_besides(call.fingerprint, time_left)
+        container.live_besides(&call.types, time_left)
     }
 
     /// What may be returned in place of an error: what stands under the key, unless it has been invalidated meanwhile. A
@@ -123,61 +125,74 @@ impl Lead {
         if call.options.force_refresh || !call.options.rare().is_about_age() {
             return None;
         }
-        let (stored, _) = self.stored.as_ref().filter(|(_, is_ours)| *is_ours)?;
-        let now = Stored {
-            time_left: Some(stored.time_left?.checked_sub(self.elapsed())?),
-            ..stored.clone()
-        };
-        let entry = call.judge(Some(&now))?;
+        let bytes = self.standing(call)?.bytes;
         let seen = self.fence.as_ref()?.holds()?;
-        entry.verdict.is_servable().then(|| Older {
-            bytes: now.bytes,
+        Some(Older {
+            bytes,
             id: id_of(seen),
         })
     }
 
-    /// Puts, lands, and releases. However this ends, by a dropped future too, what was computed is landed.
-    pub(super) async fn finish(mut self, call: &Call, product: Product) {
-        let (outcome, put) = match product {
-            Product::Nothing => return,
+    /// The value that stands under the key, by now, if it is of use to anybody. No error is put over it.
+    pub(super) fn standing(&self, call: &Call) -> Option<Stored> {
+        let (stored, _) = self.stored.as_ref().filter(|(_, is_ours)| *is_ours)?;
+        let mut now = stored.clone();
+        if let Some(left) = &mut now.time_left {
+            *left = left.checked_sub(self.elapsed())?;
+        }
+        let entry = call.judge(Some(&now))?;
+        (entry.kind == Kind::Value && entry.verdict.is_servable()).then_some(now)
+    }
+
+    /// Its computation ended in an error: whatever is stored of that, this process is to try again only later.
+    pub(super) fn failed(&mut self) {
+        self.pause = None;
+    }
+
+    /// Puts, and releases. However this ends, by a dropped future too, what was computed is landed.
+    pub(super) async fn finish(mut self, call: &Call, product: Product) -> Landed {
+        let (outcomes, put, makes_errors) = match product {
+            Product::Nothing => return Landed::nothing(),
             Product::Older(older) => return self.land_older(older),
-            Product::Error(outcome) => (outcome, None),
+            Product::Error(put) => (Outcomes::of(put.as_ref()), put, true),
             Product::Entry(entry, stored) => {
-                (Outcome::Entry(entry.bytes.clone()), stored.then_some(entry))
+                (Outcomes::of(Some(&entry)), stored.then_some(entry), false)
             }
         };
-        let mut landing = Landed(self.flight.take().map(|(leader, look)| {
-            let origin = Origin::Computed { seen: None };
-            let landing = Landing {
-                outcome,
-                look,
-                origin,
-            };
-            (leader, landing)
-        }));
+        let origin = Origin::Computed { seen: None };
+        let mut landed = self.landed(outcomes, origin, makes_errors);
         let Some(fence) = self.fence.take() else {
-            return;
+            return landed;
         };
         // Those who joined late are served only if nothing has changed that they could have seen.
-        landing.is_computed_from(fence.holds());
+        landed.is_computed_from(fence.holds());
         let Some(entry) = put else {
-            return drop(self.held.take());
+            drop(self.held.take());
+            return landed;
         };
         let is_there = put_fenced(call, entry, fence, self.held.take()).await;
         if let Some(pause) = self.pause.take_if(|_| is_there) {
             pause.over();
         }
+        landed
     }
 
-    fn land_older(mut self, older: Older) {
+    fn land_older(mut self, older: Older) -> Landed {
         drop(self.held.take());
-        if let Some((leader, look)) = self.flight.take() {
-            leader.land(&Landing {
-                outcome: Outcome::Entry(older.bytes),
+        let origin = Origin::Older { id: older.id };
+        self.landed(Outcomes::Entry(older.bytes), origin, false)
+    }
+
+    fn landed(&mut self, outcomes: Outcomes, origin: Origin, makes_errors: bool) -> Landed {
+        let lead = self.flight.take().map(|(leader, look)| {
+            let landing = Landing {
+                outcomes,
                 look,
-                origin: Origin::Older { id: older.id },
-            });
-        }
+                origin,
+            };
+            (leader, landing)
+        });
+        Landed { lead, makes_errors }
     }
 }
 
@@ -245,21 +260,56 @@ impl Drop for Pause {
 }
 
 /// Lands when it is dropped.
-struct Landed(Option<(Leader, Landing)>);
+pub(super) struct Landed {
+    lead: Option<(Leader, Landing)>,
+    makes_errors: bool,
+}
 
 impl Landed {
+    fn nothing() -> Self {
+        Self {
+            lead: None,
+            makes_errors: false,
+        }
+    }
+
     fn is_computed_from(&mut self, seen: Option<Seen>) {
-        if let Some((_, landing)) = &mut self.0 {
+        if let Some((_, landing)) = &mut self.lead {
             let seen = seen.map(id_of);
             landing.origin = Origin::Computed { seen };
+        }
+    }
+
+    /// Lands, with an error for each who waits, if that is what they are given.
+    pub(super) fn land(mut self, mut make: impl FnMut() -> Option<SharedError>) {
+        let makes_errors = self.makes_errors;
+        let Some((leader, landing)) = self.lead.as_mut().filter(|_| makes_errors) else {
+            return;
+        };
+        let mut errors = Vec::new();
+        let mut wanted = leader.served_by(landing);
+        // Somebody may join while they are made.
+        while errors.len() < wanted {
+            let made = std::iter::from_fn(&mut make);
+            errors.extend(made.take(wanted - errors.len()));
+            if errors.len() < wanted {
+                break;
+            }
+            wanted = leader.served_by(landing);
+        }
+        if !errors.is_empty() {
+            landing.outcomes = Outcomes::Errors(errors);
         }
     }
 }
 
 impl Drop for Landed {
     fn drop(&mut self) {
-        if let Some((leader, landing)) = self.0.take() {
-            leader.land(&landing);
+        // A leader without anything for the others has failed.
+        if let Some((leader, landing)) = self.lead.take()
+            && !landing.outcomes.is_empty()
+        {
+            leader.land(landing);
         }
     }
 }

@@ -38,9 +38,9 @@ pub(crate) use self::unstorable::Unstorable;
 use crate::blocking::block_on;
 use crate::detached::Permit;
 use crate::events::Event;
-use crate::payload::entry::EntryId;
-use crate::payload::{codec, fingerprint};
-use crate::policy::Policy;
+use crate::payload::entry::{EntryId, Kind, Types};
+use crate::payload::fingerprint::fingerprint;
+use crate::policy::{Encoded, Policy};
 
 /// How a call of shared work goes on.
 #[derive(Debug)]
@@ -89,7 +89,11 @@ impl fmt::Debug for Leading {
 
 /// Looks, joins or waits, until there is something to return or to be computed.
 pub(crate) fn begin<P: Policy>(mut call: Call) -> impl Future<Output = Acquired<P::Returned>> {
-    call.fingerprint = fingerprint::fingerprint::<P::Shared>(call.options.version).hash;
+    let version = call.options.version;
+    call.types = Types {
+        value: fingerprint::<P::Shared>(version).hash,
+        error: P::error_fingerprint(version),
+    };
     let wait = call.options.rare().wait;
     call.deadline = wait.and_then(|wait| Instant::now().checked_add(wait));
     go_on::<P>(call, None)
@@ -127,10 +131,10 @@ fn go_on<P: Policy>(
                     return Acquired::Lead(Leading::new(call, stage));
                 }
             };
-            match call.decode(&bytes) {
-                Ok(value) => {
+            match call.decode::<P>(&bytes) {
+                Ok(returned) => {
                     call.record(event);
-                    return Acquired::Value(P::from_shared(value));
+                    return Acquired::Value(returned);
                 }
                 Err(id) => distrust = id,
             }
@@ -140,9 +144,9 @@ fn go_on<P: Policy>(
 
 /// The stored value, if a call would return it without waiting.
 pub(crate) async fn peek<T: DeserializeOwned>(mut call: Call) -> Option<T> {
-    call.fingerprint = fingerprint::fingerprint::<T>(call.options.version).hash;
+    call.types = Types::value(fingerprint::<T>(call.options.version).hash);
     let bytes = call.look(None).await.into_served()?;
-    call.decode(&bytes).ok()
+    call.decode_value(&bytes).ok()
 }
 
 impl Leading {
@@ -224,12 +228,14 @@ fn share<P: Policy>(
     returned: P::Returned,
 ) -> impl Future<Output = P::Returned> {
     let Led { call, stage } = *led;
-    let lead = stage.into_lead();
-    let (returned, product) = outcome(&call, &lead, &policy, returned);
+    let mut lead = stage.into_lead();
+    let (returned, product) = outcome(&call, &mut lead, &policy, returned);
     async move {
         // Boxed for the same reason as the lead up to here.
-        let mut landing = Box::pin(lead.finish(&call, product));
-        suspended::counted(landing.as_mut()).await;
+        let mut finishing = Box::pin(lead.finish(&call, product));
+        let landed = suspended::counted(finishing.as_mut()).await;
+        drop(finishing);
+        landed.land(|| product::error(&call, &policy, &returned));
         returned
     }
 }
@@ -237,12 +243,13 @@ fn share<P: Policy>(
 /// What the caller is given, and what the others are.
 fn outcome<P: Policy>(
     call: &Call,
-    lead: &Lead,
+    lead: &mut Lead,
     policy: &P,
     returned: P::Returned,
 ) -> (P::Returned, Product) {
-    if P::shared(&returned).is_none() {
+    if P::is_error(&returned) {
         call.record(Event::Failed);
+        lead.failed();
         if let Some((value, older)) = older::<P>(call, lead) {
             call.record(Event::Stale);
             return (value, Product::Older(older));
@@ -255,18 +262,33 @@ fn outcome<P: Policy>(
 /// A value in place of an error.
 fn older<P: Policy>(call: &Call, lead: &Lead) -> Option<(P::Returned, Older)> {
     let older = lead.older(call)?;
-    let value = call.decode(&older.bytes).ok()?;
-    Some((P::from_shared(value), older))
+    let returned = call.decode::<P>(&older.bytes).ok()?;
+    Some((returned, older))
 }
 
 impl Call {
-    /// The value in an entry of this call's key and type; or the id of the entry that cannot be decoded.
-    fn decode<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, Option<EntryId>> {
-        let Some((_, frame)) = self.frame(bytes) else {
-            return Err(None);
-        };
+    /// What a caller returns that was given an entry of this call's key and types; or the id of the one that cannot be
+    /// decoded.
+    fn decode<P: Policy>(&self, bytes: &[u8]) -> Result<P::Returned, Option<EntryId>> {
+        self.decode_by(bytes, |kind, stored| match kind {
+            Kind::Error => P::decode_error(stored),
+            _ => stored.decode().map(P::from_shared),
+        })
+    }
+
+    /// The same, of a call that takes no errors.
+    fn decode_value<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, Option<EntryId>> {
+        self.decode_by(bytes, |_, stored| stored.decode())
+    }
+
+    fn decode_by<R>(
+        &self,
+        bytes: &[u8],
+        decode: impl FnOnce(Kind, Encoded<'_>) -> Result<R, String>,
+    ) -> Result<R, Option<EntryId>> {
+        let (_, frame) = self.frame(bytes).ok_or(None)?;
         let decoded = match frame.payload() {
-            Ok((codec, payload)) => codec::decode(codec, payload).map_err(|e| e.to_string()),
+            Ok((codec, payload)) => decode(frame.header.kind, Encoded { codec, payload }),
             Err(reason) => Err(reason.to_string()),
         };
         decoded.map_err(|reason| {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::timing::clamp;
+use crate::payload::entry::Kind;
 
 /// What a caller may ask for.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +52,14 @@ static NONE: Rare = Rare {
 impl Options {
     pub(crate) fn rare(&self) -> &Rare {
         self.rare.as_deref().unwrap_or(&NONE)
+    }
+
+    /// What of these is about something of this kind: an error has no stale phases, and is not refreshed early.
+    pub(crate) fn of(&self, kind: Kind) -> &Rare {
+        match kind {
+            Kind::Error => &NONE,
+            _ => self.rare(),
+        }
     }
 
     pub(crate) fn rare_mut(&mut self) -> &mut Rare {

@@ -3,18 +3,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
 use super::call::Call;
-use super::landing::Outcome;
 use super::lead::{Lead, Product};
 use super::timing;
 use crate::events::Event;
-use crate::payload::codec::{self, Unencodable};
-use crate::payload::entry::{Draft, EntryId, Header, Kind};
-use crate::payload::fingerprint::fingerprint;
-use crate::policy::Policy;
+use crate::payload::codec::Unencodable;
+use crate::payload::entry::{Draft, EntryId, Header, Kind, Written};
+use crate::policy::{Policy, SharedError, Storable};
 
 /// Encodes what is to be stored, or what somebody waits for. A panic of the user's closures or `Serialize` is a reason
 /// not to share, and not one to lose the value.
@@ -24,85 +19,108 @@ pub(super) fn of<P: Policy>(
     policy: &P,
     returned: &P::Returned,
 ) -> Product {
-    let product = catch_unwind(AssertUnwindSafe(|| match P::shared(returned) {
-        Some(value) => of_value(call, lead, value, lifetime(call, policy, value)),
-        None if lead.is_followed() => policy
-            .share_error(returned)
-            .map_or(Product::Nothing, |error| {
-                Product::Error(Outcome::Error(error))
-            }),
+    let entry = caught(call, || {
+        let storable = policy.stored(returned, call.ttl(), call.options.cache_none)?;
+        entry(call, lead, &storable, P::SHARES_FIRST)
+    });
+    match entry {
+        Some((entry, true)) if P::is_error(returned) && P::SHARES_FIRST => {
+            Product::Error(Some(entry))
+        }
+        Some((entry, is_stored)) => Product::Entry(entry, is_stored),
+        None if P::is_error(returned) => Product::Error(None),
         None => Product::Nothing,
-    }));
-    product.unwrap_or_else(|_| {
+    }
+}
+
+/// The error, for one who waits for it.
+pub(super) fn error<P: Policy>(
+    call: &Call,
+    policy: &P,
+    returned: &P::Returned,
+) -> Option<SharedError> {
+    caught(call, || policy.share_error(returned))
+}
+
+fn caught<R>(call: &Call, run: impl FnOnce() -> Option<R>) -> Option<R> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
         call.record(Event::Unshareable(
-            "its `ttl`, `cache_if`, `Serialize` or `Clone` panicked",
+            "its `Serialize` or `Clone`, or a closure of its options, panicked",
         ));
-        Product::Nothing
+        None
     })
 }
 
-/// How long a value is to be fresh in the store; `None`: it is not to be stored.
-fn lifetime<P: Policy>(call: &Call, policy: &P, value: &P::Shared) -> Option<Duration> {
-    if !call.options.cache_none && codec::is_none(value) {
+/// The bytes of an outcome, and whether they are to be stored, or are for those who wait only.
+fn entry(
+    call: &Call,
+    lead: &Lead,
+    storable: &Storable<'_>,
+    shares_first: bool,
+) -> Option<(Written, bool)> {
+    let limit = call.runtime.max_value_bytes;
+    if let Some(lifetime) = lifetime(call, lead, storable) {
+        match encode(call, lead, storable, Some(lifetime), limit) {
+            Ok(entry) => return Some((entry, true)),
+            Err(Unencodable::TooLarge) => too_large(call, storable.kind),
+            Err(reason) => {
+                call.record(Event::Unshareable(&reason.to_string()));
+                return None;
+            }
+        }
+    }
+    let is_wanted = lead.is_followed() && !(shares_first && storable.kind == Kind::Error);
+    if !is_wanted {
         return None;
     }
-    let lifetime = policy.lifetime(value, call.ttl())?;
+    let entry = encode(call, lead, storable, None, usize::MAX).ok()?;
+    Some((entry, false))
+}
+
+/// How long it is to be fresh in the store; `None`: it is not to be stored.
+fn lifetime(call: &Call, lead: &Lead, storable: &Storable<'_>) -> Option<Duration> {
+    let lifetime = storable.lifetime.filter(|_| lead.stores())?;
     if lifetime.is_zero() {
         call.record(Event::NoLifetime);
         return None;
     }
-    let jitter = call.options.rare().jitter;
+    if storable.kind == Kind::Error && lead.standing(call).is_some() {
+        return None;
+    }
+    let jitter = call.options.of(storable.kind).jitter;
     Some(timing::shortened(lifetime, jitter, || {
         EntryId::random().draw()
     }))
 }
 
-fn of_value<T: Serialize + DeserializeOwned>(
-    call: &Call,
-    lead: &Lead,
-    value: &T,
-    lifetime: Option<Duration>,
-) -> Product {
-    let lifetime = lifetime.filter(|_| lead.stores());
-    let limit = call.runtime.max_value_bytes;
-    if lifetime.is_some() {
-        match encode(call, lead, value, lifetime, limit) {
-            Ok(product) => return product,
-            Err(Unencodable::TooLarge) => {
-                call.record(Event::TooLarge(limit));
-                call.runtime.unstorable.insert(call.key.digest());
-            }
-            Err(reason) => {
-                call.record(Event::Unshareable(&reason.to_string()));
-                return Product::Nothing;
-            }
-        }
+fn too_large(call: &Call, kind: Kind) {
+    call.record(Event::TooLarge(call.runtime.max_value_bytes));
+    // Whoever waits for the lock may still find a value.
+    if kind == Kind::Value {
+        call.runtime.unstorable.insert(call.key.digest());
     }
-    if !lead.is_followed() {
-        return Product::Nothing;
-    }
-    encode(call, lead, value, None, usize::MAX).unwrap_or(Product::Nothing)
 }
 
-fn encode<T: Serialize + DeserializeOwned>(
+fn encode(
     call: &Call,
     lead: &Lead,
-    value: &T,
+    storable: &Storable<'_>,
     lifetime: Option<Duration>,
     limit: usize,
-) -> Result<Product, Unencodable> {
-    let fingerprint = fingerprint::<T>(call.options.version);
+) -> Result<Written, Unencodable> {
+    let Storable { kind, payload, .. } = *storable;
+    let fingerprint = payload.fingerprint(call.options.version);
     let fresh_for = lifetime.unwrap_or_default();
-    let keep_for = timing::keep_for(fresh_for, call.options.rare());
+    let keep_for = timing::keep_for(fresh_for, call.options.of(kind));
     let header = Header {
         based_on: lead.based_on(),
         fingerprint: fingerprint.hash,
         fresh_for,
         compute_time: lead.elapsed(),
-        ..Header::new(Kind::Value, keep_for)
+        ..Header::new(kind, keep_for)
     };
     let carried = lifetime.and_then(|_| lead.carried(call));
     let draft = Draft::new(header, call.key.characteristic(), carried, limit);
-    let payload = codec::encode(value, fingerprint.names, draft.room())?;
-    Ok(Product::Entry(draft.finish(payload), lifetime.is_some()))
+    let payload = payload.encode(fingerprint.names, draft.room())?;
+    Ok(draft.finish(payload))
 }

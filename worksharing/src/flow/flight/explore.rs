@@ -11,7 +11,7 @@ use bytes::Bytes;
 use shuttle::future::block_on;
 use shuttle::thread;
 
-use super::super::landing::Origin;
+use super::super::landing::{Origin, Outcomes};
 use super::*;
 use crate::payload::entry::EntryId;
 
@@ -25,7 +25,7 @@ const SAW_NOTHING: Joiner = Joiner {
 /// What a leader lands that saw this in its look.
 fn computed(look: u64, seen: EntryId) -> Landing {
     Landing {
-        outcome: Outcome::Entry(Bytes::from_static(b"value")),
+        outcomes: Outcomes::Entry(Bytes::from_static(b"value")),
         look,
         origin: Origin::Computed { seen: Some(seen) },
     }
@@ -121,7 +121,7 @@ async fn call(flights: Arc<Flights>, end: End, computing: Arc<AtomicUsize>) -> F
     match end {
         Failure => Fate::Failed,
         _ => {
-            leader.land(&computed(look, EntryId::NONE));
+            leader.land(computed(look, EntryId::NONE));
             Fate::Computed
         }
     }
@@ -234,7 +234,7 @@ fn a_superseded_flight_lands_for_its_own_followers_only() {
         let look = old.begin_look();
         flights.supersede(&KEY);
         let new = lead(&flights);
-        let landing = thread::spawn(move || old.land(&computed(look, EntryId::NONE)));
+        let landing = thread::spawn(move || old.land(computed(look, EntryId::NONE)));
         assert!(matches!(block_on(follower), Turn::Served(_)));
         landing.join().unwrap();
         drop(follow(&flights, SAW_NOTHING));
@@ -262,7 +262,7 @@ fn a_late_follower_that_saw_something_else_is_not_served() {
             },
         );
         let same = follow(&flights, SAW_NOTHING);
-        let landing = thread::spawn(move || leader.land(&computed(look, EntryId::NONE)));
+        let landing = thread::spawn(move || leader.land(computed(look, EntryId::NONE)));
         assert!(matches!(block_on(early), Turn::Served(_)));
         assert!(matches!(block_on(same), Turn::Served(_)));
         let Turn::Lead(next) = block_on(late) else {
@@ -270,7 +270,7 @@ fn a_late_follower_that_saw_something_else_is_not_served() {
         };
         landing.join().unwrap();
         let look = next.begin_look();
-        next.land(&computed(look, EntryId::NONE));
+        next.land(computed(look, EntryId::NONE));
         assert!(lock(&flights.0).is_empty(), "a flight is left behind");
     };
     shuttle::check_random(run, 2_000);

@@ -1,7 +1,8 @@
 //! The bytes of one stored entry, format version 2. Frozen: a change makes a new version.
 //!
 //! An entry is a container of one frame or two, the newest first. Two are there while two versions of a type are
-//! deployed side by side: each reads the frame that has its fingerprint.
+//! deployed side by side: each reads the frame that has its fingerprint. An error of a function with `cache_err` stands in
+//! the place of its value; the fingerprint is that of its type.
 //!
 //! | at | length | what | |
 //! |---|---|---|---|
@@ -84,6 +85,29 @@ pub(crate) struct Header {
     pub(crate) compute_time: Duration,
     /// Of the tags' ids under which it was begun.
     pub(crate) tags: u64,
+}
+
+/// The structures of what a reader takes: a value and, where errors are stored, an error.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Types {
+    pub(crate) value: u64,
+    pub(crate) error: Option<u64>,
+}
+
+impl Types {
+    /// Of a reader to whom an error is a miss.
+    pub(crate) fn value(value: u64) -> Self {
+        Self { value, error: None }
+    }
+
+    /// Whether a frame is this reader's.
+    fn own(&self, frame: &Header) -> bool {
+        match frame.kind {
+            Kind::Value | Kind::Unknown(_) => frame.fingerprint == self.value,
+            Kind::Error => Some(frame.fingerprint) == self.error,
+            Kind::Tombstone | Kind::Marker => false,
+        }
+    }
 }
 
 impl Header {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{EntryId, Header, Kind, MAGIC, PREFIX, ROW, Unreadable, VERSION};
+use super::{EntryId, Header, Kind, MAGIC, PREFIX, ROW, Types, Unreadable, VERSION};
 use crate::payload::codec::Codec;
 
 /// One frame, as it stands in its container.
@@ -95,9 +95,11 @@ impl<'a> Container<'a> {
         })
     }
 
-    pub(crate) fn frame_of(&self, fingerprint: u64) -> Option<&Frame<'a>> {
-        self.frames()
-            .find(|frame| frame.header.fingerprint == fingerprint)
+    /// The value or error that a reader of these types takes.
+    pub(crate) fn frame_of(&self, types: &Types) -> Option<&Frame<'a>> {
+        self.frames().find(|Frame { header, .. }| {
+            matches!(header.kind, Kind::Value | Kind::Error) && types.own(header)
+        })
     }
 
     /// How old one of its frames is, by the clock of the store that says how much time is left to the container.
@@ -106,16 +108,11 @@ impl<'a> Container<'a> {
         frame.header.age.saturating_add(lived)
     }
 
-    /// The live value or error of another type than this one, for whoever is about to replace the container.
-    pub(crate) fn live_besides(
-        &self,
-        fingerprint: u64,
-        time_left: Duration,
-    ) -> Option<Carried<'a>> {
-        let mut others = self.frames().filter(|frame| {
-            let Header { kind, .. } = frame.header;
-            frame.header.fingerprint != fingerprint
-                && !matches!(kind, Kind::Tombstone | Kind::Marker)
+    /// The live value or error of other types than these, for whoever is about to replace the container. Of these
+    /// there is to be only one: a new value does not carry an old error, nor a new error an old value.
+    pub(crate) fn live_besides(&self, types: &Types, time_left: Duration) -> Option<Carried<'a>> {
+        let mut others = self.frames().filter(|Frame { header, .. }| {
+            !types.own(header) && !matches!(header.kind, Kind::Tombstone | Kind::Marker)
         });
         let carried = others.next().map(|&frame| Carried {
             frame,

@@ -31,6 +31,15 @@ fn header(kind: Kind) -> Header {
     }
 }
 
+/// What a reader takes whose types these are.
+fn own(header: Header) -> Types {
+    let Header { fingerprint, .. } = header;
+    Types {
+        value: fingerprint,
+        error: (header.kind == Kind::Error).then_some(fingerprint),
+    }
+}
+
 /// What is behind the new frame, of another type and older.
 fn older() -> Header {
     Header {
@@ -73,7 +82,7 @@ fn alone(header: Header) -> Draft<'static> {
 fn two(max_bytes: usize, payload: &[u8], older_payload: &[u8]) -> Written {
     let old = written(alone(older()), older_payload);
     let old = Container::parse(&old.bytes).unwrap();
-    let carried = old.live_besides(header(Kind::Value).fingerprint, Duration::from_secs(3_000));
+    let carried = old.live_besides(&own(header(Kind::Value)), Duration::from_secs(3_000));
     let draft = Draft::new(header(Kind::Value), KEY, Some(carried.unwrap()), max_bytes);
     written(draft, payload)
 }
@@ -127,10 +136,10 @@ fn all_of_a_frame_is_read() {
         let payload = container.newest.payload();
         assert_eq!(payload, Ok((Codec::Bincode, &b"payload"[..])));
         assert_eq!(
-            container.frame_of(header.fingerprint),
-            Some(&container.newest)
+            container.frame_of(&own(header)),
+            (kind != Kind::Unknown(9)).then_some(&container.newest)
         );
-        assert_eq!(container.frame_of(1), None);
+        assert_eq!(container.frame_of(&Types::value(1)), None);
     }
     let tombstone = alone(Header::new(Kind::Tombstone, Duration::MAX)).without_payload();
     let tombstone = Container::parse(&tombstone.bytes).unwrap();
@@ -174,17 +183,13 @@ fn no_two_ids_are_the_same() {
 fn each_type_finds_its_own_frame() {
     let entry = two(LIMIT, b"new", b"older");
     let container = Container::parse(&entry.bytes).unwrap();
-    let payload = |fingerprint| {
-        container
-            .frame_of(fingerprint)
-            .unwrap()
-            .payload()
-            .unwrap()
-            .1
+    let payload = |header| {
+        let frame = container.frame_of(&own(header));
+        frame.unwrap().payload().unwrap().1
     };
-    assert_eq!(payload(header(Kind::Value).fingerprint), b"new");
-    assert_eq!(payload(older().fingerprint), b"older");
-    assert_eq!(container.frame_of(1), None);
+    assert_eq!(payload(header(Kind::Value)), b"new");
+    assert_eq!(payload(older()), b"older");
+    assert_eq!(container.frame_of(&Types::value(1)), None);
 }
 
 /// By the store's clock alone: what a frame was when it was carried, and what its container has lived since.
@@ -194,7 +199,7 @@ fn a_frame_ages_with_its_container() {
     let entry = two(LIMIT, b"new", b"older");
     assert_eq!(entry.lives_for, seconds(3_600));
     let container = Container::parse(&entry.bytes).unwrap();
-    let older = container.frame_of(older().fingerprint).unwrap();
+    let older = container.frame_of(&own(older())).unwrap();
     for (left, lived) in [(3_600, 0), (3_599, 1), (100, 3_500), (4_000, 0)] {
         let age = |frame| container.age(frame, seconds(left));
         assert_eq!(age(&container.newest), seconds(lived));
@@ -218,7 +223,7 @@ fn a_container_lives_for_as_long_as_one_of_its_frames() {
         keep_for: Duration::from_secs(1),
         ..header(Kind::Value)
     };
-    let carried = old.live_besides(short.fingerprint, Duration::from_secs(3_000));
+    let carried = old.live_besides(&own(short), Duration::from_secs(3_000));
     let entry = written(Draft::new(short, KEY, carried, LIMIT), b"new");
     assert_eq!(entry.lives_for, Duration::from_secs(3_000));
     let container = Container::parse(&entry.bytes).unwrap();
@@ -228,28 +233,63 @@ fn a_container_lives_for_as_long_as_one_of_its_frames() {
 
 #[test]
 fn a_live_value_or_error_of_another_type_is_carried() {
-    let carried = |bytes: &[u8], fingerprint, left| {
+    let carried = |bytes: &[u8], types: Types, left| {
         let container = Container::parse(bytes).unwrap();
-        let carried = container.live_besides(fingerprint, Duration::from_secs(left));
+        let carried = container.live_besides(&types, Duration::from_secs(left));
         carried.map(|carried| (carried.frame.header.fingerprint, carried.age.as_secs()))
     };
+    let other = Types::value(1);
     for kind in [Kind::Value, Kind::Error, Kind::Unknown(9)] {
         let one = written(alone(header(kind)), b"").bytes;
-        let fingerprint = header(kind).fingerprint;
-        assert_eq!(carried(&one, 1, 3_000), Some((fingerprint, 600)));
-        assert_eq!(carried(&one, fingerprint, 3_000), None, "its own type");
-        assert_eq!(carried(&one, 1, 0), None, "its time is over");
+        let header = header(kind);
+        assert_eq!(carried(&one, other, 3_000), Some((header.fingerprint, 600)));
+        assert_eq!(carried(&one, own(header), 3_000), None, "its own type");
+        assert_eq!(carried(&one, other, 0), None, "its time is over");
     }
     for kind in [Kind::Tombstone, Kind::Marker] {
         let one = alone(header(kind)).without_payload().bytes;
-        assert_eq!(carried(&one, 1, 3_000), None, "{kind:?}");
+        assert_eq!(carried(&one, other, 3_000), None, "{kind:?}");
     }
     let both = two(LIMIT, b"new", b"older").bytes;
-    let newest = header(Kind::Value).fingerprint;
+    let newest = own(header(Kind::Value));
     assert_eq!(carried(&both, newest, 3_600), Some((7, 600)));
-    assert_eq!(carried(&both, 7, 3_600), Some((newest, 0)));
-    assert_eq!(carried(&both, 1, 3_600), Some((newest, 0)), "the newest");
+    let found = Some((newest.value, 0));
+    assert_eq!(carried(&both, own(older()), 3_600), found);
+    assert_eq!(carried(&both, other, 3_600), found, "the newest");
     assert_eq!(carried(&both, newest, 600), None, "it is an hour old");
+}
+
+/// A value and an error of one function do not stand side by side; those of two versions of it do.
+#[test]
+fn a_value_and_an_error_go_along_only_with_another_version() {
+    for (kind, other_kind) in [(Kind::Value, Kind::Error), (Kind::Error, Kind::Value)] {
+        let header = header(kind);
+        let entry = written(alone(header), b"").bytes;
+        let container = Container::parse(&entry).unwrap();
+        let of = |kind, same: u64, other| match kind {
+            Kind::Error => Types {
+                value: other,
+                error: Some(same),
+            },
+            _ => Types {
+                value: same,
+                error: Some(other),
+            },
+        };
+        let same = header.fingerprint;
+        for (types, is_own) in [
+            (of(kind, same, same), true),
+            (of(kind, same, 1), true),
+            // Of the same structure, and yet another thing.
+            (of(other_kind, same, 1), false),
+            (of(kind, 1, 2), false),
+        ] {
+            let carried = container.live_besides(&types, Duration::from_secs(3_000));
+            assert_eq!(carried.is_none(), is_own, "{kind:?} {types:?}");
+            let found = container.frame_of(&types);
+            assert_eq!(found.is_some(), is_own, "{kind:?} {types:?}");
+        }
+    }
 }
 
 #[test]
@@ -258,7 +298,7 @@ fn the_older_frame_goes_if_both_are_too_large() {
     let room = |max_bytes| {
         let old = Container::parse(&whole)
             .unwrap()
-            .live_besides(1, Duration::MAX);
+            .live_besides(&Types::value(1), Duration::MAX);
         Draft::new(header(Kind::Value), KEY, old, max_bytes).room()
     };
     assert_eq!(two(whole.len(), b"new", b"older").bytes, whole);
@@ -316,7 +356,7 @@ fn a_header_does_not_hang_on_the_payload() {
     bytes[end] ^= 1;
     let container = Container::parse(&bytes).unwrap();
     assert!(container.newest.payload().is_ok());
-    let older = container.frame_of(older().fingerprint).unwrap();
+    let older = container.frame_of(&own(older())).unwrap();
     assert_eq!(older.payload(), Err(Unreadable::Checksum));
 }
 
@@ -397,7 +437,7 @@ fn read_anyhow(bytes: &[u8]) -> bool {
             let _ = codec::decode::<(u8, Vec<Option<String>>)>(codec, payload);
         }
     }
-    if let Some(carried) = container.live_besides(0, Duration::from_secs(1)) {
+    if let Some(carried) = container.live_besides(&Types::value(0), Duration::from_secs(1)) {
         let draft = Draft::new(header(Kind::Value), KEY, Some(carried), LIMIT);
         assert!(Container::parse(&draft.without_payload().bytes).is_ok());
     }
@@ -455,14 +495,14 @@ proptest! {
         let [new, old] = &payloads;
         let before = written(Draft::new(older, &characteristic, None, LIMIT), old);
         let before = Container::parse(&before.bytes).unwrap();
-        let carried = before.live_besides(header.fingerprint, left);
+        let carried = before.live_besides(&own(header), left);
         let entry = written(Draft::new(header, &characteristic, carried, LIMIT), new);
         let container = Container::parse(&entry.bytes).unwrap();
         prop_assert_eq!(container.characteristic, characteristic);
         prop_assert_eq!(container.newest.header, header);
         prop_assert_eq!(container.newest.payload(), Ok((Codec::Bincode, &new[..])));
         prop_assert_eq!(container.lives_for(), entry.lives_for);
-        let found = container.frame_of(older.fingerprint);
+        let found = container.frames().nth(1);
         prop_assert_eq!(found.is_some(), carried.is_some());
         if let Some(found) = found {
             prop_assert_eq!(found.payload, old);
