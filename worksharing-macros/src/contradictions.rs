@@ -5,6 +5,7 @@ use quote::ToTokens as _;
 use syn::{Expr, Path, Type};
 
 use crate::args::{Args, Jitter, OnTimeout, ShareErr, Time, Ttl};
+use crate::borrows::borrows;
 use crate::mistakes::Mistakes;
 use crate::work_fn::WorkFn;
 
@@ -83,10 +84,8 @@ fn check_errors(args: &Args, function: &WorkFn, mistakes: &mut Mistakes) {
                        remove one of them";
         mistakes.at(*span, message);
     }
+    check_borrowed_error(args, function, mistakes);
     let Some(output) = function.output().filter(|output| is_no_result(output)) else {
-        if !mistakes.any() {
-            check_available(args, mistakes);
-        }
         return;
     };
     for (name, span) in about_errors(args) {
@@ -98,14 +97,19 @@ fn check_errors(args: &Args, function: &WorkFn, mistakes: &mut Mistakes) {
     }
 }
 
-/// What the runtime has no part for yet.
-fn check_available(args: &Args, mistakes: &mut Mistakes) {
-    let message = |name: &str| format!("`{name}` is not available yet: remove it");
-    if let Some(ShareErr::By(name, _)) = &args.share_err {
-        mistakes.at(name.span(), message("share_err = |error| …"));
-    }
-    if let Some((name, _)) = &args.cache_err {
-        mistakes.at(name.span(), message("cache_err"));
+/// What is given to others outlives what it borrows from.
+fn check_borrowed_error(args: &Args, function: &WorkFn, mistakes: &mut Mistakes) {
+    let share_err = match &args.share_err {
+        Some(ShareErr::By(name, _)) => Some(name),
+        _ => None,
+    };
+    let cache_err = args.cache_err.as_ref().map(|(name, _)| name);
+    if let Some(name) = share_err.or(cache_err)
+        && function.output().is_some_and(borrows)
+    {
+        let message = "an error that borrows is nothing for other callers: return an owned one, or remove \
+                       this";
+        mistakes.at(name.span(), message);
     }
 }
 

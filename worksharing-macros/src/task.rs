@@ -6,7 +6,7 @@ use syn::ext::IdentExt as _;
 use syn::visit_mut::VisitMut;
 use syn::{FnArg, Pat, PatIdent, ReceiverKind, Token, Type};
 
-use crate::args::{Args, Rule, ShareErr, Ttl};
+use crate::args::{Args, Rule, ShareErr, Time, Ttl};
 use crate::borrows::is_static;
 use crate::work_fn::{Form, WorkFn};
 
@@ -41,6 +41,9 @@ pub(crate) fn taken(args: &Args, function: &WorkFn) -> Vec<Taken> {
             Rule::Closure(closure) => closure.to_token_stream(),
             Rule::Function(function) => function.to_token_stream(),
         });
+    }
+    if let Some((_, Ttl::Time(Time::Expr(time)))) = &args.cache_err {
+        names.of(time.to_token_stream());
     }
     let inputs = function.params.iter().zip(&function.sig.inputs);
     let taken = inputs.flat_map(|(param, input)| match input {

@@ -247,6 +247,15 @@ pub fn fated_here(number: u32) -> Result<u32, Wrong> {
     Ok(number)
 }
 
+/// What becomes of errors, by closures.
+///
+/// # Errors
+/// Always.
+#[work_shared(share_err = |error| error.wrapping_add(1), cache_err = |_| LONG * number, detach)]
+pub fn failing(number: u32) -> Result<u32, u32> {
+    Err(number)
+}
+
 /// Detached, with arguments of every kind.
 #[work_shared(detach, cache_if = |value| *value > least, skip(_unused, shown))]
 pub async fn detached<Shown>(

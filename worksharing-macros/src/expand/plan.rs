@@ -123,8 +123,11 @@ impl Expansion<'_> {
             quote_spanned!(here()=> .stale_while_revalidate(#time))
         });
         let if_error = args.stale_if_error.as_ref().map(|(name, time)| {
-            let (time, types) = (self.time(time), self.types());
+            let time = self.time(time);
             let private = private(args, at(name.span()));
+            let output = self.output;
+            let types =
+                quote_spanned!(at(output.span())=> #private::Returns::<#output>::new().__policy());
             let time = quote_spanned!(at(name.span())=> #private::of_errors(#types, #time));
             quote_spanned!(here()=> .stale_if_error(#time))
         });
@@ -147,7 +150,7 @@ impl Expansion<'_> {
         quote!(#detach #stale #if_error #early #jitter #wait #compute)
     }
 
-    fn time(&self, time: &Time) -> TokenStream {
+    pub(super) fn time(&self, time: &Time) -> TokenStream {
         let private = &self.private;
         match time {
             Time::Fixed(time, _) => {

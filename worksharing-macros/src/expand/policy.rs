@@ -25,19 +25,70 @@ impl Expansion<'_> {
             }
             _ => None,
         };
-        let types = self.types();
-        quote_spanned!(at(output.span())=> #types #cache_if #ttl)
+        let errors = self.errors(false);
+        quote_spanned!(at(output.span())=> #returns.__policy() #errors #cache_if #ttl)
     }
 
-    /// The policy without the closures about a value: all that counts before there is one.
+    /// The policy without the closures: all that counts before there is a value.
     pub(super) fn types(&self) -> TokenStream {
         let output = self.output;
         let private = private(self.args, at(output.span()));
         let returns = quote_spanned!(at(output.span())=> #private::Returns::<#output>::new());
-        let errors = (!matches!(self.args.share_err, Some(ShareErr::Never(_)))
-            && !shows_lifetime(output.to_token_stream()))
-        .then(|| quote_spanned!(at(output.span())=> .errors(#returns.__errors())));
+        let errors = self.errors(true);
         quote_spanned!(at(output.span())=> #returns.__policy() #errors)
+    }
+
+    /// What becomes of errors, or only its type.
+    fn errors(&self, only_type: bool) -> TokenStream {
+        let output = self.output;
+        let place = at(output.span());
+        let private = private(self.args, place);
+        let share = match &self.args.share_err {
+            Some(ShareErr::Never(_)) => None,
+            Some(ShareErr::By(..)) if only_type => Some(quote_spanned!(place=> .shares_err())),
+            Some(ShareErr::By(_, rule)) => {
+                let rule = self.of_error(rule, None);
+                Some(quote_spanned!(place=> .share_err(#rule)))
+            }
+            None => (!shows_lifetime(output.to_token_stream())).then(
+                || quote_spanned!(place=> .errors(#private::Returns::<#output>::new().__errors())),
+            ),
+        };
+        let cache = self.args.cache_err.as_ref().map(|(_, time)| match time {
+            _ if only_type => quote_spanned!(place=> .caches_err()),
+            Ttl::Time(time) => {
+                let time = self.time(time);
+                let time = self
+                    .in_task(|task| task.tokens(time.clone()))
+                    .unwrap_or(time);
+                quote_spanned!(place=> .cache_err(#time))
+            }
+            Ttl::Closure(rule) => {
+                let rule = self.of_error(rule, Some("Duration"));
+                quote_spanned!(place=> .cache_err_by(#rule))
+            }
+        });
+        quote_spanned!(place=> #share #cache)
+    }
+
+    /// A closure about the error: its type is known.
+    fn of_error(&self, rule: &Rule, answer: Option<&str>) -> TokenStream {
+        match rule {
+            Rule::Function(function) => function.to_token_stream(),
+            Rule::Closure(closure) => {
+                let closure = self.closure(closure);
+                match answer {
+                    Some(answer) => self.answering(&closure, answer).to_token_stream(),
+                    None => closure.to_token_stream(),
+                }
+            }
+        }
+    }
+
+    /// As it reads in the task, if there is one.
+    fn closure(&self, closure: &ExprClosure) -> ExprClosure {
+        self.in_task(|task| task.closure(closure))
+            .unwrap_or_else(|| closure.clone())
     }
 
     /// A closure that names its parameter's type is matched by it; for another one the type is known.
@@ -48,9 +99,7 @@ impl Expansion<'_> {
         match rule {
             Rule::Function(function) => quote_spanned!(place=> #private::by_type(#function)),
             Rule::Closure(closure) => {
-                let closure = &self
-                    .in_task(|task| task.closure(closure))
-                    .unwrap_or_else(|| closure.clone());
+                let closure = &self.closure(closure);
                 let typed = matches!(closure.inputs.first(), Some(Pat::Type(_)));
                 let closure = self.answering(closure, answer);
                 if typed {

@@ -247,13 +247,7 @@ fn everything() {
                     .stale_if_error(
                         ::worksharing::__private_0_1::of_errors(
                             ::worksharing::__private_0_1::Returns::<Result<Profile, Error>>::new()
-                                .__policy()
-                                .errors(
-                                    ::worksharing::__private_0_1::Returns::<
-                                        Result<Profile, Error>,
-                                    >::new()
-                                        .__errors(),
-                                ),
+                                .__policy(),
                             A_DAY,
                         ),
                     )

@@ -65,8 +65,9 @@ impl<E, X: ShareRule<E>, D: CacheRule<E>> ErrorRules<E> for Errors<X, D> {
 
 /// A return type that has errors.
 #[diagnostic::on_unimplemented(
-    message = "`share_err` and `cache_err` are about the error of a `Result`, and none is returned",
-    label = "this is no `Result`"
+    message = "`share_err`, `cache_err` and `stale_if_error` are about the error of a `Result`, and none is returned",
+    label = "this is no `Result`",
+    note = "remove the option, or return a `Result`"
 )]
 pub trait Fallible {
     /// The error.
