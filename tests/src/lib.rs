@@ -48,7 +48,7 @@ pub use shim::Shim;
 pub use silent::{DeadHost, SilentServer};
 pub use stats::WorkerStats;
 pub use timeline::{Body, Call, Timeline};
-pub use verdict::{LateWakeUp, Verdict};
+pub use verdict::{LateWakeUp, Rules, Verdict};
 pub use whole::whole;
 pub use worker::Worker;
 pub use worker_main::worker_main;

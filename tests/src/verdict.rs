@@ -2,8 +2,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use crate::Timeline;
 use crate::timeline::What;
+use crate::{Call, NOTHING, Timeline};
+
+mod rules;
+
+pub use rules::Rules;
 
 /// Longer than a wake-up takes, even over a slow network, and shorter than the first poll of a waiter.
 const WAKE_UP_US: u64 = 80_000;
@@ -30,6 +34,12 @@ pub struct Verdict {
     pub longest_wait: Duration,
     /// Calls without an answer, in processes that were not killed.
     pub unanswered: usize,
+    /// Calls that were given an older value than their process had been given before.
+    pub went_back: Vec<String>,
+    /// Calls that were given a value from before an invalidation that had returned when they began.
+    pub from_before: Vec<String>,
+    /// Calls that took longer than their option `wait` lets them.
+    pub too_long: Vec<String>,
 }
 
 /// Somebody waited, and stirred too late after the end of the body that it waited for.
@@ -77,34 +87,34 @@ fn was_killed_about(at: u64, killed: &BTreeMap<u32, u64>) -> bool {
 }
 
 impl Verdict {
-    /// Judges a timeline in which all values live for `ttl`. `killed` tells when which process was killed.
-    pub fn of(timeline: &Timeline, ttl: Duration, killed: &BTreeMap<u32, u64>) -> Self {
+    /// Judges a timeline by what is asked of each of its keys. `killed` tells when which process was killed.
+    pub fn of(
+        timeline: &Timeline,
+        rules: impl Fn(&str) -> Rules,
+        killed: &BTreeMap<u32, u64>,
+    ) -> Self {
         let mut verdict = Self::default();
-        let mut keys: Vec<_> = timeline
-            .events
-            .iter()
-            .map(|(moment, _)| moment.key.as_str())
-            .collect();
+        let events = timeline.events.iter();
+        let mut keys: Vec<_> = events.map(|(moment, _)| moment.key.as_str()).collect();
         keys.sort_unstable();
         keys.dedup();
         for key in keys {
-            verdict.add(&timeline.key(key), key, ttl, killed);
+            verdict.add(&timeline.key(key), key, &rules(key), killed);
         }
         verdict
     }
 
-    fn add(&mut self, timeline: &Timeline, key: &str, ttl: Duration, killed: &BTreeMap<u32, u64>) {
+    fn add(&mut self, timeline: &Timeline, key: &str, rules: &Rules, killed: &BTreeMap<u32, u64>) {
         let bodies = bodies(timeline, killed);
         self.executions += bodies.len();
-        let ttl = u64::try_from(ttl.as_micros()).expect("a short time");
+        self.judge_waits(timeline, killed);
+        self.judge_values(timeline, rules);
+        if rules.overlaps {
+            return;
+        }
         for (number, body) in bodies.iter().enumerate() {
             for earlier in &bodies[..number] {
-                let fresh = if earlier.stored {
-                    ttl.saturating_sub(GRAIN_US)
-                } else {
-                    0
-                };
-                if body.begin < earlier.end.saturating_add(fresh) {
+                if body.begin < rules.free_from(earlier, body) {
                     self.duplicates
                         .push(format!("{key}: {earlier:?}, then {body:?}"));
                 }
@@ -113,7 +123,22 @@ impl Verdict {
                 self.judge_handover(timeline, key, body, killed);
             }
         }
-        self.judge_waits(timeline, killed);
+    }
+
+    fn judge_values(&mut self, timeline: &Timeline, rules: &Rules) {
+        let tell = |calls: Vec<Call>| calls.into_iter().map(|call| format!("{call:?}"));
+        if !rules.overlaps {
+            self.went_back.extend(tell(timeline.calls_that_went_back()));
+        }
+        for (asked, returned) in &rules.invalidated {
+            let from_before = timeline.calls_given_from_before(*asked, *returned);
+            self.from_before.extend(tell(from_before));
+        }
+        if let Some(longest) = rules.longest {
+            let mut calls = timeline.calls();
+            calls.retain(|call| call.time() > longest);
+            self.too_long.extend(tell(calls));
+        }
     }
 
     /// After a body's end somebody who waits is served, or computes: at once.
@@ -185,6 +210,21 @@ impl Verdict {
         self.late.extend(other.late);
         self.longest_wait = self.longest_wait.max(other.longest_wait);
         self.unanswered += other.unanswered;
+        self.went_back.extend(other.went_back);
+        self.from_before.extend(other.from_before);
+        self.too_long.extend(other.too_long);
+    }
+
+    /// What was wrong with values and waits, for people.
+    pub fn complaints(&self) -> impl Iterator<Item = String> {
+        let kinds = [
+            ("a duplicate", &self.duplicates),
+            ("older than what was seen", &self.went_back),
+            ("from before an invalidation", &self.from_before),
+            ("waited for too long", &self.too_long),
+        ];
+        let told = kinds.into_iter();
+        told.flat_map(|(kind, calls)| calls.iter().map(move |call| format!("{kind}: {call}")))
     }
 }
 
@@ -192,13 +232,17 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} executions, {} duplicates, {} handovers, {} late wake-ups, longest wait {:.3} s, {} unanswered",
+            "{} executions, {} duplicates, {} handovers, {} late wake-ups, longest wait {:.3} s, {} unanswered, \
+             {} went back, {} from before an invalidation, {} too long",
             self.executions,
             self.duplicates.len(),
             self.handovers,
             self.late.len(),
             self.longest_wait.as_secs_f64(),
             self.unanswered,
+            self.went_back.len(),
+            self.from_before.len(),
+            self.too_long.len(),
         )
     }
 }
@@ -231,7 +275,8 @@ fn bodies(timeline: &Timeline, killed: &BTreeMap<u32, u64>) -> Vec<Body> {
                     let in_time = killed
                         .get(&pid)
                         .is_none_or(|killed| at + 2_000_000 < *killed);
-                    (body.end, body.stored) = (at, end.is_ok() && in_time);
+                    let is_value = end.as_ref().is_ok_and(|value| value != NOTHING);
+                    (body.end, body.stored) = (at, is_value && in_time);
                 }
             }
             _ => {}

@@ -1,10 +1,10 @@
 //! Calls and bodies, each from its beginning to its end, and what they tell of the values' order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{Timeline, What};
-use crate::Moment;
+use crate::{Moment, NOTHING};
 
 /// A call, from the question to the answer.
 #[derive(Clone, Debug)]
@@ -40,6 +40,14 @@ impl Call {
         of_this_caller
             && self.called.at_us <= body.begun.at_us
             && body.end.as_ref().is_some_and(ends_before)
+    }
+}
+
+impl Body {
+    /// What it gave, which no other body did.
+    fn value(&self) -> Option<&str> {
+        let (_, end) = self.end.as_ref()?;
+        end.as_deref().ok().filter(|value| *value != NOTHING)
     }
 }
 
@@ -88,11 +96,8 @@ impl Timeline {
 
     /// The body that gave this value.
     pub fn body_of(&self, value: &str) -> Option<Body> {
-        let gave_it = |body: &Body| {
-            let end = body.end.as_ref().map(|(_, end)| end.as_deref());
-            end == Some(Ok(value))
-        };
-        self.bodies().into_iter().find(gave_it)
+        let mut bodies = self.bodies().into_iter();
+        bodies.find(|body| body.value() == Some(value))
     }
 
     /// How long the calls took, the shortest first.
@@ -113,10 +118,9 @@ impl Timeline {
     /// key had been given before they began.
     pub fn calls_that_went_back(&self) -> Vec<Call> {
         let bodies = self.bodies();
-        let ended = bodies.iter().filter_map(|body| match &body.end {
-            Some((at, Ok(value))) => Some((value.as_str(), *at)),
-            _ => None,
-        });
+        let ended = bodies
+            .iter()
+            .filter_map(|body| Some((body.value()?, body.end.as_ref()?.0)));
         let ended: BTreeMap<_, _> = ended.collect();
         let age = |call: &Call| ended.get(call.answer.as_deref().ok()?).copied();
         let of_caller = |call: &Call| (call.called.pid, call.called.key.clone());
@@ -141,20 +145,17 @@ impl Timeline {
             .collect()
     }
 
-    /// Calls that were given a value of a body that began before this moment, although they called after it.
-    pub fn calls_given_from_before(&self, at_us: u64) -> Vec<Call> {
+    /// Calls that began after an invalidation had returned, and were given a value of a body that had begun before it was
+    /// asked for.
+    pub fn calls_given_from_before(&self, asked_us: u64, returned_us: u64) -> Vec<Call> {
         let bodies = self.bodies();
-        let older = |call: &Call| {
-            let Ok(value) = &call.answer else {
-                return false;
-            };
-            let gave_it =
-                |body: &&Body| matches!(&body.end, Some((_, Ok(given))) if given == value);
-            let body = bodies.iter().find(gave_it);
-            body.is_some_and(|body| body.begun.at_us < at_us)
-        };
+        let older = bodies.iter().filter(|body| body.begun.at_us < asked_us);
+        let older: BTreeSet<_> = older.filter_map(Body::value).collect();
         let mut calls = self.calls();
-        calls.retain(|call| call.called.at_us > at_us && older(call));
+        calls.retain(|call| {
+            let value = call.answer.as_deref();
+            call.called.at_us > returned_us && value.is_ok_and(|value| older.contains(value))
+        });
         calls
     }
 }

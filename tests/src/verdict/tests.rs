@@ -1,4 +1,5 @@
 use super::*;
+use crate::Options;
 use crate::plan::{Event, Moment};
 
 const TTL: Duration = Duration::from_secs(1);
@@ -25,11 +26,19 @@ fn call(pid: u32, at: [u64; 4], end: Result<(), ()>) -> [Event; 4] {
 }
 
 fn judge(events: impl IntoIterator<Item = Event>, killed: &[(u32, u64)]) -> Verdict {
+    judge_by(&Rules::fresh_for(TTL), events, killed)
+}
+
+fn judge_by(
+    rules: &Rules,
+    events: impl IntoIterator<Item = Event>,
+    killed: &[(u32, u64)],
+) -> Verdict {
     let killed = killed
         .iter()
         .map(|(pid, at_ms)| (*pid, at_ms * 1_000))
         .collect();
-    Verdict::of(&events.into_iter().collect(), TTL, &killed)
+    Verdict::of(&events.into_iter().collect(), |_| rules.clone(), &killed)
 }
 
 #[test]
@@ -119,4 +128,106 @@ fn late_wake_up_is_explained_only_by_as_much_standing_still() {
     // Beforehand, afterwards, or the same moments twice.
     assert!(!late.is_explained_by(&[(0, 1_010_000), (1_190_000, 9_000_000)]));
     assert!(!late.is_explained_by(&[(1_000_000, 1_070_000), (1_000_000, 1_070_000)]));
+}
+
+fn answered(pid: u32, at: [u64; 2], answer: &str) -> [Event; 2] {
+    [
+        Event::Called(moment(at[0], pid)),
+        Event::Served(moment(at[1], pid), Ok(answer.to_owned())),
+    ]
+}
+
+/// A body from then to then, on nobody's behalf.
+fn body(pid: u32, at: [u64; 2], value: &str) -> [Event; 2] {
+    [
+        Event::BodyBegin(moment(at[0], pid)),
+        Event::BodyEnd(moment(at[1], pid), Ok(value.to_owned())),
+    ]
+}
+
+#[test]
+fn options_say_when_another_body_may_begin() {
+    let begun = |options: &Options, begin| {
+        let events = [body(1, [0, 100], "a"), body(2, [begin, begin + 10], "b")];
+        let rules = Rules::of(options, TTL);
+        judge_by(&rules, events.concat(), &[]).duplicates.len()
+    };
+    let (plain, early) = (
+        Options::default(),
+        Options {
+            early_refresh: Some(1.0),
+            jitter: Some(Duration::from_millis(200)),
+            ..Options::default()
+        },
+    );
+    assert_eq!([1_090, 1_100].map(|begin| begun(&plain, begin)), [1, 0]);
+    assert_eq!([490, 500].map(|begin| begun(&early, begin)), [1, 0]);
+    let forced = Options {
+        force_refresh: true,
+        ..Options::default()
+    };
+    assert_eq!([50, 100].map(|begin| begun(&forced, begin)), [1, 0]);
+    let overflows = Options {
+        wait: Some(TTL),
+        ..Options::default()
+    };
+    assert_eq!(begun(&overflows, 50), 0);
+}
+
+#[test]
+fn invalidated_value_keeps_nobody_from_computing() {
+    for (asked, duplicates) in [(200, 0), (600, 1)] {
+        let events = [body(1, [0, 100], "a"), body(2, [500, 510], "b")];
+        let rules = Rules {
+            invalidated: vec![(asked * 1_000, asked * 1_000 + 1)],
+            ..Rules::fresh_for(TTL)
+        };
+        let verdict = judge_by(&rules, events.concat(), &[]);
+        assert_eq!(verdict.duplicates.len(), duplicates, "{asked}");
+    }
+}
+
+#[test]
+fn value_from_before_an_invalidation_is_for_those_who_asked_before_it_had_returned() {
+    for (called, wrong) in [(250, 0), (350, 1)] {
+        let events = [body(1, [0, 100], "a"), answered(2, [called, 400], "a")];
+        let rules = Rules {
+            invalidated: vec![(200_000, 300_000)],
+            ..Rules::fresh_for(TTL)
+        };
+        let verdict = judge_by(&rules, events.concat(), &[]);
+        assert_eq!(verdict.from_before.len(), wrong, "{called}");
+    }
+}
+
+#[test]
+fn older_value_than_its_process_has_seen_is_a_step_back() {
+    // Another process may not have seen it; nor may who had asked before.
+    for (pid, called, wrong) in [(3, 2_000, 1), (4, 2_000, 0), (3, 1_250, 0)] {
+        let events = [
+            body(1, [0, 100], "a"),
+            body(2, [1_200, 1_300], "b"),
+            answered(3, [1_290, 1_310], "b"),
+            answered(pid, [called, 2_100], "a").map(|mut event| {
+                if let Event::Called(moment) | Event::Served(moment, _) = &mut event {
+                    moment.caller = 1;
+                }
+                event
+            }),
+        ];
+        let verdict = judge(events.concat(), &[]);
+        assert_eq!(verdict.went_back.len(), wrong, "{pid} {called}");
+    }
+}
+
+#[test]
+fn call_that_takes_longer_than_it_may_is_too_long() {
+    for (served, wrong) in [(300, 0), (301, 1)] {
+        let events = answered(1, [0, served], "busy");
+        let rules = Rules {
+            longest: Some(Duration::from_millis(300)),
+            ..Rules::default()
+        };
+        assert_eq!(judge_by(&rules, events, &[]).too_long.len(), wrong);
+    }
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use tests::soaking::{Random, option, seconds};
 use tests::{
-    Callers, End, Mesh, Proxy, Run, Servers, Setup, Timeline, Verdict, now_us, scenarios,
+    Callers, End, Mesh, Proxy, Rules, Run, Servers, Setup, Timeline, Verdict, now_us, scenarios,
     wait_until, worker_main,
 };
 
@@ -150,7 +150,7 @@ impl Endurance {
     fn judge(&mut self, fault: Fault, cycle: u32, began: u64) {
         for mesh in &self.meshes {
             let timeline = mesh.timeline().since(began);
-            let verdict = Verdict::of(&timeline, TTL, &BTreeMap::new());
+            let verdict = Verdict::of(&timeline, |_| Rules::fresh_for(TTL), &BTreeMap::new());
             if verdict.unanswered > 0 || verdict.longest_wait > LONGEST {
                 self.broken
                     .push(format!("cycle {cycle}, {fault:?}: {verdict}"));
