@@ -60,6 +60,25 @@ pub(super) fn runtime() -> &'static Runtime {
     RUNTIME.get_or_init(|| Runtime::new().expect("cannot start tokio"))
 }
 
+/// A body that runs. Dropped before its end, it has failed.
+struct Running(Option<Arc<Caller>>);
+
+impl Running {
+    fn end(mut self) -> Answer {
+        let caller = self.0.take().expect("it ends once");
+        caller.end()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(caller) = &self.0 {
+            let dropped = Err("dropped".to_owned());
+            tell(&Event::BodyEnd(caller.now(), dropped));
+        }
+    }
+}
+
 /// What is shared. A body may give none.
 pub(super) type Value = Option<String>;
 type Answer = Result<Value, String>;
@@ -116,9 +135,9 @@ impl Caller {
 
     async fn call(self: &Arc<Self>, sharing: &WorkSharing) -> Answer {
         let body = |caller: Arc<Self>| async move {
-            caller.begin();
+            let running = caller.begin();
             tokio::time::sleep(caller.run.body).await;
-            caller.end()
+            running.end()
         };
         let (ours, theirs) = (Arc::clone(self), Arc::clone(self));
         with_options!(self.work(sharing), &self.run.options, |work| {
@@ -133,9 +152,9 @@ impl Caller {
     fn call_blocking(self: &Arc<Self>, sharing: &WorkSharing) -> Answer {
         let caller = Arc::clone(self);
         let body = move || {
-            caller.begin();
+            let running = caller.begin();
             thread::sleep(caller.run.body);
-            caller.end()
+            running.end()
         };
         with_options!(self.work(sharing), &self.run.options, |work| {
             if self.run.options.detach {
@@ -151,8 +170,9 @@ impl Caller {
         self.run.options.of(work)
     }
 
-    fn begin(&self) {
+    fn begin(self: &Arc<Self>) -> Running {
         tell(&Event::BodyBegin(self.now()));
+        Running(Some(Arc::clone(self)))
     }
 
     fn end(&self) -> Answer {

@@ -1,30 +1,35 @@
 //! Runs several processes against PostgreSQL and Redis for as long as it is told, with random delays,
-//! failing leaders, killed processes and restarted servers, and judges what they did.
+//! failing leaders, callers that give up, invalidations, every option of `Work`, killed processes and restarted servers,
+//! and judges what they did.
 //!
 //! `cargo run --release -p tests --bin soak -- --minutes 5 [--seed 1]`, or `--seconds 20`
 //!
-//! Quiet rounds (slow networks, failing bodies, killed processes) must keep every promise: no duplicate, no
-//! lock left, and no late wake-up but those during which something stood still. Stormy rounds (servers restarted, sessions terminated, connections cut) must
-//! answer every call, and leave everything as it was.
+//! Quiet rounds (slow networks, failing bodies, killed processes) must keep every promise: no duplicate but those that
+//! the options let be, no value older than one that the process has seen, none from before an invalidation that had
+//! returned, no wait beyond its limit, no lock left, and no late wake-up but those during which something stood still.
+//! Stormy rounds (servers restarted, sessions terminated, connections cut) must answer every call, and leave everything as
+//! it was.
 
+mod keys;
 mod witness;
 
 use std::collections::BTreeMap;
 use std::env;
+use std::fmt;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tests::soaking::{Random, option, seconds};
 use tests::{
-    Callers, End, Event, Proxy, Run, Servers, Setup, Stop, Timeline, Verdict, Worker, now_us,
-    wait_until, worker_main,
+    Event, GAVE_UP, NOTHING, Proxy, Servers, Setup, Stop, Timeline, Verdict, Worker, WorkerStats,
+    now_us, wait_until, worker_main,
 };
 
+use self::keys::{BUSY, Keys};
 use self::witness::Witness;
 
 const WORKERS: usize = 5;
-const KEYS: u64 = 4;
 const ROUND: Duration = Duration::from_secs(4);
 const TTL: Duration = Duration::from_millis(600);
 /// No call may take longer, whatever happens.
@@ -49,6 +54,50 @@ fn main() -> ExitCode {
     soak.finish()
 }
 
+/// What became of the calls.
+#[derive(Default)]
+struct Fates {
+    calls: usize,
+    errors: usize,
+    nothing: usize,
+    gave_up: usize,
+    busy: usize,
+    invalidations: usize,
+    stats: WorkerStats,
+}
+
+impl Fates {
+    fn add(&mut self, timeline: &Timeline) {
+        for answer in timeline.answers() {
+            self.calls += 1;
+            match answer.as_deref() {
+                Ok(NOTHING) => self.nothing += 1,
+                Ok(BUSY) => self.busy += 1,
+                Ok(_) => {}
+                Err(error) if error == GAVE_UP => self.gave_up += 1,
+                Err(_) => self.errors += 1,
+            }
+        }
+    }
+}
+
+impl fmt::Display for Fates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} calls: {} errors, {} without a value, {} gave up, {} told to come back; {} invalidations; of processes \
+             that lived to the end {:?}",
+            self.calls,
+            self.errors,
+            self.nothing,
+            self.gave_up,
+            self.busy,
+            self.invalidations,
+            self.stats,
+        )
+    }
+}
+
 struct Soak {
     random: Random,
     servers: Servers,
@@ -58,6 +107,8 @@ struct Soak {
     witness: Witness,
     killed: BTreeMap<u32, u64>,
     events: Vec<Event>,
+    keys: Keys,
+    fates: Fates,
     quiet: Verdict,
     stormy: Verdict,
     locks_left: usize,
@@ -80,6 +131,8 @@ impl Soak {
             workers: Vec::new(),
             killed: BTreeMap::new(),
             events: Vec::new(),
+            keys: Keys::default(),
+            fates: Fates::default(),
             quiet: Verdict::default(),
             stormy: Verdict::default(),
             locks_left: 0,
@@ -107,8 +160,12 @@ impl Soak {
     fn round(&mut self, round: usize) {
         let stormy = round % 2 == 1;
         let end = Instant::now() + ROUND;
+        self.keys = Keys::of_round(round, &mut self.random);
         while Instant::now() < end {
-            self.some_calls(round);
+            self.some_calls();
+            if self.random.one_of(10) == 0 {
+                self.invalidate_one();
+            }
             if self.random.one_of(20) == 0 {
                 if stormy { self.storm() } else { self.trouble() }
             }
@@ -116,16 +173,14 @@ impl Soak {
         }
         self.settle();
         let timeline: Timeline = std::mem::take(&mut self.events).into_iter().collect();
-        let verdict = Verdict::of(&timeline, TTL, &self.killed);
+        let verdict = Verdict::of(&timeline, |key| self.keys.rules(key), &self.killed);
         println!(
             "{} round {round}: {verdict}",
             if stormy { "stormy" } else { "quiet" }
         );
-        verdict
-            .duplicates
-            .iter()
-            .filter(|_| !stormy)
-            .for_each(|one| println!("  duplicate of {one}"));
+        self.fates.add(&timeline);
+        let complaints = verdict.complaints().filter(|_| !stormy);
+        complaints.for_each(|one| println!("  {one}"));
         if stormy {
             self.stormy.merge(verdict);
         } else {
@@ -138,18 +193,23 @@ impl Soak {
         self.witness.forget();
     }
 
-    fn some_calls(&mut self, round: usize) {
-        let key = format!("round {round}, key {}", self.random.one_of(KEYS));
-        let body = Duration::from_millis(self.random.one_of(120));
-        let callers = Callers::Mixed(1 + self.random.one_of(4) as usize);
-        let run = Run::of(&key, body)
-            .callers(callers)
-            .ttl(TTL)
-            .end(End::Maybe);
+    fn some_calls(&mut self) {
+        let run = self.keys.run(&mut self.random);
         for worker in &mut self.workers {
             if self.random.one_of(2) == 0 {
                 worker.run(&run);
             }
+        }
+    }
+
+    fn invalidate_one(&mut self) {
+        let key = self.keys.any(&mut self.random);
+        let index = self.random.one_of(self.workers.len() as u64) as usize;
+        let from = now_us();
+        // In a storm it may not be done.
+        if self.workers[index].invalidate(&key).is_none() {
+            self.keys.invalidated(key, from, now_us());
+            self.fates.invalidations += 1;
         }
     }
 
@@ -224,6 +284,7 @@ impl Soak {
         let answered = |worker: &Worker| {
             let timeline = Timeline::of([worker]);
             timeline.called() == timeline.served()
+                && timeline.begins().len() == timeline.ends().len()
         };
         let began = Instant::now();
         for worker in &mut self.workers {
@@ -245,8 +306,12 @@ impl Soak {
         self.locks_left += left.len();
     }
 
-    fn finish(self) -> ExitCode {
-        println!("quiet:  {}\nstormy: {}", self.quiet, self.stormy);
+    fn finish(mut self) -> ExitCode {
+        self.fates.stats = self.workers.iter_mut().map(Worker::stats).sum();
+        println!(
+            "quiet:  {}\nstormy: {}\n{}",
+            self.quiet, self.stormy, self.fates
+        );
         println!(
             "{} processes killed, {} locks left, {} late wake-ups in quiet rounds that nothing explains",
             self.killed.len(),
@@ -256,8 +321,8 @@ impl Soak {
         let late = self.unexplained > 0;
         let unanswered = self.quiet.unanswered + self.stormy.unanswered;
         let longest = self.quiet.longest_wait.max(self.stormy.longest_wait);
-        let duplicates = !self.quiet.duplicates.is_empty();
-        if late || unanswered > 0 || longest > LONGEST || duplicates || self.locks_left > 0 {
+        let wrong = self.quiet.complaints().next().is_some();
+        if late || unanswered > 0 || longest > LONGEST || wrong || self.locks_left > 0 {
             println!("a promise was broken");
             return ExitCode::FAILURE;
         }
