@@ -346,9 +346,14 @@ async fn goes_on_without_its_caller() {
         }
     }
     let stored = async || sharing.work::<u64>("survives").peek().await;
-    while stored().await.is_none() {
-        tokio::task::yield_now().await;
-    }
+    let is_stored = async {
+        while stored().await.is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), is_stored)
+        .await
+        .expect("it is stored");
     assert_eq!(survives(&sharing).await, 42);
     assert_eq!(WORKS.load(Ordering::Relaxed), 1);
 }

@@ -1,6 +1,8 @@
 //! Crates of another edition, a renamed dependency, and re-exports.
 
-use edition_2021::{borrowing, borrowing_call, facade, keyed, later, later_call, patterns, tick};
+use edition_2021::{
+    borrowing, borrowing_call, detached, facade, keyed, later, later_call, patterns, tick,
+};
 
 #[facade::work_shared(crate = facade::hidden)]
 fn through_a_facade(n: u32) -> u64 {
@@ -30,6 +32,9 @@ async fn an_older_edition_async() {
     let call = |a, b: &str, x| patterns((a, b.into()), Box::leak(Box::new([x, 0])));
     assert_eq!(call(1, "b", 2).await, call(1, "b", 2).await);
     assert_ne!(call(1, "b", 2).await, call(1, "c", 2).await);
+    let call = |text, b: &str| detached(text, (1, b.into()), &[1]);
+    assert_eq!(call("a", "b").await, call("a", "b").await);
+    assert_ne!(call("a", "b").await, call("a", "c").await);
     let text = String::from("text");
     assert_eq!(later(&text).await, later_call(&text).get().await);
     assert_eq!(later_call("").get().await, Err(""));

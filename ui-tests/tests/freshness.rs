@@ -138,19 +138,29 @@ fn a_value_is_refreshed_early() {
     assert_eq!(calm(), calm());
 }
 
-/// All but nothing is taken from the time to live: so the value expires.
+/// What was stored together does not expire together.
 #[test]
 fn a_time_to_live_is_shortened() {
-    #[work_shared(ttl = HOUR, jitter = HOUR, version = version, via = SHARING)]
-    fn by_time(version: u32) -> u64 {
-        tick() + u64::from(version)
+    #[work_shared(ttl = "4s", jitter = Duration::from_secs(4), via = SHARING)]
+    fn by_time(n: u64) -> u64 {
+        n + tick()
     }
-    #[work_shared(ttl = "1h", jitter = "0.001 %", via = SHARING)]
-    fn by_part() -> u64 {
-        tick()
+    #[work_shared(ttl = "4s", jitter = "99.5 %", via = SHARING)]
+    fn by_part(n: u64) -> u64 {
+        n + tick()
     }
-    assert!(by_time(1) < u64::MAX);
-    assert_eq!(by_part(), by_part());
+    for number in [by_time, by_part] {
+        let first: Vec<u64> = (0..50).map(number).collect();
+        let changed = || (0..50).filter(|&n| number(n) != first[n as usize]).count();
+        let few = loop {
+            let changed = changed();
+            if changed > 0 {
+                break changed;
+            }
+            thread::yield_now();
+        };
+        assert!(few < 40, "{few} of 50 expired together");
+    }
 }
 
 #[derive(Debug, PartialEq)]
@@ -297,9 +307,14 @@ async fn a_caller_leaves_its_detached_task() {
     assert_eq!(async_slow(1).await, Err(1));
     assert_eq!(async_slow_call(2).get().await, Err(2));
     ASYNC_SLOW.notify_one();
-    while async_slow_call(3).peek().await.is_none() {
-        tokio::task::yield_now().await;
-    }
+    let is_stored = async {
+        while async_slow_call(3).peek().await.is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), is_stored)
+        .await
+        .unwrap();
     assert_eq!(async_slow(3).await, Ok(1));
 }
 

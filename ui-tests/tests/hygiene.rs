@@ -84,6 +84,22 @@ trait Everywhere {
     fn force_refresh(&self) {}
     fn cache_none(&self) {}
     fn get(&self) {}
+    fn errors(&self) {}
+    fn share_err(&self) {}
+    fn shares_err(&self) {}
+    fn cache_err(&self) {}
+    fn caches_err(&self) {}
+    fn detach(&self) {}
+    fn wait(&self) {}
+    fn jitter_part(&self) {}
+    fn early_refresh(&self) {}
+    fn stale_if_error(&self) {}
+    fn stale_while_revalidate(&self) {}
+    fn to_owned(&self) {}
+    fn taken(&self) {}
+    fn keep(&self) {}
+    fn sent(&self) {}
+    fn lent(&self) {}
     fn to_string(&self) {}
 }
 
@@ -114,6 +130,27 @@ fn plain(year: u32) -> u32 {
     year
 }
 
+#[::worksharing::work_shared(
+    detach,
+    wait = "1m",
+    on_timeout = ::std::option::Option::None,
+    stale_while_revalidate = "1m",
+    early_refresh,
+    jitter = "1%"
+)]
+async fn detached(
+    text: &str,
+    other: ::std::option::Option<&u32>,
+    year: u32,
+) -> ::std::option::Option<u32> {
+    ::std::option::Option::Some(year + text.len() as u32 + *other?)
+}
+
+#[::worksharing::work_shared(detach, stale_if_error = "1m", cache_err = "1s", share_err = |error| *error)]
+fn detached_here(list: &[u32], year: u32) -> ::std::result::Result<u32, u32> {
+    list.first().copied().ok_or(year)
+}
+
 #[test]
 fn everything_still_works() {
     assert_eq!(template(1), ::std::result::Result::Ok(1));
@@ -121,7 +158,13 @@ fn everything_still_works() {
     let runtime = ::tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
+    assert_eq!(detached_here(&[], 7), ::std::result::Result::Err(7));
     runtime.block_on(async {
+        let other = ::std::option::Option::Some(&2);
+        assert_eq!(
+            detached("a", other, 1).await,
+            ::std::option::Option::Some(4)
+        );
         assert_eq!(default_key(1, (1, 2)).await, ::std::option::Option::Some(2));
         assert_eq!(all(1).await, handle(1).get().await);
     });

@@ -68,6 +68,19 @@ macro_rules! define {
             Some(tick())
         }
     };
+    (detached $name:ident $shown:ident $argument:ident) => {
+        #[work_shared(detach, key = "detached:{a}:{self.0}")]
+        fn $name(&self, a: u32, mut $argument: u32) -> (u64, u32) {
+            let other = 1;
+            $argument += a + self.0 + other;
+            (tick(), $argument)
+        }
+
+        #[work_shared(detach)]
+        async fn $shown(&self, $argument: &str, (b, _): (u32, u32)) -> Option<String> {
+            Some(format!("{}{}{b}", self.0, $argument))
+        }
+    };
     (argument $name:ident $argument:ident) => {
         // The argument's name comes from the caller, the template's from here.
         #[work_shared(key = "argument:{year}:{year:?}")]
@@ -90,11 +103,12 @@ define!(with_block: Result<u64, String> = { if tick() == u64::MAX { return Err("
 
 define!(argument from_another_place year);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Hygienic(u32);
 
 impl Hygienic {
     define!(hygienic template default);
+    define!(detached outliving outliving_task other);
 }
 
 #[test]
@@ -154,6 +168,12 @@ async fn macros_by_example() {
     assert_ne!(one.template(1), Hygienic(2).template(1));
     assert_eq!(one.default(1, (2, 3)).await, one.default(1, (2, 3)).await);
     assert_ne!(one.default(1, (2, 3)).await, one.default(1, (3, 3)).await);
+    assert_eq!(one.outliving(1, 2), one.outliving(1, 2));
+    assert_eq!(one.outliving(1, 2).1, 5);
+    assert_eq!(
+        one.outliving_task("a", (2, 3)).await.as_deref(),
+        Some("1a2")
+    );
 }
 
 #[test]

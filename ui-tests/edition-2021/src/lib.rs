@@ -48,6 +48,13 @@ pub async fn later(text: &str) -> Result<u64, &str> {
     Ok(tick())
 }
 
+/// A detached one.
+#[work_shared(crate = shared_work, detach, wait = "1m", on_timeout = None)]
+pub async fn detached(gen: &str, (mut a, ref b): (u64, String), list: &[u64]) -> Option<u64> {
+    a += b.len() as u64 + gen.len() as u64;
+    Some(tick() + a + list.first()?)
+}
+
 /// A macro that writes the attribute: its own crate knows the way.
 #[macro_export]
 macro_rules! define {
