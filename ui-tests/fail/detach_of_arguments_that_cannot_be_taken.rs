@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::rc::Rc;
 
 use worksharing::work_shared;
@@ -26,6 +27,12 @@ fn not_send(argument: Rc<u32>) -> u32 {
 #[work_shared(detach)]
 async fn not_send_by_reference(argument: &Rc<u32>) -> u32 {
     **argument
+}
+
+#[work_shared(detach)]
+async fn not_sync(argument: &Cell<u32>) -> u32 {
+    std::future::ready(()).await;
+    argument.get()
 }
 
 #[work_shared(detach)]

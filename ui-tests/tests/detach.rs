@@ -18,6 +18,10 @@ struct Point {
     y: u32,
 }
 
+impl Point {
+    const ONE: Self = Self { x: 1, y: 2 };
+}
+
 type Text<'a> = &'a str;
 type Maybe<'a> = Option<&'a Point>;
 
@@ -131,8 +135,15 @@ async fn named_lifetime<'a, 'b>(left: &'a str, right: Option<&'b str>) -> usize 
 }
 
 #[work_shared(detach)]
-async fn captured_by_a_format(name: &str, n: u32) -> String {
-    format!("{name}: {n:?}")
+async fn captured_by_a_format(name: &str, n: u32, width: usize) -> String {
+    format!("{name}: {n:width$?}")
+}
+
+/// What the body does not use stays with the caller, whatever else has its name.
+#[work_shared(detach, key = "{outer}:{y.0}")]
+fn names_of_something_else(outer: &dyn std::fmt::Display, y: &mut NotClone) -> u64 {
+    const POINT: Point = Point::ONE;
+    outer::of_module() + u64::from(POINT.y)
 }
 
 #[work_shared(detach)]
@@ -164,7 +175,8 @@ async fn references() {
     assert_eq!((call(), call().1), (call(), 5));
     let text = fresh("a");
     assert_eq!(named_lifetime(&text, Some("b")).await, text.len() + 1);
-    assert_eq!(captured_by_a_format("n", 1).await, "n: 1");
+    assert_eq!(names_of_something_else(&"a", &mut NotClone(1)), 3);
+    assert_eq!(captured_by_a_format("n", 1, 3).await, "n:   1");
     assert_eq!(
         only_in_the_key(&View("x"), 1).await,
         only_in_the_key(&View("x"), 1).await

@@ -119,7 +119,9 @@ pub(crate) fn captured_self(tokens: TokenStream) -> Option<Span> {
             continue;
         }
         if let TokenTree::Group(group) = &tokens[at] {
-            let is_macro = at > 0 && is_punct(&tokens[at - 1], '!');
+            let is_macro = at > 1
+                && is_punct(&tokens[at - 1], '!')
+                && matches!(tokens[at - 2], TokenTree::Ident(_));
             let here = || {
                 group
                     .stream()

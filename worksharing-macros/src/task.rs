@@ -138,12 +138,15 @@ struct Names {
 
 impl Names {
     fn of(&mut self, tokens: TokenStream) {
-        for token in tokens {
+        let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+        for (at, token) in tokens.iter().enumerate() {
             match token {
-                TokenTree::Ident(word) => self.words.push(word.unraw().to_string()),
+                TokenTree::Ident(word) if may_be_variable(&tokens, at) => {
+                    self.words.push(word.unraw().to_string());
+                }
                 TokenTree::Literal(literal) => self.texts.push(literal.to_string()),
                 TokenTree::Group(group) => self.of(group.stream()),
-                TokenTree::Punct(_) => {}
+                _ => {}
             }
         }
     }
@@ -154,12 +157,27 @@ impl Names {
     }
 }
 
-/// Whether a format string captures a variable of that name.
+/// Not the name of a field, of a method, or of the beginning of a path.
+fn may_be_variable(tokens: &[TokenTree], at: usize) -> bool {
+    let is = |at: Option<usize>, punct: char| {
+        let token = at.and_then(|at| tokens.get(at));
+        matches!(token, Some(TokenTree::Punct(found)) if found.as_char() == punct)
+    };
+    let is_member = is(at.checked_sub(1), '.') && !is(at.checked_sub(2), '.');
+    let is_path = is(Some(at + 1), ':') && is(Some(at + 2), ':');
+    !is_member && !is_path
+}
+
+/// Whether a format string captures a variable of that name, as a value or as a width.
 pub(crate) fn captures(text: &str, name: &str) -> bool {
     let in_word = |c: char| c.is_alphanumeric() || c == '_';
-    text.match_indices('{').any(|(at, _)| {
-        let rest = text[at + 1..].trim_start();
-        rest.strip_prefix(name)
-            .is_some_and(|after| !after.starts_with(in_word))
-    })
+    let is_width = text
+        .match_indices(&format!("{name}$"))
+        .any(|(at, _)| !text[..at].ends_with(in_word));
+    is_width
+        || text.match_indices('{').any(|(at, _)| {
+            let rest = text[at + 1..].trim_start();
+            rest.strip_prefix(name)
+                .is_some_and(|after| !after.starts_with(in_word))
+        })
 }

@@ -98,10 +98,20 @@ pub struct OfOption<T: ?Sized, K>(Option<K>, PhantomData<fn(&T)>);
 pub struct OfOwned<T>(T);
 
 impl<T: ?Sized, K: Borrow<T>> OfReference<T, K> {
-    /// It goes to another thread.
+    /// It goes to a thread of its own.
     pub fn __sent(self) -> Self
     where
         K: Send + 'static,
+    {
+        self
+    }
+
+    /// It goes into an async task, which has a reference to it. That it is `Send` follows, for all but a few types, of
+    /// which the task tells.
+    pub fn __shared(self) -> Self
+    where
+        T: Sync,
+        K: 'static,
     {
         self
     }
@@ -114,10 +124,20 @@ impl<T: ?Sized, K: Borrow<T>> OfReference<T, K> {
 }
 
 impl<T: ?Sized, K: Borrow<T>> OfOption<T, K> {
-    /// It goes to another thread.
+    /// It goes to a thread of its own.
     pub fn __sent(self) -> Self
     where
         K: Send + 'static,
+    {
+        self
+    }
+
+    /// It goes into an async task, which has a reference to it. That it is `Send` follows, for all but a few types, of
+    /// which the task tells.
+    pub fn __shared(self) -> Self
+    where
+        T: Sync,
+        K: 'static,
     {
         self
     }
@@ -130,8 +150,16 @@ impl<T: ?Sized, K: Borrow<T>> OfOption<T, K> {
 }
 
 impl<T> OfOwned<T> {
-    /// It goes to another thread.
+    /// It goes to a thread of its own.
     pub fn __sent(self) -> Self
+    where
+        T: Send + 'static,
+    {
+        self
+    }
+
+    /// It goes into an async task.
+    pub fn __shared(self) -> Self
     where
         T: Send + 'static,
     {

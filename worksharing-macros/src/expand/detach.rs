@@ -113,7 +113,12 @@ impl Expansion<'_> {
             How::Moved => quote_spanned!(place=> #private::Moved),
             How::ByType => quote_spanned!(place=> #private::argument(&#name).__taken()),
         };
-        quote_spanned!(place=> let #kept = #how.__keep(#name).__sent();)
+        let sent = if self.function.is_async() {
+            quote_spanned!(place=> __shared)
+        } else {
+            quote_spanned!(place=> __sent)
+        };
+        quote_spanned!(place=> let #kept = #how.__keep(#name).#sent();)
     }
 
     /// That the body shadows arguments is not the user's doing.

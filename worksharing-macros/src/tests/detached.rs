@@ -49,11 +49,11 @@ fn an_async_function() {
                         move |__lead: ::worksharing::__private_0_1::Leading| {
                             let __kept0 = ::worksharing::__private_0_1::Cloned
                                 .__keep(state)
-                                .__sent();
+                                .__shared();
                             let __kept1 = ::worksharing::__private_0_1::argument(&user)
                                 .__taken()
                                 .__keep(user)
-                                .__sent();
+                                .__shared();
                             async move {
                                 let mut __owner0 = ::worksharing::__private_0_1::None;
                                 #[allow(
@@ -288,15 +288,15 @@ fn everything() {
                                     move |__lead: ::worksharing::__private_0_1::Leading| {
                                         let __kept0 = ::worksharing::__private_0_1::Cloned
                                             .__keep(self)
-                                            .__sent();
+                                            .__shared();
                                         let __kept1 = ::worksharing::__private_0_1::argument(&a)
                                             .__taken()
                                             .__keep(a)
-                                            .__sent();
+                                            .__shared();
                                         let __kept2 = ::worksharing::__private_0_1::argument(&b)
                                             .__taken()
                                             .__keep(b)
-                                            .__sent();
+                                            .__shared();
                                         async move {
                                             let mut __owner0 = ::worksharing::__private_0_1::None;
                                             #[allow(
