@@ -135,8 +135,11 @@ impl Verdict {
             self.from_before.extend(tell(from_before));
         }
         if let Some(longest) = rules.longest {
+            let bodies = timeline.bodies();
             let mut calls = timeline.calls();
-            calls.retain(|call| call.time() > longest);
+            calls.retain(|call| {
+                call.time() > longest && !bodies.iter().any(|body| call.spans(body))
+            });
             self.too_long.extend(tell(calls));
         }
     }

@@ -10,7 +10,7 @@ pub struct Rules {
     pub fresh_for: Duration,
     /// Whether bodies may run beside each other.
     pub overlaps: bool,
-    /// How long a call may take.
+    /// How long a call may take, but one that computes.
     pub longest: Option<Duration>,
     /// When the key was invalidated: from when to when, on the clock of [`now_us`](crate::now_us).
     pub invalidated: Vec<(u64, u64)>,

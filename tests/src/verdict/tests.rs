@@ -220,6 +220,7 @@ fn older_value_than_its_process_has_seen_is_a_step_back() {
     }
 }
 
+/// The time of a body is its own caller's.
 #[test]
 fn call_that_takes_longer_than_it_may_is_too_long() {
     for (served, wrong) in [(300, 0), (301, 1)] {
@@ -228,6 +229,9 @@ fn call_that_takes_longer_than_it_may_is_too_long() {
             longest: Some(Duration::from_millis(300)),
             ..Rules::default()
         };
-        assert_eq!(judge_by(&rules, events, &[]).too_long.len(), wrong);
+        assert_eq!(judge_by(&rules, events.clone(), &[]).too_long.len(), wrong);
+        let its_body = body(1, [1, 299], "a");
+        let computes = events.into_iter().chain(its_body);
+        assert_eq!(judge_by(&rules, computes, &[]).too_long.len(), 0);
     }
 }

@@ -10,10 +10,12 @@ use super::TTL;
 const PLAIN: u64 = 4;
 /// How many it has with options at random.
 const WITH_OPTIONS: u64 = 8;
-/// The longest body.
+/// The longest body, in milliseconds.
 const BODY: u64 = 120;
+/// That of keys whose callers do not wait for it.
+const LONG: u64 = 3_000;
 /// What a loaded machine, a frozen process and a slow network may add to a wait.
-const SLACK: Duration = Duration::from_secs(2);
+const SLACK: Duration = Duration::from_millis(1_500);
 /// What a caller gets that has waited for too long.
 pub(crate) const BUSY: &str = "busy";
 
@@ -38,7 +40,7 @@ impl Keys {
         }
     }
 
-    pub(crate) fn any(&self, random: &mut Random) -> String {
+    fn any(&self, random: &mut Random) -> String {
         let number = random.one_of(self.options.len() as u64) as usize;
         self.options.keys().nth(number).cloned().unwrap_or_default()
     }
@@ -50,11 +52,16 @@ impl Keys {
             0 => End::Nothing,
             _ => End::Maybe,
         };
-        let run = Run::of(&key, ms(random.one_of(BODY)))
+        let options = &self.options[&key];
+        let body = match random.one_of(10) {
+            0 if is_limited(options) => LONG,
+            _ => random.one_of(BODY),
+        };
+        let run = Run::of(&key, ms(body))
             .callers(Callers::Mixed(1 + random.one_of(4) as usize))
             .ttl(TTL)
             .end(end)
-            .options(self.options[&key].clone());
+            .options(options.clone());
         match random.one_of(4) {
             0 => run.gives_up(ms(20 + random.one_of(80))),
             _ => run,
@@ -68,13 +75,19 @@ impl Keys {
     pub(crate) fn rules(&self, key: &str) -> Rules {
         let options = self.options.get(key).cloned().unwrap_or_default();
         let invalidated = self.invalidated.get(key).cloned().unwrap_or_default();
-        let longest = options.wait.map(|wait| wait + ms(2 * BODY) + SLACK);
+        let limit = options.wait.filter(|_| is_limited(&options));
+        let longest = limit.map(|wait| wait + SLACK);
         Rules {
             invalidated,
             longest,
             ..Rules::of(&options, TTL)
         }
     }
+}
+
+/// Whether its callers wait for nothing but their own bodies for long.
+fn is_limited(options: &Options) -> bool {
+    options.wait.is_some() && options.on_timeout.is_some()
 }
 
 /// Each option half of the time.

@@ -22,8 +22,8 @@ use std::time::{Duration, Instant};
 
 use tests::soaking::{Random, option, seconds};
 use tests::{
-    Event, GAVE_UP, NOTHING, Proxy, Servers, Setup, Stop, Timeline, Verdict, Worker, WorkerStats,
-    now_us, wait_until, worker_main,
+    Event, GAVE_UP, NOTHING, Proxy, Run, Servers, Setup, Stop, Timeline, Verdict, Worker,
+    WorkerStats, now_us, wait_until, worker_main,
 };
 
 use self::keys::{BUSY, Keys};
@@ -163,9 +163,6 @@ impl Soak {
         self.keys = Keys::of_round(round, &mut self.random);
         while Instant::now() < end {
             self.some_calls();
-            if self.random.one_of(10) == 0 {
-                self.invalidate_one();
-            }
             if self.random.one_of(20) == 0 {
                 if stormy { self.storm() } else { self.trouble() }
             }
@@ -195,15 +192,24 @@ impl Soak {
 
     fn some_calls(&mut self) {
         let run = self.keys.run(&mut self.random);
+        self.call(&run);
+        if self.random.one_of(4) == 0 {
+            // While it is being computed, by chance, and more ask for it.
+            thread::sleep(Duration::from_millis(self.random.one_of(60)));
+            self.invalidate(run.key.clone());
+            self.call(&run);
+        }
+    }
+
+    fn call(&mut self, run: &Run) {
         for worker in &mut self.workers {
             if self.random.one_of(2) == 0 {
-                worker.run(&run);
+                worker.run(run);
             }
         }
     }
 
-    fn invalidate_one(&mut self) {
-        let key = self.keys.any(&mut self.random);
+    fn invalidate(&mut self, key: String) {
         let index = self.random.one_of(self.workers.len() as u64) as usize;
         let from = now_us();
         // In a storm it may not be done.
