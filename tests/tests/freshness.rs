@@ -136,3 +136,43 @@ fn who_has_waited_for_too_long_gets_what_it_asked_for() {
     assert_eq!(given, [100, 101, 202, 202]);
     assert_eq!(bed.sharing.stats().timed_out, 3);
 }
+
+#[test]
+fn an_entry_tells_how_old_it_is() {
+    let bed = Bed::new();
+    let entry = |work: Work<usize>| {
+        let entry = work.entry_blocking()?;
+        Some((
+            entry.value,
+            entry.age.as_secs(),
+            entry.time_left.as_secs(),
+            entry.is_fresh,
+        ))
+    };
+    assert_eq!(entry(bed.work()), None);
+    bed.work().run_blocking(bed.body());
+    assert_eq!(entry(bed.work()), Some((0, 0, 60, true)));
+    bed.clock.advance(Duration::from_secs(20));
+    assert_eq!(entry(bed.work()), Some((0, 20, 40, true)));
+    bed.work().invalidate_blocking().unwrap();
+    assert_eq!(entry(bed.work()), None);
+}
+
+#[test]
+fn an_entry_is_told_of_for_as_long_as_it_could_be_served() {
+    let bed = Bed::new();
+    let stale = || bed.work().stale_while_revalidate(TTL);
+    let spare = || bed.work().stale_if_error(TTL);
+    let entry = |work: Work<usize>| {
+        let entry = work.entry_blocking()?;
+        Some((entry.age, entry.time_left, entry.is_fresh))
+    };
+    stale().run_blocking(bed.body());
+    bed.clock.advance(TTL + TTL / 2);
+    let old = Some((TTL + TTL / 2, Duration::ZERO, false));
+    assert_eq!((entry(stale()), entry(spare())), (old, old));
+    assert_eq!(entry(bed.work()), None, "it is fresh or nothing");
+    bed.clock.advance(TTL / 2);
+    assert_eq!((entry(stale()), entry(spare())), (None, None));
+    assert_eq!(bed.bodies.load(Ordering::SeqCst), 1);
+}

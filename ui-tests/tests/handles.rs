@@ -78,6 +78,8 @@ fn a_plain_function() {
     let first = free_call(1).get();
     assert_eq!(free(1), first);
     assert_eq!(free_call(1).peek(), Some(first));
+    let entry = free_call(1).entry().unwrap();
+    assert_eq!((entry.value, entry.is_fresh), (first, true));
     let call = free_call(1);
     assert_eq!(call.key().characteristic(), "free:1");
     let second = call.refresh();
@@ -98,6 +100,8 @@ async fn an_async_function_that_may_fail() {
     assert_eq!(fallible_call(true, &text).get().await, Ok(first));
     let peeked: Option<(u64, usize)> = fallible_call(true, &text).peek().await;
     assert_eq!(peeked, Some(first));
+    let entry = fallible_call(true, &text).entry().await.unwrap();
+    assert_eq!((entry.value, entry.is_fresh), (first, true));
     let second = fallible_call(true, &text).refresh().await.unwrap();
     assert_ne!(first, second);
     let call = fallible_call(true, &text);
@@ -114,6 +118,7 @@ fn generic_functions() {
     assert_ne!(call().key(), generic_call([1u16, 2], 1, 0, (1, 2)).key());
     assert_eq!(untold::<1>().ok(), untold_call::<1>().peek());
     assert_eq!(untold_call::<2>().peek(), None);
+    assert_eq!(untold_call::<2>().entry(), None);
     assert_eq!(opaque("a", &[1]), opaque_call("a", &[1]).get());
 }
 
@@ -150,6 +155,7 @@ async fn calls_can_be_sent() {
         async move {
             let call = fallible_call(true, &text);
             let peeked = call.peek().await;
+            assert_eq!(call.entry().await, None);
             call.invalidate().await.unwrap();
             (peeked, call.get().await)
         }

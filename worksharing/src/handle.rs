@@ -6,7 +6,7 @@ use crate::__private_0_1::{Acquired, Plan, acquire, acquire_blocking};
 use crate::blocking::block_on;
 use crate::flow;
 use crate::policy::{Policy, Shareable};
-use crate::{Error, Key};
+use crate::{Entry, Error, Key};
 
 /// A call of an annotated function as a value: made by the function named by the option `handle`.
 #[must_use = "nothing happens until it is got, refreshed, peeked at or invalidated"]
@@ -66,12 +66,24 @@ impl<T: Shareable, E, P, F> Call<Result<T, E>, P, F> {
     pub fn peek(&self) -> Option<T> {
         block_on(flow::peek(self.plain.plan.call()))
     }
+
+    /// The stored value with its age, if there is one that [`get`](Self::get) could return: be it past its time to live, as
+    /// `stale_while_revalidate` and `stale_if_error` let it. Never computes.
+    pub fn entry(&self) -> Option<Entry<T>> {
+        block_on(flow::entry(self.plain.plan.call()))
+    }
 }
 
 impl<R: Shareable> PlainCall<R> {
     /// The stored value, if there is one that [`get`](Call::get) would return without waiting. Never computes.
     pub fn peek(&self) -> Option<R> {
         block_on(flow::peek(self.plan.call()))
+    }
+
+    /// The stored value with its age, if there is one that [`get`](Call::get) could return: be it past its time to live, as
+    /// `stale_while_revalidate` and `stale_if_error` let it. Never computes.
+    pub fn entry(&self) -> Option<Entry<R>> {
+        block_on(flow::entry(self.plan.call()))
     }
 }
 
@@ -201,6 +213,15 @@ impl<T: Shareable, E, P, F> AsyncCall<Result<T, E>, P, F> {
     pub fn peek(&self) -> impl Future<Output = Option<T>> + Send + use<T, E, P, F> {
         flow::peek(self.plain.plan.call())
     }
+
+    /// The stored value with its age, if there is one that [`get`](Self::get) could return: be it past its time to live, as
+    /// `stale_while_revalidate` and `stale_if_error` let it. Never computes.
+    ///
+    /// # Cancel safety
+    /// Dropped, it leaves nothing behind.
+    pub fn entry(&self) -> impl Future<Output = Option<Entry<T>>> + Send + use<T, E, P, F> {
+        flow::entry(self.plain.plan.call())
+    }
 }
 
 impl<R: Shareable> PlainAsyncCall<R> {
@@ -210,6 +231,15 @@ impl<R: Shareable> PlainAsyncCall<R> {
     /// Dropped, it leaves nothing behind.
     pub fn peek(&self) -> impl Future<Output = Option<R>> + Send + use<R> {
         flow::peek(self.plan.call())
+    }
+
+    /// The stored value with its age, if there is one that [`get`](AsyncCall::get) could return: be it past its time to live, as
+    /// `stale_while_revalidate` and `stale_if_error` let it. Never computes.
+    ///
+    /// # Cancel safety
+    /// Dropped, it leaves nothing behind.
+    pub fn entry(&self) -> impl Future<Output = Option<Entry<R>>> + Send + use<R> {
+        flow::entry(self.plan.call())
     }
 }
 

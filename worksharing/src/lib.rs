@@ -10,6 +10,7 @@ mod blocking;
 mod builder;
 mod default_key;
 mod detached;
+mod entry;
 mod error;
 mod events;
 mod flow;
@@ -37,6 +38,7 @@ pub mod __private_0_1;
 
 pub use builder::Builder;
 pub use bytes::Bytes;
+pub use entry::Entry;
 pub use error::{Error, ErrorKind};
 pub use events::Stats;
 pub use handle::{AsyncCall, Call};

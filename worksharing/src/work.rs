@@ -12,7 +12,7 @@ use crate::flow::{self, Acquired, Call, Jitter, Leading, Options};
 use crate::policy::{
     AllFor, CacheErrors, CloneErrors, ErrorRules, Errors, OkOnly, Policy, Rules, ShareErrors, Whole,
 };
-use crate::{Error, Key, WorkSharing};
+use crate::{Entry, Error, Key, WorkSharing};
 
 /// One piece of work: its key, and how its value is kept. What the attribute makes of a call, and the
 /// gist's function by hand.
@@ -375,6 +375,20 @@ impl<T: Serialize + DeserializeOwned, W, X> Work<T, W, X> {
     /// [`peek`](Self::peek), blocking this thread.
     pub fn peek_blocking(self) -> Option<T> {
         block_on(self.peek())
+    }
+
+    /// The stored value with its age, if there is one that [`run`](Self::run) could return: be it past its time to live, as
+    /// `stale_while_revalidate` and `stale_if_error` let it. Never computes.
+    ///
+    /// # Cancel safety
+    /// Dropped, it leaves nothing behind.
+    pub async fn entry(self) -> Option<Entry<T>> {
+        flow::entry(self.call).await
+    }
+
+    /// [`entry`](Self::entry), blocking this thread.
+    pub fn entry_blocking(self) -> Option<Entry<T>> {
+        block_on(self.entry())
     }
 }
 

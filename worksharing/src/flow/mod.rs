@@ -37,6 +37,7 @@ pub(crate) use self::timing::clamp;
 pub(crate) use self::unstorable::Unstorable;
 use crate::blocking::block_on;
 use crate::detached::Permit;
+use crate::entry::Entry;
 use crate::events::Event;
 use crate::payload::entry::{EntryId, Kind, Types};
 use crate::payload::fingerprint::fingerprint;
@@ -147,6 +148,23 @@ pub(crate) async fn peek<T: DeserializeOwned>(mut call: Call) -> Option<T> {
     call.types = Types::value(fingerprint::<T>(call.options.version).hash);
     let bytes = call.look(None).await.into_served()?;
     call.decode_value(&bytes).ok()
+}
+
+/// The stored value with its age, if a call could return it, be it in place of an error.
+pub(crate) async fn entry<T: DeserializeOwned>(mut call: Call) -> Option<Entry<T>> {
+    call.types = Types::value(fingerprint::<T>(call.options.version).hash);
+    let sight = call.look_with_age(None).await;
+    sight.entry.filter(|entry| entry.verdict.is_servable())?;
+    let stored = sight.stored?;
+    let (container, frame) = call.frame(&stored.bytes)?;
+    let age = container.age(&frame, stored.time_left?);
+    let time_left = frame.header.fresh_for.saturating_sub(age);
+    Some(Entry {
+        value: call.decode_value(&stored.bytes).ok()?,
+        age,
+        time_left,
+        is_fresh: !time_left.is_zero(),
+    })
 }
 
 impl Leading {
