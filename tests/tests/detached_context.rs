@@ -1,53 +1,18 @@
 //! What a detached body sees of its caller, and what its caller sees of it: spans, subscribers, task-locals, panics.
 
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use tests::wait_until;
+use tests::{Log, wait_until};
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 use tracing::instrument::WithSubscriber as _;
 use tracing::{Instrument as _, info, info_span, subscriber};
-use tracing_subscriber::fmt::MakeWriter;
 use worksharing::WorkSharing;
 
 const LIMIT: Duration = Duration::from_secs(20);
-
-/// What a subscriber has written.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn subscriber(&self) -> impl tracing::Subscriber + Send + Sync + use<> {
-        let builder = tracing_subscriber::fmt().with_writer(self.clone());
-        builder.with_ansi(false).finish()
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
 
 fn is_detached_panic(line: &str) -> bool {
     line.contains("ERROR") && line.contains("panicked, and its caller is gone")

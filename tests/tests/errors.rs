@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tests::Log;
 use worksharing::lock::Local;
 use worksharing::store::Memory;
 use worksharing::testing::{Clock as _, ManualClock};
@@ -396,4 +397,93 @@ async fn errors_of_detached_computations_are_shared_and_stored() {
         work.try_run_blocking(|| -> Result<u32, Down> { unreachable!("it is stored") })
     });
     assert_eq!(stored.await.unwrap(), Err(Down::For(7)));
+}
+
+/// Callers of one process whose errors are their own, so that they compute one after the other. `all_wait` ends once
+/// all who call wait.
+fn convoy(
+    bed: &Bed,
+    sharing: &WorkSharing,
+    callers: usize,
+    log: &Log,
+    all_wait: &(dyn Fn() + Sync),
+) {
+    thread::scope(|scope| {
+        for _ in 0..callers {
+            scope.spawn(|| {
+                let _logs = tracing::subscriber::set_default(log.subscriber());
+                let outcome = sharing.work("key").try_run_blocking(|| {
+                    all_wait();
+                    bed.fail()
+                });
+                assert!(outcome.is_err());
+            });
+        }
+    });
+}
+
+fn advice(log: &Log) -> Vec<String> {
+    let text = log.text();
+    let lines = text
+        .lines()
+        .filter(|line| line.contains("left nothing to share"));
+    lines.map(str::to_owned).collect()
+}
+
+#[test]
+fn who_waits_through_three_failures_is_advised_once() {
+    for (callers, advised) in [(3, 0), (4, 1), (7, 1)] {
+        let (bed, log) = (Bed::new(), Log::default());
+        let all_wait = || {
+            while bed.sharing.stats().waited < callers as u64 - 1 {
+                thread::yield_now();
+            }
+        };
+        convoy(&bed, &bed.sharing, callers, &log, &all_wait);
+        assert_eq!(bed.bodies(), callers);
+        let advice = advice(&log);
+        assert_eq!(advice.len(), advised, "{advice:?}");
+        assert!(
+            advice
+                .iter()
+                .all(|line| line.contains("failures=3") && line.contains("cache_err"))
+        );
+    }
+}
+
+#[test]
+fn failures_of_other_processes_count_for_all_who_wait_for_their_lock() {
+    let (bed, log) = (Bed::new(), Log::default());
+    let other = bed.other_process();
+    let all_wait = || {
+        while other.stats().waited < 3 {
+            thread::yield_now();
+        }
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| convoy(&bed, &bed.sharing, 1, &log, &all_wait));
+        while bed.sharing.stats().computed == 0 {
+            thread::yield_now();
+        }
+        convoy(&bed, &other, 3, &log, &|| ());
+    });
+    assert_eq!(bed.bodies(), 4);
+    assert_eq!(advice(&log).len(), 1, "{}", log.text());
+}
+
+#[test]
+fn nobody_is_advised_who_waits_for_what_can_be_shared() {
+    let (bed, log) = (Bed::new(), Log::default());
+    for _ in 0..4 {
+        let outcomes = bed.wave(5, |all_wait| {
+            let _logs = tracing::subscriber::set_default(log.subscriber());
+            bed.work().clone_errors().try_run_blocking(|| {
+                all_wait();
+                bed.fail()
+            })
+        });
+        assert!(outcomes.iter().all(Result::is_err));
+    }
+    assert_eq!(bed.bodies(), 4);
+    assert_eq!(log.text(), "");
 }

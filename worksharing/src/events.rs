@@ -100,6 +100,8 @@ pub(crate) enum Event<'a> {
     Panicked(&'a str),
     /// Its computation goes on for this long.
     Long(Duration),
+    /// It has waited for so many computations of others that left nothing to share.
+    Convoy(u32),
 }
 
 /// Who an event is about: the label of the function, and its key.
@@ -119,6 +121,7 @@ pub(crate) struct Events {
     recursion: RateLimited,
     would_block: RateLimited,
     long: RateLimited,
+    convoy: RateLimited,
     panicked: RateLimited,
     no_lifetime: RateLimited,
     too_large: OncePerKey,
@@ -171,7 +174,8 @@ impl Events {
             | Event::TooLarge(_)
             | Event::Unshareable(_)
             | Event::Panicked(_)
-            | Event::Long(_) => return,
+            | Event::Long(_)
+            | Event::Convoy(_) => return,
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }
@@ -202,6 +206,10 @@ impl Events {
             Event::Long(so_far) => say!(warn, self.long, who, { ?so_far, }
                 "a computation goes on for long, and keeps its key: a future that is kept without being polled does \
                  so for ever"),
+            Event::Convoy(failures) => say!(warn, self.convoy, who, { failures, }
+                "waited for computations that left nothing to share, one after the other: share errors (derive \
+                 `Clone`, or write `share_err`), store them (`cache_err`), store `None` (`cache_none`), or let \
+                 computations outlive their callers (`detach`)"),
             Event::NoLifetime => say!(warn, self.no_lifetime, who, {}
                 "a value was not stored: its time to live is zero; write how long it may be used, for example \
                  Duration::from_secs(60), or use `cache_if` to leave values out"),

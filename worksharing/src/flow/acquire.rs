@@ -19,6 +19,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::call::{Call, Sight, id_of};
+use super::convoy::Convoy;
 use super::flight::{Flights, Follower, Leader, Role, Turn};
 use super::landing::{Joiner, Landing, Origin, Outcome, Outcomes, is_newer};
 use super::lead::Lead;
@@ -91,6 +92,9 @@ pub(crate) struct Acquisition<'a> {
     waited: bool,
     /// It has waited for too long, and goes on without the lock.
     overflow: bool,
+    convoy: Convoy,
+    /// It was woken, and has not looked yet what for.
+    woken: bool,
 }
 
 /// What may be done with what a look found.
@@ -125,6 +129,8 @@ impl<'a> Acquisition<'a> {
             first: Sight::default(),
             waited: false,
             overflow: false,
+            convoy: Convoy::default(),
+            woken: false,
         }
     }
 
@@ -248,8 +254,9 @@ impl<'a> Acquisition<'a> {
         let mut turn = wait(follower.as_mut(), self.deadline()).await;
         // Beside a body of its own process that goes on anyway it begins no other.
         if turn.is_err() && call.options.rare().overflow && follower.awaits_detached_body() {
-            turn = wait(follower, None).await;
+            turn = wait(follower.as_mut(), None).await;
         }
+        self.convoy.waited_in_vain(call, follower.waited_in_vain());
         match turn {
             Err(Unserved::TimedOut) => Step::TimedOut,
             Err(Unserved::WouldBlock) => {
@@ -342,7 +349,12 @@ impl<'a> Acquisition<'a> {
     }
 
     /// Step 4.
-    async fn look_under_lock(&mut self, leader: Leader, why: Why, held: Option<LockGuard>) -> Step {
+    async fn look_under_lock(
+        &mut self,
+        mut leader: Leader,
+        why: Why,
+        held: Option<LockGuard>,
+    ) -> Step {
         let call = self.call;
         let look = leader.begin_look();
         let sight = if self.first.stored.is_some() {
@@ -355,9 +367,8 @@ impl<'a> Acquisition<'a> {
             drop(held);
             return land_found(leader, found, look);
         }
-        if call.is_detached {
-            leader.computes_detached();
-        }
+        self.found_nothing(&leader, &sight);
+        leader.computes(call.is_detached);
         Next::Lead(Lead::new(call, leader, look, held, sight)).into()
     }
 
@@ -389,6 +400,7 @@ impl<'a> Acquisition<'a> {
                 if let Some(found) = sight.accepted_by(call, Why::Miss, &self.first) {
                     return Ok(Locked::Found(found, look));
                 }
+                self.found_nothing(leader, &sight);
             }
             if let Some(guard) = lock.try_lock(&call.key, ancestry::caller()).await? {
                 return Ok(Locked::Held(guard));
@@ -410,11 +422,20 @@ impl<'a> Acquisition<'a> {
                     return Ok(Locked::Without);
                 }
                 Ok(woken) => {
+                    self.woken = true;
                     if let Some(guard) = woken? {
                         return Ok(Locked::Held(guard));
                     }
                 }
             }
+        }
+    }
+
+    /// It looked, and may have been woken because somebody in another process had ended.
+    fn found_nothing(&mut self, leader: &Leader, sight: &Sight) {
+        if std::mem::take(&mut self.woken) && sight.id() == self.first.id() {
+            leader.waited_in_vain();
+            self.convoy.waited_in_vain(self.call, 1);
         }
     }
 }

@@ -41,6 +41,8 @@ struct State {
     successor: Option<u64>,
     /// The leader is a detached one, and computes.
     computes_detached: bool,
+    /// How many computations left nothing to those who waited.
+    failures: u32,
     /// Who follows, in the order of joining.
     followers: BTreeMap<u64, Slot>,
     next_ticket: u64,
@@ -51,6 +53,8 @@ struct Slot {
     joiner: Joiner,
     /// The number of looks that had been sent when it joined.
     looks: u64,
+    /// The number of failures by then.
+    failures: u32,
     waker: Option<Waker>,
     /// What it was given: it only has to fetch it.
     outcome: Option<Outcome>,
@@ -86,6 +90,7 @@ impl Flights {
                 Role::Follower(Follower {
                     flight: Some(FlightRef::new(self, digest, flight)),
                     ticket,
+                    waited_in_vain: 0,
                 })
             }
         }
@@ -102,7 +107,7 @@ impl Flights {
     fn lead(self: &Arc<Self>, vacant: hash_map::VacantEntry<'_, Digest, Arc<Flight>>) -> Leader {
         let digest = *vacant.key();
         let flight = Arc::clone(vacant.insert(Arc::default()));
-        Leader(Some(FlightRef::new(self, digest, flight)))
+        Leader::new(FlightRef::new(self, digest, flight))
     }
 
     /// Keeps callers that join from now on from taking what the flight under way lands: its leader began before.
@@ -119,6 +124,7 @@ impl State {
         let slot = Slot {
             joiner,
             looks: self.looks,
+            failures: self.failures,
             waker: None,
             outcome: None,
         };
@@ -171,11 +177,12 @@ impl FlightRef {
 
     /// The leader is gone. Gives its outcome, if there is one, to those whom it serves; one of the others leads next,
     /// and if there is none the flight is over.
-    fn end_lead(&self, landing: Option<&mut Landing>) {
+    fn end_lead(&self, landing: Option<&mut Landing>, failed: bool) {
         let (served, successor) = {
             let mut flights = lock(&self.flights.0);
             let mut state = lock(&self.flight.0);
             state.computes_detached = false;
+            state.failures += u32::from(failed);
             let served = landing.map_or_else(Vec::new, |landing| state.serve(landing));
             let successor = state.name_successor(None);
             if successor.is_none() {
@@ -221,12 +228,23 @@ impl FlightRef {
 
 /// The one who looks under the lock and computes. Dropped without landing it has failed, be it by a panic, a dropped
 /// future, or an error that cannot be shared: a follower takes over.
-pub(crate) struct Leader(Option<FlightRef>);
+pub(crate) struct Leader {
+    flight: Option<FlightRef>,
+    /// It has begun to compute.
+    computes: bool,
+}
 
 impl Leader {
+    fn new(flight: FlightRef) -> Self {
+        Self {
+            flight: Some(flight),
+            computes: false,
+        }
+    }
+
     /// A look is about to be sent: its number. Whoever has joined by now asked before it.
     pub(crate) fn begin_look(&self) -> u64 {
-        self.0.as_ref().map_or(0, |flight| {
+        self.flight.as_ref().map_or(0, |flight| {
             let mut state = lock(&flight.flight.0);
             state.looks += 1;
             state.looks
@@ -235,20 +253,28 @@ impl Leader {
 
     /// Whether somebody follows who could be given an outcome.
     pub(crate) fn is_followed(&self) -> bool {
-        let flight = self.0.as_ref();
+        let flight = self.flight.as_ref();
         flight.is_some_and(|flight| !lock(&flight.flight.0).followers.is_empty())
     }
 
-    /// It begins to compute, and belongs to no caller.
-    pub(crate) fn computes_detached(&self) {
-        if let Some(flight) = &self.0 {
+    /// It begins to compute; detached, it belongs to no caller.
+    pub(crate) fn computes(&mut self, detached: bool) {
+        self.computes = true;
+        if let Some(flight) = self.flight.as_ref().filter(|_| detached) {
             lock(&flight.flight.0).computes_detached = true;
+        }
+    }
+
+    /// A computation in another process has left nothing, for which all of this flight have waited.
+    pub(crate) fn waited_in_vain(&self) {
+        if let Some(flight) = &self.flight {
+            lock(&flight.flight.0).failures += 1;
         }
     }
 
     /// How many wait whom this would serve.
     pub(crate) fn served_by(&self, landing: &Landing) -> usize {
-        self.0.as_ref().map_or(0, |flight| {
+        self.flight.as_ref().map_or(0, |flight| {
             let state = lock(&flight.flight.0);
             let followers = state.followers.values();
             followers.filter(|slot| slot.is_served_by(landing)).count()
@@ -257,16 +283,16 @@ impl Leader {
 
     /// Ends the lead with an outcome.
     pub(crate) fn land(mut self, mut landing: Landing) {
-        if let Some(flight) = self.0.take() {
-            flight.end_lead(Some(&mut landing));
+        if let Some(flight) = self.flight.take() {
+            flight.end_lead(Some(&mut landing), false);
         }
     }
 }
 
 impl Drop for Leader {
     fn drop(&mut self) {
-        if let Some(flight) = self.0.take() {
-            flight.end_lead(None);
+        if let Some(flight) = self.flight.take() {
+            flight.end_lead(None, self.computes);
         }
     }
 }
@@ -278,9 +304,15 @@ impl Drop for Leader {
 pub(crate) struct Follower {
     flight: Option<FlightRef>,
     ticket: u64,
+    waited_in_vain: u32,
 }
 
 impl Follower {
+    /// For how many computations it has waited that left it nothing, once its wait is over.
+    pub(crate) fn waited_in_vain(&self) -> u32 {
+        self.waited_in_vain
+    }
+
     /// Whether it waits for a body that runs in this process and belongs to no caller.
     pub(crate) fn awaits_detached_body(&self) -> bool {
         let flight = self.flight.as_ref();
@@ -302,24 +334,23 @@ impl Future for Follower {
         let Some(slot) = state.followers.get_mut(&ticket) else {
             return Poll::Pending;
         };
-        if let Some(outcome) = slot.outcome.take() {
-            state.followers.remove(&ticket);
+        let outcome = slot.outcome.take();
+        if outcome.is_none() && !leads {
+            let old = slot.waker.replace(waker);
             drop(state);
-            self.flight = None;
-            return Poll::Ready(Turn::Served(outcome));
+            drop(old);
+            return Poll::Pending;
         }
-        if leads {
-            state.successor = None;
-            let slot = state.followers.remove(&ticket);
-            drop(state);
-            drop(slot);
-            let flight = self.flight.take();
-            return Poll::Ready(Turn::Lead(Leader(flight)));
-        }
-        let old = slot.waker.replace(waker);
+        state.successor.take_if(|_| leads);
+        let slot = state.followers.remove(&ticket);
+        let failures = state.failures;
         drop(state);
-        drop(old);
-        Poll::Pending
+        self.waited_in_vain = slot.map_or(0, |slot| failures - slot.failures);
+        match (outcome, self.flight.take()) {
+            (Some(outcome), _) => Poll::Ready(Turn::Served(outcome)),
+            (None, Some(flight)) => Poll::Ready(Turn::Lead(Leader::new(flight))),
+            (None, None) => Poll::Pending,
+        }
     }
 }
 
@@ -336,7 +367,7 @@ impl Drop for Follower {
         };
         drop(slot);
         if succeeded.is_some() {
-            flight.end_lead(None);
+            flight.end_lead(None, false);
         }
     }
 }

@@ -4,6 +4,7 @@
 mod acquire;
 pub(crate) mod ancestry;
 mod call;
+mod convoy;
 mod detach;
 #[cfg(test)]
 #[cfg(feature = "__shuttle")]
