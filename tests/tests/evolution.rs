@@ -107,6 +107,20 @@ fn a_refresh_carries_no_other_version() {
     });
 }
 
+// What it is to replace stands behind another version's.
+#[test]
+fn a_refresh_replaces_what_was_carried() {
+    on_each_backend(|backend, build| {
+        let sharing = build();
+        let work = |version| sharing.work::<u32>("carried").version(version);
+        work(1).run_blocking(|| 1);
+        work(2).run_blocking(|| 2);
+        let refresh = work(1).force_refresh(true);
+        assert_eq!(refresh.run_blocking(|| 3), 3, "{backend}");
+        assert_eq!(work(1).peek_blocking(), Some(3), "{backend}");
+    });
+}
+
 #[test]
 fn version_is_part_of_the_type() {
     on_each_backend(|backend, build| {

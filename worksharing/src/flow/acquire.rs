@@ -484,12 +484,12 @@ impl Sight {
     /// The entry, if this call may return its value. A refresh wants one that was computed after its first look.
     fn accepted_by(&self, call: &Call, why: Why, first: &Sight) -> Option<Found> {
         let entry = self.entry.filter(|entry| entry.verdict.is_fresh())?;
-        let (id, based_on) = (entry.id, entry.based_on);
+        let (id, based_on) = (self.id()?, entry.based_on);
         if call.options.force_refresh && !is_newer(first.id(), id, based_on) {
             return None;
         }
         // What it was served meanwhile is what it is to replace.
-        if why == Why::Refresh && first.entry.is_some_and(|first| first.id == id) {
+        if why == Why::Refresh && first.entry.is_some_and(|first| first.id == entry.id) {
             return None;
         }
         let bytes = self.stored.as_ref()?.bytes.clone();
@@ -505,5 +505,5 @@ impl Sight {
 struct Found {
     bytes: Bytes,
     id: EntryId,
-    based_on: EntryId,
+    based_on: Option<EntryId>,
 }

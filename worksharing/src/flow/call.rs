@@ -49,7 +49,8 @@ pub(crate) struct Sight {
 pub(crate) struct Sighted {
     pub(crate) verdict: Verdict,
     pub(crate) id: EntryId,
-    pub(crate) based_on: EntryId,
+    /// What its leader saw; `None` if it was carried along behind another version's.
+    pub(crate) based_on: Option<EntryId>,
     pub(crate) kind: Kind,
     /// Until when it is of use, if its age is known.
     until: Option<Instant>,
@@ -179,7 +180,7 @@ impl Call {
         Some(Sighted {
             verdict: timing::judge(header, kept, age, options, || header.id.draw()),
             id: header.id,
-            based_on: header.based_on,
+            based_on: (container.newest.header.id == header.id).then_some(header.based_on),
             kind: header.kind,
             until: until.map(|age| Instant::now() + timing::servable_for(header, age, options)),
         })

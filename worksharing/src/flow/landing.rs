@@ -63,8 +63,12 @@ pub(crate) struct Landing {
 /// Where an outcome comes from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Origin {
-    /// It was found in the store.
-    Found { id: EntryId, based_on: EntryId },
+    /// It was found in the store, in the entry of this id. `based_on`: what its leader had seen, if it is not older than
+    /// the entry, because it was carried along.
+    Found {
+        id: EntryId,
+        based_on: Option<EntryId>,
+    },
     /// It has stood there all the time, past its time to live, and the computation failed.
     Older { id: EntryId },
     /// It was computed by a leader that had seen this; `None` where its look failed, or where something else was
@@ -96,9 +100,13 @@ impl Landing {
 }
 
 /// Whether an entry was computed after a look that saw `saw`: what its leader saw was newer than that already. Who saw
-/// nothing cannot tell: what the leader saw may have gone before.
-pub(crate) fn is_newer(saw: Option<EntryId>, id: EntryId, based_on: EntryId) -> bool {
-    saw.is_some_and(|saw| saw != EntryId::NONE && saw != id && saw != based_on)
+/// nothing cannot tell: what the leader saw may have gone before. Nor can be told of what was carried along, which is
+/// older than what carries it.
+pub(crate) fn is_newer(saw: Option<EntryId>, id: EntryId, based_on: Option<EntryId>) -> bool {
+    let (Some(saw), Some(based_on)) = (saw, based_on) else {
+        return false;
+    };
+    saw != EntryId::NONE && saw != id && saw != based_on
 }
 
 /// Whether a fence of `fence` lets something be put over `saw`.
@@ -132,7 +140,10 @@ mod tests {
         let [x, y, z] = [(); 3].map(|()| EntryId::random());
         let nothing = EntryId::NONE;
         let computed = |seen| Origin::Computed { seen };
-        let found = |id, based_on| Origin::Found { id, based_on };
+        let found = |id, based_on| Origin::Found {
+            id,
+            based_on: Some(based_on),
+        };
         let older = Origin::Older { id: x };
         for (origin, saw, early, expected) in [
             // Early: whatever was seen, and if the follower's look or the leader's failed.
@@ -169,7 +180,14 @@ mod tests {
     fn a_refresh_takes_what_was_begun_after_it_asked() {
         let [x, y, z] = [(); 3].map(|()| EntryId::random());
         let computed = Origin::Computed { seen: Some(x) };
-        let found = Origin::Found { id: x, based_on: y };
+        let found = Origin::Found {
+            id: x,
+            based_on: Some(y),
+        };
+        let carried = Origin::Found {
+            id: x,
+            based_on: None,
+        };
         for (origin, saw, early, expected) in [
             (computed, Some(x), true, true),
             (computed, None, true, true),
@@ -180,6 +198,7 @@ mod tests {
             (found, None, true, false),
             (found, Some(EntryId::NONE), true, false),
             (found, Some(z), false, false),
+            (carried, Some(z), true, false),
             // What was computed before it asked is never for it.
             (Origin::Older { id: x }, Some(z), true, false),
         ] {
