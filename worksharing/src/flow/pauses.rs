@@ -74,7 +74,32 @@ impl Pauses {
         // Of long ago: another process may have stored something since.
         let known = known.filter(|pause| now < pause.until + FORGOTTEN);
         let (time, failures) = pause(known.map_or(0, |pause| pause.failures));
-        let until = now + time;
+        let until = known.map_or(now, |pause| pause.until).max(now + time);
         pauses.insert(*digest, Pause { until, failures });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: [u8; 16] = [7; 16];
+
+    fn until(pauses: &Pauses) -> Instant {
+        lock(&pauses.0)[&KEY].until
+    }
+
+    #[test]
+    fn a_busy_lock_does_not_shorten_a_pause() {
+        let pauses = Pauses::default();
+        pauses.failed(&KEY, Duration::from_secs(60));
+        let before = until(&pauses);
+        pauses.busy(&KEY);
+        assert_eq!(until(&pauses), before);
+        assert_eq!(pauses.of(&KEY), Paused::Failed);
+        pauses.failed(&KEY, Duration::from_secs(60));
+        assert!(until(&pauses) > before);
+        pauses.over(&KEY);
+        assert_eq!(pauses.of(&KEY), Paused::No);
     }
 }
