@@ -101,7 +101,7 @@ pub(crate) enum Event<'a> {
     /// Its computation goes on for this long.
     Long(Duration),
     /// It has waited for so many computations of others that left nothing to share.
-    Convoy(u32),
+    Convoy(u16),
 }
 
 /// Who an event is about: the label of the function, and its key.

@@ -93,8 +93,6 @@ pub(crate) struct Acquisition<'a> {
     /// It has waited for too long, and goes on without the lock.
     overflow: bool,
     convoy: Convoy,
-    /// It was woken, and has not looked yet what for.
-    woken: bool,
 }
 
 /// What may be done with what a look found.
@@ -130,7 +128,6 @@ impl<'a> Acquisition<'a> {
             waited: false,
             overflow: false,
             convoy: Convoy::default(),
-            woken: false,
         }
     }
 
@@ -422,7 +419,7 @@ impl<'a> Acquisition<'a> {
                     return Ok(Locked::Without);
                 }
                 Ok(woken) => {
-                    self.woken = true;
+                    self.convoy.woken = true;
                     if let Some(guard) = woken? {
                         return Ok(Locked::Held(guard));
                     }
@@ -433,7 +430,7 @@ impl<'a> Acquisition<'a> {
 
     /// It looked, and may have been woken because somebody in another process had ended.
     fn found_nothing(&mut self, leader: &Leader, sight: &Sight) {
-        if std::mem::take(&mut self.woken) && sight.id() == self.first.id() {
+        if std::mem::take(&mut self.convoy.woken) && sight.id() == self.first.id() {
             leader.waited_in_vain();
             self.convoy.waited_in_vain(self.call, 1);
         }

@@ -6,16 +6,18 @@ use crate::events::Event;
 /// How many computations of others a caller has waited for in vain.
 #[derive(Debug, Default)]
 pub(crate) struct Convoy {
-    failures: u32,
+    failures: u16,
     said: bool,
+    /// It was woken, and has not looked yet what for.
+    pub(super) woken: bool,
 }
 
 /// So many are no accident any more.
-const MANY: u32 = 3;
+const MANY: u16 = 3;
 
 impl Convoy {
     /// It has waited for so many more. Advises once.
-    pub(crate) fn waited_in_vain(&mut self, call: &Call, failures: u32) {
+    pub(crate) fn waited_in_vain(&mut self, call: &Call, failures: u16) {
         self.failures = self.failures.saturating_add(failures);
         if self.failures >= MANY && !std::mem::replace(&mut self.said, true) {
             call.record(Event::Convoy(self.failures));

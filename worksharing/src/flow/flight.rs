@@ -42,7 +42,7 @@ struct State {
     /// The leader is a detached one, and computes.
     computes_detached: bool,
     /// How many computations left nothing to those who waited.
-    failures: u32,
+    failures: u16,
     /// Who follows, in the order of joining.
     followers: BTreeMap<u64, Slot>,
     next_ticket: u64,
@@ -54,7 +54,7 @@ struct Slot {
     /// The number of looks that had been sent when it joined.
     looks: u64,
     /// The number of failures by then.
-    failures: u32,
+    failures: u16,
     waker: Option<Waker>,
     /// What it was given: it only has to fetch it.
     outcome: Option<Outcome>,
@@ -182,7 +182,7 @@ impl FlightRef {
             let mut flights = lock(&self.flights.0);
             let mut state = lock(&self.flight.0);
             state.computes_detached = false;
-            state.failures += u32::from(failed);
+            state.failures = state.failures.wrapping_add(failed.into());
             let served = landing.map_or_else(Vec::new, |landing| state.serve(landing));
             let successor = state.name_successor(None);
             if successor.is_none() {
@@ -268,7 +268,8 @@ impl Leader {
     /// A computation in another process has left nothing, for which all of this flight have waited.
     pub(crate) fn waited_in_vain(&self) {
         if let Some(flight) = &self.flight {
-            lock(&flight.flight.0).failures += 1;
+            let mut state = lock(&flight.flight.0);
+            state.failures = state.failures.wrapping_add(1);
         }
     }
 
@@ -304,12 +305,12 @@ impl Drop for Leader {
 pub(crate) struct Follower {
     flight: Option<FlightRef>,
     ticket: u64,
-    waited_in_vain: u32,
+    waited_in_vain: u16,
 }
 
 impl Follower {
     /// For how many computations it has waited that left it nothing, once its wait is over.
-    pub(crate) fn waited_in_vain(&self) -> u32 {
+    pub(crate) fn waited_in_vain(&self) -> u16 {
         self.waited_in_vain
     }
 
@@ -345,7 +346,7 @@ impl Future for Follower {
         let slot = state.followers.remove(&ticket);
         let failures = state.failures;
         drop(state);
-        self.waited_in_vain = slot.map_or(0, |slot| failures - slot.failures);
+        self.waited_in_vain = slot.map_or(0, |slot| failures.wrapping_sub(slot.failures));
         match (outcome, self.flight.take()) {
             (Some(outcome), _) => Poll::Ready(Turn::Served(outcome)),
             (None, Some(flight)) => Poll::Ready(Turn::Lead(Leader::new(flight))),

@@ -92,10 +92,10 @@ impl fmt::Debug for Leading {
 /// Looks, joins or waits, until there is something to return or to be computed.
 pub(crate) fn begin<P: Policy>(mut call: Call) -> impl Future<Output = Acquired<P::Returned>> {
     let version = call.options.version;
-    call.types = Types {
-        value: fingerprint::<P::Shared>(version).hash,
-        error: P::error_fingerprint(version),
-    };
+    call.types = Types::new(
+        fingerprint::<P::Shared>(version).hash,
+        P::error_fingerprint(version),
+    );
     let wait = call.options.rare().wait;
     call.deadline = wait.and_then(|wait| Instant::now().checked_add(wait));
     go_on::<P>(call, None)

@@ -42,6 +42,7 @@ mod read;
 mod write;
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 pub(crate) use id::EntryId;
@@ -90,21 +91,32 @@ pub(crate) struct Header {
 /// The structures of what a reader takes: a value and, where errors are stored, an error.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Types {
-    pub(crate) value: u64,
-    pub(crate) error: Option<u64>,
+    value: u64,
+    /// Calls keep it while they wait: so it is small.
+    error: Option<NonZeroU64>,
 }
 
 impl Types {
+    /// Of a reader of values of one fingerprint, and errors of another.
+    pub(crate) fn new(value: u64, error: Option<u64>) -> Self {
+        Self {
+            value,
+            error: error.and_then(NonZeroU64::new),
+        }
+    }
+
     /// Of a reader to whom an error is a miss.
     pub(crate) fn value(value: u64) -> Self {
-        Self { value, error: None }
+        Self::new(value, None)
     }
 
     /// Whether a frame is this reader's.
     fn own(&self, frame: &Header) -> bool {
         match frame.kind {
             Kind::Value | Kind::Unknown(_) => frame.fingerprint == self.value,
-            Kind::Error => Some(frame.fingerprint) == self.error,
+            Kind::Error => self
+                .error
+                .is_some_and(|error| error.get() == frame.fingerprint),
             Kind::Tombstone | Kind::Marker => false,
         }
     }

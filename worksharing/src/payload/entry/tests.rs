@@ -34,10 +34,8 @@ fn header(kind: Kind) -> Header {
 /// What a reader takes whose types these are.
 fn own(header: Header) -> Types {
     let Header { fingerprint, .. } = header;
-    Types {
-        value: fingerprint,
-        error: (header.kind == Kind::Error).then_some(fingerprint),
-    }
+    let error = (header.kind == Kind::Error).then_some(fingerprint);
+    Types::new(fingerprint, error)
 }
 
 /// What is behind the new frame, of another type and older.
@@ -267,14 +265,8 @@ fn a_value_and_an_error_go_along_only_with_another_version() {
         let entry = written(alone(header), b"").bytes;
         let container = Container::parse(&entry).unwrap();
         let of = |kind, same: u64, other| match kind {
-            Kind::Error => Types {
-                value: other,
-                error: Some(same),
-            },
-            _ => Types {
-                value: same,
-                error: Some(other),
-            },
+            Kind::Error => Types::new(other, Some(same)),
+            _ => Types::new(same, Some(other)),
         };
         let same = header.fingerprint;
         for (types, is_own) in [
