@@ -5,22 +5,27 @@
 //! cargo run --release --example axum_report -- 3001 &
 //! cargo run --release --example axum_report -- 3002 &
 //!
-//! curl localhost:3001/report/2024 & curl localhost:3002/report/2024   # 3 s, computed by one of them
+//! curl localhost:3001/report/2024 & curl localhost:3002/report/2024   # 4 s, computed by one of them
 //! curl localhost:3002/report/2024                                     # at once
-//! curl localhost:3001/report/2999                                     # an error: it is not shared
+//! curl localhost:3001/report/2999                                     # an error: it is not stored
 //! curl -X DELETE localhost:3001/report/2024                           # the next one computes it anew
+//!
+//! for try in 1 2; do curl --max-time 3 localhost:3001/report/2025; done     # impatient: the second one is served
+//! for try in 1 2; do curl --max-time 3 localhost:3001/attached/2025; done   # without `detach` none ever is
 //! curl localhost:3001/stats
 //!
-//! kill %1 %2
+//! kill %1 %2          # what is being computed is finished first, for the other process and the next start
 //! ```
 
 use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
 use tracing_subscriber::filter::LevelFilter;
 use worksharing::{WorkSharing, work_shared};
 
@@ -31,14 +36,42 @@ struct Report {
     computed_by: u32,
 }
 
-/// The expensive part. `Ok` is stored and shared; an `Err` goes to its own caller only.
-#[work_shared(ttl = "60s", key = "report:{year}")]
-async fn report(year: u16) -> Result<Report, String> {
+/// Why there is none. `Clone`: everybody who waited for it is given it.
+#[derive(Clone)]
+enum Unavailable {
+    NotYet(u16),
+    StillComputing,
+}
+
+/// The expensive part.
+///
+/// A client that hangs up does not end it. When a report is older than a minute, whoever asks gets the old one at once,
+/// while one process makes a new one; and who would have to wait for longer than half a minute is told so.
+#[work_shared(
+    key = "report:{year}",
+    ttl = "60s",
+    stale_while_revalidate = "1h",
+    detach,
+    wait = "30s",
+    on_timeout = Err(Unavailable::StillComputing),
+)]
+async fn report(year: u16) -> Result<Report, Unavailable> {
+    compute(year).await
+}
+
+/// The same without `detach`, to compare with: it ends with the request that began it.
+#[work_shared(key = "attached:{year}", ttl = "60s")]
+async fn attached_report(year: u16) -> Result<Report, Unavailable> {
+    compute(year).await
+}
+
+async fn compute(year: u16) -> Result<Report, Unavailable> {
     if year > 2100 {
-        return Err(format!("there are no orders of {year} yet"));
+        return Err(Unavailable::NotYet(year));
     }
     println!("computing the report of {year} …");
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    println!("computed the report of {year}");
     Ok(Report {
         year,
         orders: u64::from(year) * 17,
@@ -46,11 +79,28 @@ async fn report(year: u16) -> Result<Report, String> {
     })
 }
 
-async fn page(Path(year): Path<u16>) -> Result<Json<Report>, (StatusCode, String)> {
-    report(year)
-        .await
-        .map(Json)
-        .map_err(|message| (StatusCode::NOT_FOUND, message + "\n"))
+async fn page(Path(year): Path<u16>) -> Result<Json<Report>, Unavailable> {
+    report(year).await.map(Json)
+}
+
+async fn attached_page(Path(year): Path<u16>) -> Result<Json<Report>, Unavailable> {
+    attached_report(year).await.map(Json)
+}
+
+impl IntoResponse for Unavailable {
+    fn into_response(self) -> Response {
+        let (status, message) = match self {
+            Self::NotYet(year) => (
+                StatusCode::NOT_FOUND,
+                format!("there are no orders of {year} yet\n"),
+            ),
+            Self::StillComputing => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the report is still being computed\n".to_owned(),
+            ),
+        };
+        (status, message).into_response()
+    }
 }
 
 /// Forgets a stored report. A computation that is under way will not be stored either.
@@ -69,6 +119,22 @@ async fn stats(State(sharing): State<WorkSharing>) -> String {
     format!("{:#?}\n", sharing.stats())
 }
 
+/// Ctrl-C, or what a service manager sends.
+async fn asked_to_end() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminate.recv() => return,
+                _ = tokio::signal::ctrl_c() => return,
+            }
+        }
+    }
+    // Where it cannot be listened for, it ends the process at once.
+    let _ = tokio::signal::ctrl_c().await;
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     tracing_subscriber::fmt()
@@ -81,15 +147,20 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let pages = Router::new()
         .route("/report/{year}", get(page).delete(forget))
+        .route("/attached/{year}", get(attached_page))
         .route("/stats", get(stats))
-        .with_state(sharing);
+        .with_state(sharing.clone());
     let port = std::env::args().nth(1).unwrap_or("3001".to_owned());
-    let listener = tokio::net::TcpListener::bind(format!("127.0.0.1:{port}")).await?;
+    let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
     println!(
         "process {} listens on http://{}",
         std::process::id(),
         listener.local_addr()?
     );
-    axum::serve(listener, pages).await?;
+    // First the requests are answered, then what is computed for clients that have gone is finished.
+    axum::serve(listener, pages)
+        .with_graceful_shutdown(asked_to_end())
+        .await?;
+    sharing.drain(Duration::from_secs(30)).await?;
     Ok(())
 }
