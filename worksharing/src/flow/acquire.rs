@@ -18,19 +18,17 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::call::{Call, Sight, id_of};
+use super::ancestry;
+use super::call::{Call, Sight};
 use super::convoy::Convoy;
 use super::flight::{Flights, Follower, Leader, Role, Turn};
-use super::landing::{Joiner, Landing, Origin, Outcome, Outcomes, is_newer};
+use super::landing::{Joiner, Outcome};
 use super::lead::Lead;
 use super::pauses::Paused;
 use super::timing::Verdict;
 use super::waiting::{Unserved, wait};
-use super::{ancestry, suspended};
-use crate::Error;
 use crate::detached::Permit;
 use crate::events::Event;
-use crate::lock::LockGuard;
 use crate::payload::entry::EntryId;
 use crate::policy::SharedError;
 
@@ -59,7 +57,7 @@ pub(crate) struct Begun {
 
 /// Why a caller leads.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Why {
+pub(super) enum Why {
     /// There is nothing to be served.
     Miss,
     /// There is, and it is to be computed anew.
@@ -83,16 +81,16 @@ impl Begun {
 
 /// One call on its way through steps 1 to 4.
 pub(crate) struct Acquisition<'a> {
-    call: &'a Call,
+    pub(super) call: &'a Call,
     /// An entry of this id counts as missing: it could not be decoded.
-    distrust: Option<EntryId>,
+    pub(super) distrust: Option<EntryId>,
     /// What it saw last before it joined a flight. Here, so that no future of a step carries it.
-    first: Sight,
+    pub(super) first: Sight,
     /// It has waited for another lead.
     waited: bool,
     /// It has waited for too long, and goes on without the lock.
     overflow: bool,
-    convoy: Convoy,
+    pub(super) convoy: Convoy,
 }
 
 /// What may be done with what a look found.
@@ -104,7 +102,7 @@ enum Use {
 }
 
 /// How a step ends.
-enum Step {
+pub(super) enum Step {
     Over(Next),
     /// With step 1: whoever led did not serve it.
     Look,
@@ -188,7 +186,7 @@ impl<'a> Acquisition<'a> {
     }
 
     /// With what its look found.
-    fn served(&mut self) -> Step {
+    pub(super) fn served(&mut self) -> Step {
         let first = std::mem::take(&mut self.first);
         match (first.entry, first.stored) {
             (Some(entry), Some(stored)) => {
@@ -225,7 +223,7 @@ impl<'a> Acquisition<'a> {
     }
 
     /// Who has waited for too long waits for no lock, and for no end of an overflow.
-    fn deadline(&self) -> Option<Instant> {
+    pub(super) fn deadline(&self) -> Option<Instant> {
         self.call.deadline.filter(|_| !self.overflow)
     }
 
@@ -238,7 +236,7 @@ impl<'a> Acquisition<'a> {
         }
     }
 
-    fn count_wait(&mut self) {
+    pub(super) fn count_wait(&mut self) {
         if !std::mem::replace(&mut self.waited, true) {
             self.call.record(Event::Waited);
         }
@@ -317,124 +315,6 @@ impl<'a> Acquisition<'a> {
         self.distrust = self.distrust.or(begun.distrust);
         Step::Lead(begun.leader, begun.why)
     }
-
-    /// Steps 3 and 4, counted as a lead that is suspended while it is not polled.
-    async fn lead(&mut self, leader: Leader, why: Why) -> Step {
-        // Boxed, so that hits and followers do not carry it in their futures.
-        let mut leading = Box::pin(self.lead_to_the_body(leader, why));
-        suspended::counted(leading.as_mut()).await
-    }
-
-    async fn lead_to_the_body(&mut self, leader: Leader, why: Why) -> Step {
-        let locked = match why {
-            Why::Miss => self.wait_for_lock(&leader).await,
-            Why::Refresh => self.try_lock().await,
-            Why::Overflow => Ok(Locked::Without),
-        };
-        let held = match locked {
-            Ok(Locked::Held(guard)) => Some(guard),
-            Ok(Locked::Without) => None,
-            Ok(Locked::Found(found, look)) => return land_found(leader, found, look),
-            Ok(Locked::Busy) => return self.served(),
-            Ok(Locked::TimedOut) => return Step::TimedOut,
-            Err(error) => {
-                self.call.record(Event::WithoutLock(&error));
-                None
-            }
-        };
-        self.look_under_lock(leader, why, held).await
-    }
-
-    /// Step 4.
-    async fn look_under_lock(
-        &mut self,
-        mut leader: Leader,
-        why: Why,
-        held: Option<LockGuard>,
-    ) -> Step {
-        let call = self.call;
-        let look = leader.begin_look();
-        let sight = if self.first.stored.is_some() {
-            // It may be carried along, or served in place of an error, and then its age is needed.
-            call.look_with_age(self.distrust).await
-        } else {
-            call.look(self.distrust).await
-        };
-        if let Some(found) = sight.accepted_by(call, why, &self.first) {
-            drop(held);
-            return land_found(leader, found, look);
-        }
-        self.found_nothing(&leader, &sight);
-        leader.computes(call.is_detached);
-        Next::Lead(Lead::new(call, leader, look, held, sight)).into()
-    }
-
-    /// One try: whoever has the lock is computing it anew.
-    async fn try_lock(&self) -> Result<Locked, Error> {
-        let runtime = &self.call.runtime;
-        match runtime
-            .lock
-            .try_lock(&self.call.key, ancestry::caller())
-            .await?
-        {
-            Some(guard) => Ok(Locked::Held(guard)),
-            None => {
-                runtime.pauses.busy(self.call.key.digest());
-                Ok(Locked::Busy)
-            }
-        }
-    }
-
-    /// Step 3.
-    async fn wait_for_lock(&mut self, leader: &Leader) -> Result<Locked, Error> {
-        let call = self.call;
-        let lock = &call.runtime.lock;
-        let mut waiter = None;
-        loop {
-            if waiter.is_some() {
-                let look = leader.begin_look();
-                let sight = call.look(self.distrust).await;
-                if let Some(found) = sight.accepted_by(call, Why::Miss, &self.first) {
-                    return Ok(Locked::Found(found, look));
-                }
-                self.found_nothing(leader, &sight);
-            }
-            if let Some(guard) = lock.try_lock(&call.key, ancestry::caller()).await? {
-                return Ok(Locked::Held(guard));
-            }
-            // What another process computes could not be had from the store anyway.
-            if self.first.seen.is_none() || call.runtime.unstorable.contains(call.key.digest()) {
-                return Ok(Locked::Without);
-            }
-            self.count_wait();
-            // Registered first, then look and try again: a release in between is not missed.
-            let Some(waiter) = &mut waiter else {
-                waiter = Some(lock.register_waiter(&call.key).await?);
-                continue;
-            };
-            match wait(pin!(waiter.woken()), self.deadline()).await {
-                Err(Unserved::TimedOut) => return Ok(Locked::TimedOut),
-                Err(Unserved::WouldBlock) => {
-                    call.record(Event::WouldBlock);
-                    return Ok(Locked::Without);
-                }
-                Ok(woken) => {
-                    self.convoy.woken = true;
-                    if let Some(guard) = woken? {
-                        return Ok(Locked::Held(guard));
-                    }
-                }
-            }
-        }
-    }
-
-    /// It looked, and may have been woken because somebody in another process had ended.
-    fn found_nothing(&mut self, leader: &Leader, sight: &Sight) {
-        if std::mem::take(&mut self.convoy.woken) && sight.id() == self.first.id() {
-            leader.waited_in_vain();
-            self.convoy.waited_in_vain(self.call, 1);
-        }
-    }
 }
 
 fn served_as(verdict: Verdict, waited: bool) -> Event<'static> {
@@ -443,64 +323,4 @@ fn served_as(verdict: Verdict, waited: bool) -> Event<'static> {
         _ if waited => Event::Shared,
         _ => Event::Hit,
     }
-}
-
-/// Ends a lead with an entry that it found in its look of this number.
-fn land_found(leader: Leader, found: Found, look: u64) -> Step {
-    let Found {
-        bytes,
-        id,
-        based_on,
-    } = found;
-    leader.land(Landing {
-        outcomes: Outcomes::Entry(bytes.clone()),
-        look,
-        origin: Origin::Found { id, based_on },
-    });
-    Next::Served(bytes, Event::Shared).into()
-}
-
-enum Locked {
-    Held(LockGuard),
-    /// It is not worth waiting for the lock, or not possible.
-    Without,
-    /// Somebody has it, and is not waited for.
-    Busy,
-    /// Somebody stored a value meanwhile. With the number of the look that found it.
-    Found(Found, u64),
-    /// The call has waited for as long as it may.
-    TimedOut,
-}
-
-impl Sight {
-    /// The id of what stands there; `None` where the look failed.
-    pub(super) fn id(&self) -> Option<EntryId> {
-        self.seen.map(id_of)
-    }
-
-    /// The entry, if this call may return its value. A refresh wants one that was computed after its first look.
-    fn accepted_by(&self, call: &Call, why: Why, first: &Sight) -> Option<Found> {
-        let entry = self.entry.filter(|entry| entry.verdict.is_fresh())?;
-        let (id, based_on) = (self.id()?, entry.based_on);
-        if call.options.force_refresh && !is_newer(first.id(), id, based_on) {
-            return None;
-        }
-        // What it was served meanwhile is what it is to replace.
-        if why == Why::Refresh && first.entry.is_some_and(|first| first.id == entry.id) {
-            return None;
-        }
-        let bytes = self.stored.as_ref()?.bytes.clone();
-        Some(Found {
-            bytes,
-            id,
-            based_on,
-        })
-    }
-}
-
-/// A fresh entry.
-struct Found {
-    bytes: Bytes,
-    id: EntryId,
-    based_on: Option<EntryId>,
 }

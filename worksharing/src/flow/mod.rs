@@ -13,6 +13,7 @@ mod fence;
 mod flight;
 mod landing;
 mod lead;
+mod lock_and_look;
 mod options;
 mod pauses;
 mod product;

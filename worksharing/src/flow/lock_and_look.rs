@@ -1,0 +1,197 @@
+//! A leader on its way to the body: the lock, and the look under it. Steps 3 and 4 of [`acquire`](super::acquire).
+
+use std::pin::pin;
+
+use bytes::Bytes;
+
+use super::acquire::{Acquisition, Next, Step, Why};
+use super::call::{Call, Sight, id_of};
+use super::flight::Leader;
+use super::landing::{Landing, Origin, Outcomes, is_newer};
+use super::lead::Lead;
+use super::waiting::{Unserved, wait};
+use super::{ancestry, suspended};
+use crate::Error;
+use crate::events::Event;
+use crate::lock::LockGuard;
+use crate::payload::entry::EntryId;
+
+impl Acquisition<'_> {
+    /// Steps 3 and 4, counted as a lead that is suspended while it is not polled.
+    pub(super) async fn lead(&mut self, leader: Leader, why: Why) -> Step {
+        // Boxed, so that hits and followers do not carry it in their futures.
+        let mut leading = Box::pin(self.lead_to_the_body(leader, why));
+        suspended::counted(leading.as_mut()).await
+    }
+
+    async fn lead_to_the_body(&mut self, leader: Leader, why: Why) -> Step {
+        let locked = match why {
+            Why::Miss => self.wait_for_lock(&leader).await,
+            Why::Refresh => self.try_lock().await,
+            Why::Overflow => Ok(Locked::Without),
+        };
+        let held = match locked {
+            Ok(Locked::Held(guard)) => Some(guard),
+            Ok(Locked::Without) => None,
+            Ok(Locked::Found(found, look)) => return land_found(leader, found, look),
+            Ok(Locked::Busy) => return self.served(),
+            Ok(Locked::TimedOut) => return Step::TimedOut,
+            Err(error) => {
+                self.call.record(Event::WithoutLock(&error));
+                None
+            }
+        };
+        self.look_under_lock(leader, why, held).await
+    }
+
+    /// Step 4.
+    async fn look_under_lock(
+        &mut self,
+        mut leader: Leader,
+        why: Why,
+        held: Option<LockGuard>,
+    ) -> Step {
+        let call = self.call;
+        let look = leader.begin_look();
+        let sight = if self.first.stored.is_some() {
+            // It may be carried along, or served in place of an error, and then its age is needed.
+            call.look_with_age(self.distrust).await
+        } else {
+            call.look(self.distrust).await
+        };
+        if let Some(found) = sight.accepted_by(call, why, &self.first) {
+            drop(held);
+            return land_found(leader, found, look);
+        }
+        self.found_nothing(&leader, &sight);
+        leader.computes(call.is_detached);
+        Next::Lead(Lead::new(call, leader, look, held, sight)).into()
+    }
+
+    /// One try: whoever has the lock is computing it anew.
+    async fn try_lock(&self) -> Result<Locked, Error> {
+        let runtime = &self.call.runtime;
+        match runtime
+            .lock
+            .try_lock(&self.call.key, ancestry::caller())
+            .await?
+        {
+            Some(guard) => Ok(Locked::Held(guard)),
+            None => {
+                runtime.pauses.busy(self.call.key.digest());
+                Ok(Locked::Busy)
+            }
+        }
+    }
+
+    /// Step 3.
+    async fn wait_for_lock(&mut self, leader: &Leader) -> Result<Locked, Error> {
+        let call = self.call;
+        let lock = &call.runtime.lock;
+        let mut waiter = None;
+        loop {
+            if waiter.is_some() {
+                let look = leader.begin_look();
+                let sight = call.look(self.distrust).await;
+                if let Some(found) = sight.accepted_by(call, Why::Miss, &self.first) {
+                    return Ok(Locked::Found(found, look));
+                }
+                self.found_nothing(leader, &sight);
+            }
+            if let Some(guard) = lock.try_lock(&call.key, ancestry::caller()).await? {
+                return Ok(Locked::Held(guard));
+            }
+            // What another process computes could not be had from the store anyway.
+            if self.first.seen.is_none() || call.runtime.unstorable.contains(call.key.digest()) {
+                return Ok(Locked::Without);
+            }
+            self.count_wait();
+            // Registered first, then look and try again: a release in between is not missed.
+            let Some(waiter) = &mut waiter else {
+                waiter = Some(lock.register_waiter(&call.key).await?);
+                continue;
+            };
+            match wait(pin!(waiter.woken()), self.deadline()).await {
+                Err(Unserved::TimedOut) => return Ok(Locked::TimedOut),
+                Err(Unserved::WouldBlock) => {
+                    call.record(Event::WouldBlock);
+                    return Ok(Locked::Without);
+                }
+                Ok(woken) => {
+                    self.convoy.woken = true;
+                    if let Some(guard) = woken? {
+                        return Ok(Locked::Held(guard));
+                    }
+                }
+            }
+        }
+    }
+
+    /// It looked, and may have been woken because somebody in another process had ended.
+    fn found_nothing(&mut self, leader: &Leader, sight: &Sight) {
+        if std::mem::take(&mut self.convoy.woken) && sight.id() == self.first.id() {
+            leader.waited_in_vain();
+            self.convoy.waited_in_vain(self.call, 1);
+        }
+    }
+}
+
+/// Ends a lead with an entry that it found in its look of this number.
+fn land_found(leader: Leader, found: Found, look: u64) -> Step {
+    let Found {
+        bytes,
+        id,
+        based_on,
+    } = found;
+    leader.land(Landing {
+        outcomes: Outcomes::Entry(bytes.clone()),
+        look,
+        origin: Origin::Found { id, based_on },
+    });
+    Next::Served(bytes, Event::Shared).into()
+}
+
+enum Locked {
+    Held(LockGuard),
+    /// It is not worth waiting for the lock, or not possible.
+    Without,
+    /// Somebody has it, and is not waited for.
+    Busy,
+    /// Somebody stored a value meanwhile. With the number of the look that found it.
+    Found(Found, u64),
+    /// The call has waited for as long as it may.
+    TimedOut,
+}
+
+impl Sight {
+    /// The id of what stands there; `None` where the look failed.
+    pub(super) fn id(&self) -> Option<EntryId> {
+        self.seen.map(id_of)
+    }
+
+    /// The entry, if this call may return its value. A refresh wants one that was computed after its first look.
+    fn accepted_by(&self, call: &Call, why: Why, first: &Sight) -> Option<Found> {
+        let entry = self.entry.filter(|entry| entry.verdict.is_fresh())?;
+        let (id, based_on) = (self.id()?, entry.based_on);
+        if call.options.force_refresh && !is_newer(first.id(), id, based_on) {
+            return None;
+        }
+        // What it was served meanwhile is what it is to replace.
+        if why == Why::Refresh && first.entry.is_some_and(|first| first.id == entry.id) {
+            return None;
+        }
+        let bytes = self.stored.as_ref()?.bytes.clone();
+        Some(Found {
+            bytes,
+            id,
+            based_on,
+        })
+    }
+}
+
+/// A fresh entry.
+struct Found {
+    bytes: Bytes,
+    id: EntryId,
+    based_on: Option<EntryId>,
+}
