@@ -256,7 +256,7 @@ fn blocked_async_runtime_keeps_its_lock() {
             .unwrap();
         runtime.block_on(sharing.work("blocked").try_run(async || {
             thread::sleep(DEAD_MAN + seconds(1));
-            Ok::<_, ()>("of the blocked one".to_owned())
+            Ok::<_, ()>(Some("of the blocked one".to_owned()))
         }))
     });
     wait_until(LIMIT, "the body begins", || {
@@ -267,5 +267,8 @@ fn blocked_async_runtime_keeps_its_lock() {
     let timeline = mesh.wait(1);
     assert_eq!(timeline.executions(), 0, "somebody took over");
     assert_eq!(timeline.answers(), [Ok("of the blocked one".to_owned())]);
-    assert_eq!(blocked.join().unwrap(), Ok("of the blocked one".to_owned()));
+    assert_eq!(
+        blocked.join().unwrap(),
+        Ok(Some("of the blocked one".to_owned()))
+    );
 }
