@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tests::Log;
-use worksharing::lock::Local;
+use worksharing::lock::{Caller, Local, Lock, LockGuard, Waiter};
 use worksharing::store::Memory;
 use worksharing::testing::{Clock as _, ManualClock};
-use worksharing::{Work, WorkSharing};
+use worksharing::{BoxFuture, Error, Key, Work, WorkSharing};
 
 const TTL: Duration = Duration::from_secs(60);
 const ERROR_TTL: Duration = Duration::from_secs(5);
@@ -486,4 +487,78 @@ fn nobody_is_advised_who_waits_for_what_can_be_shared() {
     }
     assert_eq!(bed.bodies(), 4);
     assert_eq!(log.text(), "");
+}
+
+/// Wakes its waiters ten times for nothing, as a poll does.
+#[derive(Debug)]
+struct Restless {
+    lock: Local,
+    wakes: Arc<AtomicUsize>,
+}
+
+struct RestlessWaiter {
+    wakes: Arc<AtomicUsize>,
+    inner: Box<dyn Waiter>,
+}
+
+impl Lock for Restless {
+    fn try_lock<'a>(
+        &'a self,
+        key: &'a Key,
+        caller: Caller,
+    ) -> BoxFuture<'a, Result<Option<LockGuard>, Error>> {
+        self.lock.try_lock(key, caller)
+    }
+
+    fn register_waiter<'a>(
+        &'a self,
+        key: &'a Key,
+    ) -> BoxFuture<'a, Result<Box<dyn Waiter>, Error>> {
+        Box::pin(async {
+            let inner = self.lock.register_waiter(key).await?;
+            let wakes = Arc::clone(&self.wakes);
+            Ok(Box::new(RestlessWaiter { wakes, inner }) as Box<dyn Waiter>)
+        })
+    }
+}
+
+impl Waiter for RestlessWaiter {
+    fn woken(&mut self) -> BoxFuture<'_, Result<Option<LockGuard>, Error>> {
+        if self.wakes.fetch_add(1, Ordering::SeqCst) < 10 {
+            Box::pin(async { Ok(None) })
+        } else {
+            self.inner.woken()
+        }
+    }
+}
+
+#[test]
+fn nobody_is_advised_who_waits_for_one_computation_and_looks_now_and_then() {
+    let (store, wakes) = (Arc::new(Memory::new()), Arc::<AtomicUsize>::default());
+    let lock = Arc::new(Restless {
+        lock: Local::new(),
+        wakes: Arc::clone(&wakes),
+    });
+    let process = || {
+        let builder = WorkSharing::builder().store(Arc::clone(&store));
+        builder.lock(Arc::clone(&lock)).build().unwrap()
+    };
+    let ([ours, theirs], log) = ([process(), process()], Log::default());
+    thread::scope(|scope| {
+        let (begun, begins) = channel();
+        scope.spawn(move || {
+            let failed = ours.work::<u32>("key").try_run_blocking(|| {
+                begun.send(()).unwrap();
+                while wakes.load(Ordering::SeqCst) <= 10 {
+                    thread::yield_now();
+                }
+                Err("nothing")
+            });
+            failed.unwrap_err()
+        });
+        begins.recv().unwrap();
+        let _logs = tracing::subscriber::set_default(log.subscriber());
+        theirs.work("key").run_blocking(|| 1);
+    });
+    assert_eq!(advice(&log), [""; 0]);
 }

@@ -8,8 +8,8 @@ use crate::events::Event;
 pub(crate) struct Convoy {
     failures: u16,
     said: bool,
-    /// It was woken, and has not looked yet what for.
-    pub(super) woken: bool,
+    /// It has slept until the lock might be free.
+    pub(super) slept: bool,
 }
 
 /// So many are no accident any more.

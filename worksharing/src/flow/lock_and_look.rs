@@ -96,7 +96,6 @@ impl Acquisition<'_> {
                 if let Some(found) = sight.accepted_by(call, Why::Miss, &self.first) {
                     return Ok(Locked::Found(found, look));
                 }
-                self.found_nothing(leader, &sight);
             }
             if let Some(guard) = lock.try_lock(&call.key, ancestry::caller()).await? {
                 return Ok(Locked::Held(guard));
@@ -118,7 +117,7 @@ impl Acquisition<'_> {
                     return Ok(Locked::Without);
                 }
                 Ok(woken) => {
-                    self.convoy.woken = true;
+                    self.convoy.slept = true;
                     if let Some(guard) = woken? {
                         return Ok(Locked::Held(guard));
                     }
@@ -127,9 +126,9 @@ impl Acquisition<'_> {
         }
     }
 
-    /// It looked, and may have been woken because somebody in another process had ended.
+    /// It has the lock: if it had to wait for that, somebody in another process has ended.
     fn found_nothing(&mut self, leader: &Leader, sight: &Sight) {
-        if std::mem::take(&mut self.convoy.woken) && sight.id() == self.first.id() {
+        if std::mem::take(&mut self.convoy.slept) && sight.id() == self.first.id() {
             leader.waited_in_vain();
             self.convoy.waited_in_vain(self.call, 1);
         }
