@@ -2,7 +2,7 @@
 //! each what it returned, and where it ran.
 
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
@@ -37,10 +37,16 @@ fn main() {
     println!("async on {:?}", block_on(later));
     let now = sharing.work("now").detach().run_blocking(name);
     println!("blocking on {now:?}");
-    // What belongs to nobody goes on without its caller.
-    let mut left = Box::pin(sharing.work("left").detach().run(|| async { name() }));
+    // What belongs to nobody goes on without its caller, who has left before the body may end.
+    let (leave, left_by_caller) = mpsc::channel();
+    let body = || async move {
+        left_by_caller.recv().unwrap();
+        name()
+    };
+    let mut left = Box::pin(sharing.work("left").detach().run(body));
     let polled = left.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     drop(left);
+    leave.send(()).unwrap();
     let drained = block_on(sharing.drain(std::time::Duration::from_secs(20)));
     let stored = sharing.work::<String>("left").peek_blocking();
     println!("left {} on {stored:?}, {drained:?}", polled.is_pending());
