@@ -15,6 +15,7 @@ pub struct Options {
     /// The value. Left out: who has waited for too long computes.
     pub on_timeout: Option<String>,
     pub clone_errors: bool,
+    pub cache_err: Option<Duration>,
     pub cache_none: bool,
     pub force_refresh: bool,
 }

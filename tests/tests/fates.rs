@@ -93,6 +93,38 @@ fn nothing_that_is_stored_is_for_all() {
     });
 }
 
+// ---- Case 38: an error that is stored is for all processes, until it runs out.
+
+#[test]
+fn error_that_is_stored_is_for_all_processes_until_it_runs_out() {
+    on_each_setup(|setup| {
+        let mut mesh = Mesh::start(3, WORKER, setup);
+        let time = ms(3_000);
+        let options = Options {
+            cache_err: Some(time),
+            ..Options::default()
+        };
+        let run = Run::of("stored error", ms(500))
+            .callers(Callers::Mixed(20))
+            .end(End::Fail)
+            .options(options);
+        let errors = mesh.run_all(&run).errors();
+        assert_eq!(mesh.timeline().executions(), 1);
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        // The first body since then begins when the error has run out, and not before.
+        wait_until(LIMIT, "a second body", || {
+            mesh.workers[0].run(&run.clone().callers(Callers::Tasks(1)));
+            let answers = mesh.timeline().answers().len();
+            mesh.wait_for_answers("stored error", answers + 1);
+            mesh.timeline().executions() == 2
+        });
+        let bodies = mesh.timeline().bodies();
+        let ended = bodies[0].end.as_ref().unwrap().0;
+        let between = micros(ended, bodies[1].begun.at_us);
+        assert!(between >= time - ms(100), "{between:?}");
+    });
+}
+
 // ---- Case 39: nobody waits for longer than it says.
 
 const PATIENCE: Duration = Duration::from_millis(300);

@@ -33,21 +33,30 @@ impl Options {
 /// Calls with those that do, too: each of them is another type.
 macro_rules! with_options {
     ($work:expr, $options:expr, |$typed:ident| $call:expr) => {
-        match ($options.on_timeout.clone(), $options.clone_errors) {
-            (None, false) => {
+        with_options!(@cache_err $work, $options, |$typed| $call)
+    };
+    (@cache_err $work:expr, $options:expr, |$typed:ident| $call:expr) => {
+        match $options.cache_err {
+            None => with_options!(@clone_errors $work, $options, |$typed| $call),
+            Some(time) => {
+                with_options!(@clone_errors $work.cache_err(time), $options, |$typed| $call)
+            }
+        }
+    };
+    (@clone_errors $work:expr, $options:expr, |$typed:ident| $call:expr) => {
+        match $options.clone_errors {
+            false => with_options!(@on_timeout $work, $options, |$typed| $call),
+            true => with_options!(@on_timeout $work.clone_errors(), $options, |$typed| $call),
+        }
+    };
+    (@on_timeout $work:expr, $options:expr, |$typed:ident| $call:expr) => {
+        match $options.on_timeout.clone() {
+            None => {
                 let $typed = $work;
                 $call
             }
-            (None, true) => {
-                let $typed = $work.clone_errors();
-                $call
-            }
-            (Some(value), false) => {
+            Some(value) => {
                 let $typed = $work.on_timeout(move || Ok(Some(value)));
-                $call
-            }
-            (Some(value), true) => {
-                let $typed = $work.on_timeout(move || Ok(Some(value))).clone_errors();
                 $call
             }
         }

@@ -38,15 +38,15 @@ fn main() {
     let now = sharing.work("now").detach().run_blocking(name);
     println!("blocking on {now:?}");
     // What belongs to nobody goes on without its caller, who has left before the body may end.
-    let (leave, left_by_caller) = mpsc::channel();
+    let (caller, until_it_leaves) = mpsc::channel::<()>();
     let body = || async move {
-        left_by_caller.recv().unwrap();
+        let _ = until_it_leaves.recv();
         name()
     };
     let mut left = Box::pin(sharing.work("left").detach().run(body));
     let polled = left.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     drop(left);
-    leave.send(()).unwrap();
+    drop(caller);
     let drained = block_on(sharing.drain(std::time::Duration::from_secs(20)));
     let stored = sharing.work::<String>("left").peek_blocking();
     println!("left {} on {stored:?}, {drained:?}", polled.is_pending());

@@ -103,6 +103,7 @@ fn options(random: &mut Random) -> Options {
         stale_if_error: time(2_000),
         early_refresh: early.then_some(1.0),
         jitter: time(200),
+        cache_err: time(300),
         wait: waits.then(|| ms(30 + random.one_of(120))),
         on_timeout: gives.then(|| BUSY.to_owned()),
         clone_errors,
