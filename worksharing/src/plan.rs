@@ -106,6 +106,13 @@ impl Plan {
         self
     }
 
+    /// The option `tags`.
+    pub fn tag(mut self, tag: &str) -> Self {
+        let tag = self.sharing.runtime().tag(tag);
+        self.options.rare_mut().tags.push(tag);
+        self
+    }
+
     pub(crate) fn key(&self) -> &Key {
         &self.key
     }

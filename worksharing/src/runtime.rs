@@ -72,6 +72,12 @@ impl Runtime {
         }
     }
 
+    /// The key of a tag's marker. No characteristic string of a function begins like it.
+    pub(crate) fn tag(&self, tag: &str) -> Key {
+        let namespaced = self.key(tag);
+        Key::new(format!("\u{1}tag:{}", namespaced.characteristic()))
+    }
+
     /// Waits until what was queued behind callers' backs has taken effect.
     pub(crate) async fn flush(&self) -> Result<(), Error> {
         // A value is to be there before its lock is free.

@@ -106,6 +106,39 @@ impl WorkSharing {
         Work::new(self, key)
     }
 
+    /// Removes every stored value with this tag, whatever its key, as [`Work::tag`] and the option `tags` give it. A
+    /// computation that is under way and has it is not given to callers that come later.
+    ///
+    /// ```
+    /// use worksharing::WorkSharing;
+    ///
+    /// # fn main() -> Result<(), worksharing::Error> {
+    /// let sharing = WorkSharing::in_memory();
+    /// let profile = || sharing.work("profile:7").tag("user:7");
+    /// assert_eq!(profile().run_blocking(|| "Ann"), "Ann");
+    /// sharing.invalidate_tag_blocking("user:7")?;
+    /// assert_eq!(profile().run_blocking(|| "Anne"), "Anne");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The store cannot be reached: the values may still be there.
+    ///
+    /// # Cancel safety
+    /// Dropped, the removal may or may not happen.
+    pub async fn invalidate_tag(&self, tag: impl AsRef<str>) -> Result<(), Error> {
+        self.0.invalidate_tag(&self.0.tag(tag.as_ref())).await
+    }
+
+    /// [`invalidate_tag`](Self::invalidate_tag), blocking this thread.
+    ///
+    /// # Errors
+    /// The store cannot be reached: the values may still be there.
+    pub fn invalidate_tag_blocking(&self, tag: impl AsRef<str>) -> Result<(), Error> {
+        block_on(self.invalidate_tag(tag))
+    }
+
     /// What happened since the runtime was built.
     pub fn stats(&self) -> Stats {
         self.0.events.stats()

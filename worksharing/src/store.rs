@@ -85,6 +85,19 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         ttl: Duration,
     ) -> BoxFuture<'a, Result<(), Error>>;
 
+    /// Sees to it that what stands under each of these keys is kept for at least `ttl` from now on. What is kept for
+    /// longer already stays as it is, and what is missing stays missing.
+    ///
+    /// For the markers of tags, which are to outlive the entries that depend on them. A store that leaves this out
+    /// forgets a marker when its first time is over: then the entries with that tag are misses.
+    ///
+    /// # Errors
+    /// The store cannot be reached, or refused.
+    fn keep<'a>(&'a self, keys: &'a [Key], ttl: Duration) -> BoxFuture<'a, Result<(), Error>> {
+        let _ = (keys, ttl);
+        Box::pin(async { Ok(()) })
+    }
+
     /// Connects, and makes sure that the store can do its work.
     ///
     /// # Errors
@@ -144,6 +157,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         ttl: Duration,
     ) -> BoxFuture<'a, Result<(), Error>> {
         (**self).replace(key, entry, ttl)
+    }
+
+    fn keep<'a>(&'a self, keys: &'a [Key], ttl: Duration) -> BoxFuture<'a, Result<(), Error>> {
+        (**self).keep(keys, ttl)
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), Error>> {

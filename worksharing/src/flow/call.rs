@@ -7,9 +7,10 @@ use bytes::Bytes;
 
 use super::ancestry;
 use super::options::Options;
+use super::tags::Markers;
 use super::timing::{self, Verdict};
 use crate::events::{Event, Subject};
-use crate::payload::entry::{Container, Draft, EntryId, Frame, Header, Kind, Types, Written};
+use crate::payload::entry::{Container, EntryId, Frame, Kind, Types};
 use crate::runtime::Runtime;
 use crate::store::{Look, Seen, Stored};
 use crate::{Error, Key};
@@ -40,8 +41,9 @@ pub(crate) struct Sight {
     /// What stands there, for a fence; `None` where the look failed.
     pub(crate) seen: Option<Seen>,
     pub(crate) stored: Option<Stored>,
-    /// The entry of this call's type in it.
+    /// The entry of this call's type in it, if it is valid under its tags.
     pub(crate) entry: Option<Sighted>,
+    pub(crate) markers: Markers,
 }
 
 /// An entry, and what may be done with it.
@@ -52,6 +54,8 @@ pub(crate) struct Sighted {
     /// What its leader saw; `None` if it was carried along behind another version's.
     pub(crate) based_on: Option<EntryId>,
     pub(crate) kind: Kind,
+    /// Of the ids of the markers under which it was begun.
+    tags: u64,
     /// Until when it is of use, if its age is known.
     until: Option<Instant>,
 }
@@ -127,14 +131,14 @@ impl Call {
         if with_age {
             look = look.with_time_left();
         }
-        let mut stored = match self.get(look).await {
-            Ok(stored) => stored,
+        let (mut stored, mut markers) = match self.get(look).await {
+            Ok(found) => found,
             Err(error) => return self.without_store(&error),
         };
         let mut entry = self.judge(stored.as_ref());
         if entry.is_some_and(|entry| entry.verdict == Verdict::Unknown) {
-            stored = match self.get(look.with_time_left()).await {
-                Ok(stored) => stored,
+            (stored, markers) = match self.get(look.with_time_left()).await {
+                Ok(found) => found,
                 Err(error) => return self.without_store(&error),
             };
             entry = self.judge(stored.as_ref());
@@ -142,23 +146,37 @@ impl Call {
         // What was asked for its age and has none is kept for ever, and no entry of ours.
         let has_age = |stored: &Stored| !with_age || stored.time_left.is_some();
         let is_ours = stored.as_ref().is_some_and(has_age);
+        let is_valid = |entry: &Sighted| {
+            is_ours && Some(entry.id) != distrust && Some(entry.tags) == markers.hash
+        };
         Sight {
             seen: Some(Seen::of(stored.as_ref().map(|stored| &stored.bytes[..]))),
-            entry: entry.filter(|entry| is_ours && Some(entry.id) != distrust),
+            entry: entry.filter(is_valid),
             stored,
+            markers,
         }
     }
 
-    async fn get(&self, look: Look) -> Result<Option<Stored>, Error> {
-        self.runtime.store.get_one(&self.key, look).await
+    /// What stands under the key, and under its tags.
+    async fn get(&self, look: Look) -> Result<(Option<Stored>, Markers), Error> {
+        let (store, tags) = (&self.runtime.store, self.tags());
+        if tags.is_empty() {
+            let stored = store.get_one(&self.key, look).await?;
+            return Ok((stored, Markers::of(&[], &[])));
+        }
+        let mut keys = Vec::with_capacity(1 + tags.len());
+        keys.push(self.key.clone());
+        keys.extend_from_slice(tags);
+        let mut found = store.get(&keys, look).await?;
+        let markers = found.split_off(found.len().min(1));
+        Ok((found.pop().flatten(), Markers::of(tags, &markers)))
     }
 
     fn without_store(&self, error: &Error) -> Sight {
         self.record(Event::WithoutStore(error));
         Sight {
             seen: None,
-            stored: None,
-            entry: None,
+            ..Sight::default()
         }
     }
 
@@ -182,6 +200,7 @@ impl Call {
             id: header.id,
             based_on: (container.newest.header.id == header.id).then_some(header.based_on),
             kind: header.kind,
+            tags: header.tags,
             until: until.map(|age| Instant::now() + timing::servable_for(header, age, options)),
         })
     }
@@ -212,28 +231,8 @@ impl Call {
         None
     }
 
-    /// Lays a tombstone, and keeps flights under way from serving callers that come later.
+    /// Removes what is stored, and keeps computations under way from storing theirs.
     pub(crate) async fn invalidate(&self) -> Result<(), Error> {
-        const ATTEMPTS: usize = 3;
-        let mut laid = self.lay_tombstone().await;
-        for _ in 1..ATTEMPTS {
-            if laid.is_ok() {
-                break;
-            }
-            // Each with an id of its own: one that takes effect late must not look like one that was seen.
-            laid = self.lay_tombstone().await;
-        }
-        self.runtime.flights.supersede(self.key.digest());
-        laid
-    }
-
-    async fn lay_tombstone(&self) -> Result<(), Error> {
-        let header = Header::new(Kind::Tombstone, self.runtime.timeouts.tombstone_ttl);
-        let tombstone = Draft::new(header, self.key.characteristic(), None, usize::MAX);
-        let Written { bytes, lives_for } = tombstone.without_payload();
-        self.runtime
-            .store
-            .replace(&self.key, bytes, lives_for)
-            .await
+        self.runtime.invalidate(&self.key).await
     }
 }

@@ -46,6 +46,8 @@ impl Outcomes {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Joiner {
     pub(crate) saw: Option<EntryId>,
+    /// The hash of its tags' markers; `None` where one was missing, too.
+    pub(crate) tags: Option<u64>,
     /// It wants what was computed after it asked.
     pub(crate) refresh: bool,
     /// It takes an older value in place of an error.
@@ -57,6 +59,8 @@ pub(crate) struct Landing {
     pub(crate) outcomes: Outcomes,
     /// The number of the look under the lock.
     pub(crate) look: u64,
+    /// The hash of the tags' markers that the leader saw in it.
+    pub(crate) tags: Option<u64>,
     pub(crate) origin: Origin,
 }
 
@@ -81,9 +85,12 @@ impl Landing {
     /// was there when it asked, the leader has seen that or something newer.
     ///
     /// Who came later is served if its own look found what the leader found or, of a computation, what the leader's
-    /// fence allows: then nothing has changed between the two looks. Its own look came after it asked, so an invalidation
-    /// before that would have been seen.
+    /// fence allows, and the same markers: then nothing has changed between the two looks. Its own look came after it
+    /// asked, so an invalidation before that would have been seen.
     pub(crate) fn serves(&self, joiner: &Joiner, early: bool) -> bool {
+        let saw = joiner
+            .saw
+            .filter(|_| joiner.tags.is_some() && joiner.tags == self.tags);
         match self.origin {
             Origin::Found { id, based_on } if joiner.refresh => {
                 early && is_newer(joiner.saw, id, based_on)
@@ -91,10 +98,10 @@ impl Landing {
             Origin::Computed { .. } if joiner.refresh => early,
             // Who saw nothing came, perhaps, after what superseded it had gone.
             Origin::Older { id } => {
-                joiner.takes_older && !joiner.refresh && (early || joiner.saw == Some(id))
+                joiner.takes_older && !joiner.refresh && (early || saw == Some(id))
             }
-            Origin::Found { id, .. } => early || joiner.saw == Some(id),
-            Origin::Computed { seen } => early || allows(seen, joiner.saw),
+            Origin::Found { id, .. } => early || saw == Some(id),
+            Origin::Computed { seen } => early || allows(seen, saw),
         }
     }
 }
@@ -125,10 +132,12 @@ mod tests {
         let landing = Landing {
             outcomes: Outcomes::Entry(Bytes::new()),
             look: 1,
+            tags: Some(0),
             origin,
         };
         let joiner = Joiner {
             saw,
+            tags: Some(0),
             refresh,
             takes_older: true,
         };
@@ -211,16 +220,57 @@ mod tests {
     }
 
     #[test]
+    fn who_came_later_must_have_seen_the_same_markers() {
+        let id = EntryId::random();
+        let origins = [
+            Origin::Computed { seen: Some(id) },
+            Origin::Found { id, based_on: None },
+            Origin::Older { id },
+        ];
+        for origin in origins {
+            for (leader, joiner, expected) in [
+                (Some(1), Some(1), true),
+                (Some(1), Some(2), false),
+                (Some(1), None, false),
+                (None, Some(1), false),
+                (None, None, false),
+            ] {
+                let landing = Landing {
+                    outcomes: Outcomes::Entry(Bytes::new()),
+                    look: 1,
+                    tags: leader,
+                    origin,
+                };
+                let joiner = Joiner {
+                    saw: Some(id),
+                    tags: joiner,
+                    refresh: false,
+                    takes_older: true,
+                };
+                assert_eq!(
+                    landing.serves(&joiner, false),
+                    expected,
+                    "{landing_of:?}",
+                    landing_of = (origin, leader, joiner.tags)
+                );
+                assert!(landing.serves(&joiner, true));
+            }
+        }
+    }
+
+    #[test]
     fn an_older_value_is_for_those_who_take_one() {
         let id = EntryId::random();
         let landing = Landing {
             outcomes: Outcomes::Entry(Bytes::new()),
             look: 1,
+            tags: Some(0),
             origin: Origin::Older { id },
         };
         for takes_older in [true, false] {
             let joiner = Joiner {
                 saw: Some(id),
+                tags: Some(0),
                 refresh: false,
                 takes_older,
             };

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::future::join;
 
 use super::call::{Call, Sight, id_of};
 use super::fence::FenceWatch;
 use super::flight::Leader;
 use super::landing::{Landing, Origin, Outcomes};
+use super::tags::Markers;
 use crate::events::Event;
 use crate::lock::LockGuard;
 use crate::payload::entry::{Carried, Container, EntryId, Kind, Written};
@@ -25,6 +27,8 @@ pub(crate) struct Lead {
     fence: Option<FenceWatch>,
     /// What stands under the key, and whether it is of the call's type.
     stored: Option<(Stored, bool)>,
+    /// Of its tags, as it saw them before it computes.
+    markers: Markers,
     pause: Option<Pause>,
     begun: Instant,
 }
@@ -70,6 +74,7 @@ impl Lead {
         Self {
             fence: Some(FenceWatch::begin(call, sight.seen)),
             stored: sight.stored.map(|stored| (stored, is_ours)),
+            markers: sight.markers,
             ..Self::inline()
         }
     }
@@ -81,6 +86,7 @@ impl Lead {
             flight: None,
             fence: None,
             stored: None,
+            markers: Markers::default(),
             pause: None,
             begun: Instant::now(),
         }
@@ -93,7 +99,12 @@ impl Lead {
 
     /// Whether an entry could be stored.
     pub(super) fn stores(&self) -> bool {
-        self.fence.is_some()
+        self.fence.is_some() && self.markers.hash.is_some()
+    }
+
+    /// The hash of the markers under which what it computes is valid.
+    pub(super) fn tags(&self) -> u64 {
+        self.markers.hash.unwrap_or_default()
     }
 
     /// Whether somebody in this process waits for what comes of it.
@@ -170,7 +181,9 @@ impl Lead {
             drop(self.held.take());
             return landed;
         };
-        let is_there = put_fenced(call, entry, fence, self.held.take()).await;
+        let keep = call.keep_markers(self.markers, entry.lives_for, self.elapsed());
+        let put = put_fenced(call, entry, fence, self.held.take());
+        let (is_there, ()) = join(put, keep).await;
         if let Some(pause) = self.pause.take_if(|_| is_there) {
             pause.over();
         }
@@ -188,6 +201,7 @@ impl Lead {
             let landing = Landing {
                 outcomes,
                 look,
+                tags: self.markers.hash,
                 origin,
             };
             (leader, landing)

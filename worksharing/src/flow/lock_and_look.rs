@@ -52,13 +52,13 @@ impl Acquisition<'_> {
         held: Option<LockGuard>,
     ) -> Step {
         let call = self.call;
-        let look = leader.begin_look();
-        let sight = if self.first.stored.is_some() {
-            // It may be carried along, or served in place of an error, and then its age is needed.
-            call.look_with_age(self.distrust).await
-        } else {
-            call.look(self.distrust).await
-        };
+        let mut look = leader.begin_look();
+        let mut sight = self.sight_under_lock().await;
+        if sight.lacks_markers() {
+            call.lay_missing_markers().await;
+            look = leader.begin_look();
+            sight = self.sight_under_lock().await;
+        }
         if let Some(found) = sight.accepted_by(call, why, &self.first) {
             drop(held);
             return land_found(leader, found, look);
@@ -66,6 +66,17 @@ impl Acquisition<'_> {
         self.found_nothing(&leader, &sight);
         leader.computes(call.is_detached);
         Next::Lead(Lead::new(call, leader, look, held, sight)).into()
+    }
+
+    async fn sight_under_lock(&self) -> Sight {
+        let call = self.call;
+        // What stands there may be carried along, or served in place of an error, and then its age is needed; and so is
+        // how long its tags' markers are kept.
+        if self.first.stored.is_some() || !call.tags().is_empty() {
+            call.look_with_age(self.distrust).await
+        } else {
+            call.look(self.distrust).await
+        }
     }
 
     /// One try: whoever has the lock is computing it anew.
@@ -141,10 +152,12 @@ fn land_found(leader: Leader, found: Found, look: u64) -> Step {
         bytes,
         id,
         based_on,
+        tags,
     } = found;
     leader.land(Landing {
         outcomes: Outcomes::Entry(bytes.clone()),
         look,
+        tags,
         origin: Origin::Found { id, based_on },
     });
     Next::Served(bytes, Event::Shared).into()
@@ -168,6 +181,11 @@ impl Sight {
         self.seen.map(id_of)
     }
 
+    /// Whether it was seen that markers are missing.
+    fn lacks_markers(&self) -> bool {
+        self.seen.is_some() && self.markers.hash.is_none()
+    }
+
     /// The entry, if this call may return its value. A refresh wants one that was computed after its first look.
     fn accepted_by(&self, call: &Call, why: Why, first: &Sight) -> Option<Found> {
         let entry = self.entry.filter(|entry| entry.verdict.is_fresh())?;
@@ -184,6 +202,7 @@ impl Sight {
             bytes,
             id,
             based_on,
+            tags: self.markers.hash,
         })
     }
 }
@@ -193,4 +212,5 @@ struct Found {
     bytes: Bytes,
     id: EntryId,
     based_on: Option<EntryId>,
+    tags: Option<u64>,
 }

@@ -11,6 +11,7 @@ mod detach;
 mod explore;
 mod fence;
 mod flight;
+mod invalidate;
 mod landing;
 mod lead;
 mod lock_and_look;
@@ -18,6 +19,7 @@ mod options;
 mod pauses;
 mod product;
 mod suspended;
+mod tags;
 mod timing;
 mod unstorable;
 mod waiting;
@@ -96,7 +98,8 @@ pub(crate) fn begin<P: Policy>(mut call: Call) -> impl Future<Output = Acquired<
     call.types = Types::new(
         fingerprint::<P::Shared>(version).hash,
         P::error_fingerprint(version),
-    );
+    )
+    .salted(tags::salt(call.tags()));
     let wait = call.options.rare().wait;
     call.deadline = wait.and_then(|wait| Instant::now().checked_add(wait));
     go_on::<P>(call, None)
@@ -147,14 +150,14 @@ fn go_on<P: Policy>(
 
 /// The stored value, if a call would return it without waiting.
 pub(crate) async fn peek<T: DeserializeOwned>(mut call: Call) -> Option<T> {
-    call.types = Types::value(fingerprint::<T>(call.options.version).hash);
+    call.types = types_of_value::<T>(&call);
     let bytes = call.look(None).await.into_served()?;
     call.decode_value(&bytes).ok()
 }
 
 /// The stored value with its age, if a call could return it, be it in place of an error.
 pub(crate) async fn entry<T: DeserializeOwned>(mut call: Call) -> Option<Entry<T>> {
-    call.types = Types::value(fingerprint::<T>(call.options.version).hash);
+    call.types = types_of_value::<T>(&call);
     let sight = call.look_with_age(None).await;
     sight.entry.filter(|entry| entry.verdict.is_servable())?;
     let stored = sight.stored?;
@@ -167,6 +170,10 @@ pub(crate) async fn entry<T: DeserializeOwned>(mut call: Call) -> Option<Entry<T
         time_left,
         is_fresh: !time_left.is_zero(),
     })
+}
+
+fn types_of_value<T: DeserializeOwned>(call: &Call) -> Types {
+    Types::value(fingerprint::<T>(call.options.version).hash).salted(tags::salt(call.tags()))
 }
 
 impl Leading {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::timing::clamp;
+use crate::Key;
 use crate::payload::entry::Kind;
 
 /// What a caller may ask for.
@@ -30,6 +31,8 @@ pub(crate) struct Rare {
     pub(crate) wait: Option<Duration>,
     /// Who has waited for that long computes without the lock.
     pub(crate) overflow: bool,
+    /// The keys of the markers of its tags.
+    pub(crate) tags: Vec<Key>,
 }
 
 /// By how much a time to live is shortened at most.
@@ -47,6 +50,7 @@ static NONE: Rare = Rare {
     jitter: None,
     wait: None,
     overflow: false,
+    tags: Vec::new(),
 };
 
 impl Options {

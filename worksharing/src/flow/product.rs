@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::call::Call;
 use super::lead::{Lead, Product};
-use super::timing;
+use super::{tags, timing};
 use crate::events::Event;
 use crate::payload::codec::Unencodable;
 use crate::payload::entry::{Draft, EntryId, Header, Kind, Written};
@@ -114,7 +114,8 @@ fn encode(
     let keep_for = timing::keep_for(fresh_for, call.options.of(kind));
     let header = Header {
         based_on: lead.based_on(),
-        fingerprint: fingerprint.hash,
+        fingerprint: fingerprint.hash ^ tags::salt(call.tags()),
+        tags: lead.tags(),
         fresh_for,
         compute_time: lead.elapsed(),
         ..Header::new(kind, keep_for)

@@ -30,6 +30,7 @@ pub fn conformance(store: &dyn Store, clock: &dyn Clock) {
     time::expires(store, clock);
     time::lives_as_long_as_the_last(store, clock);
     time::takes_any_time(store);
+    time::keeps_for_longer(store, clock);
     fencing::fences_a_put(store);
     fencing::fences_by_short_entries(store);
     fencing::recognizes_a_put_that_is_sent_again(store);

@@ -111,6 +111,13 @@ impl Store for Defective {
         };
         self.memory.replace(key, entry, ttl)
     }
+
+    fn keep<'a>(&'a self, keys: &'a [Key], ttl: Duration) -> BoxFuture<'a, Result<(), Error>> {
+        match self.defect {
+            "nothing is kept for longer" => Box::pin(async { Ok(()) }),
+            _ => self.memory.keep(keys, ttl),
+        }
+    }
 }
 
 #[test]
@@ -132,6 +139,7 @@ fn defects_of_a_store_are_found() {
         "the time stands still",
         "all is whole",
         "text only",
+        "nothing is kept for longer",
         "no fence",
         "a vanished entry is a fence",
         "its own entry is a stranger",

@@ -67,6 +67,10 @@ impl Store for GatedStore {
     ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(gated(async move { self.0.replace(key, entry, ttl).await }))
     }
+
+    fn keep<'a>(&'a self, keys: &'a [Key], ttl: Duration) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(gated(async move { self.0.keep(keys, ttl).await }))
+    }
 }
 
 #[derive(Clone, Debug)]

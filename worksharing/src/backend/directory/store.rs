@@ -67,13 +67,23 @@ impl Directory {
             .write_temporary(key, entry, ttl)
             .await
             .map_err(unusable)?;
+        let moved = || files.try_move(&temporary, key, &allowed);
+        let written = self.until_it_is_our_turn(key, moved).await?;
+        files.sweep_some();
+        Ok(written)
+    }
+
+    /// Tries until no other process writes.
+    async fn until_it_is_our_turn<R>(
+        &self,
+        key: &Key,
+        attempt: impl Fn() -> io::Result<Option<R>>,
+    ) -> Result<R, Error> {
+        let unusable = |error| self.0.unusable("write", error);
         let (begun, mut waiting) = (Instant::now(), None);
-        let written = loop {
-            let moved = files
-                .try_move(&temporary, key, &allowed)
-                .map_err(unusable)?;
-            if let Some(written) = moved {
-                break written;
+        loop {
+            if let Some(done) = attempt().map_err(unusable)? {
+                return Ok(done);
             }
             if begun.elapsed() > PATIENCE {
                 let error = "another process holds the write lock and does not go on";
@@ -84,9 +94,7 @@ impl Directory {
             } else if let Some(waiting) = &mut waiting {
                 waiting.notified().await;
             }
-        };
-        files.sweep_some();
-        Ok(written)
+        }
     }
 }
 
@@ -135,6 +143,16 @@ impl Store for Directory {
         ttl: Duration,
     ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move { self.write(key, &entry, ttl, |_| true).await.map(drop) })
+    }
+
+    fn keep<'a>(&'a self, keys: &'a [Key], ttl: Duration) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            for key in keys {
+                let kept = || self.0.try_keep(key, ttl);
+                self.until_it_is_our_turn(key, kept).await?;
+            }
+            Ok(())
+        })
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), Error>> {

@@ -94,6 +94,19 @@ impl Entries {
         fits
     }
 
+    /// Keeps what stands there for at least so long from now on.
+    pub(super) fn keep(&mut self, digest: &Digest, ttl: Duration, now: Instant) {
+        let Some(entry) = self.by_key.get_mut(digest) else {
+            return;
+        };
+        let expires = now + ttl.min(LONGEST);
+        if now < entry.expires && entry.expires < expires {
+            self.by_expiry.remove(&(entry.expires, *digest));
+            self.by_expiry.insert((expires, *digest));
+            entry.expires = expires;
+        }
+    }
+
     fn remove(&mut self, digest: &Digest) -> Option<Entry> {
         let entry = self.by_key.remove(digest)?;
         self.bytes -= entry.size();

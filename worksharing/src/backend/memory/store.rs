@@ -130,6 +130,15 @@ impl Store for Memory {
         let stored = self.set(key, entry, ttl, |_| true);
         Box::pin(ready(stored.map(drop)))
     }
+
+    fn keep<'a>(&'a self, keys: &'a [Key], ttl: Duration) -> BoxFuture<'a, Result<(), Error>> {
+        let now = self.clock.now();
+        let mut entries = lock(&self.entries);
+        for key in keys {
+            entries.keep(key.digest(), ttl, now);
+        }
+        Box::pin(ready(Ok(())))
+    }
 }
 
 #[cfg(test)]

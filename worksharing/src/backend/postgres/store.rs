@@ -91,6 +91,12 @@ impl Store for Postgres {
         Box::pin(async move { self.write(key, entry, ttl, None).await.map(drop) })
     }
 
+    fn keep<'a>(&'a self, keys: &'a [Key], ttl: Duration) -> BoxFuture<'a, Result<(), Error>> {
+        let keys = keys.iter().map(|key| self.key(key)).collect();
+        let kept = self.server.session.answer(Ask::Keep(keys, ttl), false);
+        Box::pin(async move { kept.await.map(drop) })
+    }
+
     fn check(&self) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async move {
             let key = format!("{}check:{:x}", self.server.prefix, probe_key());

@@ -31,6 +31,8 @@ pub(super) enum Ask {
         ttl: Duration,
         fence: Option<Fence>,
     },
+    /// Keep what stands under these keys for at least so long.
+    Keep(Box<[Digest]>, Duration),
     Delete(Digest),
     /// What the server says of itself.
     Info,
@@ -72,6 +74,13 @@ local stands = redis.call('GETRANGE', KEYS[1], 0, 23)
 if stands == string.sub(ARGV[2], 1, 24) then return 1 end
 if stands ~= '' and stands ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 1";
+
+/// Keeps what stands there for at least so many milliseconds, by commands that are used anyway: a user has the rights.
+const KEEP: &str = "\
+local left = redis.call('PTTL', KEYS[1])
+if left < 0 or left >= tonumber(ARGV[1]) then return 1 end
+redis.call('SET', KEYS[1], redis.call('GETRANGE', KEYS[1], 0, -1), 'PX', ARGV[1])
 return 1";
 
 impl Ask {
@@ -169,6 +178,7 @@ impl Conversation<'_> {
                 Some(_) => self.set(digest, entry, *ttl, &[b"NX"])?,
                 None => self.set(digest, entry, *ttl, &[])?,
             },
+            Ask::Keep(digests, ttl) => digests.iter().for_each(|digest| self.keep(digest, *ttl)),
             Ask::Delete(digest) => self.keyed("DEL", 0, digest),
             Ask::Info => self.wire.command("INFO", 0),
         }
@@ -182,6 +192,14 @@ impl Conversation<'_> {
             return Ok(self
                 .range(*time_left)?
                 .map(|range| Some(Answer::Range(range))));
+        }
+        if let Ask::Keep(digests, _) = ask {
+            let replies: Vec<_> = digests
+                .iter()
+                .map(|_| self.reply())
+                .collect::<io::Result<_>>()?;
+            let kept = replies.into_iter().collect::<Answered<Vec<_>>>();
+            return Ok(kept.map(|_| Some(Answer::Stored(true))));
         }
         Ok(self.reply()?.map(|reply| match (ask, reply) {
             (Ask::Info, reply) => Some(Answer::Info(reply.into_bytes())),
@@ -257,6 +275,14 @@ impl Conversation<'_> {
         self.wire.argument(entry, &mut self.pace)?;
         self.wire.number(milliseconds(ttl));
         Ok(())
+    }
+
+    fn keep(&mut self, digest: &Digest, ttl: Duration) {
+        self.wire.command("EVAL", 4);
+        self.wire.small(KEEP.as_bytes());
+        self.wire.number(1);
+        self.wire.hex_after(self.prefix.as_bytes(), digest);
+        self.wire.number(milliseconds(ttl));
     }
 
     fn get_range(&mut self, digest: &Digest, from: usize, to: usize) {

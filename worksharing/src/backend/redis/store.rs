@@ -202,6 +202,12 @@ impl Store for Redis {
         Box::pin(async move { self.write(key, entry, ttl, None).await.map(drop) })
     }
 
+    fn keep<'a>(&'a self, keys: &'a [Key], ttl: Duration) -> BoxFuture<'a, Result<(), Error>> {
+        let digests = keys.iter().map(|key| *key.digest()).collect();
+        let keep = self.link.answer(Ask::Keep(digests, ttl), false);
+        Box::pin(async move { keep.await.map(drop) })
+    }
+
     fn check(&self) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(super::check::check(self))
     }

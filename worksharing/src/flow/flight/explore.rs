@@ -18,6 +18,7 @@ use crate::payload::entry::EntryId;
 const KEY: Digest = [7; 16];
 const SAW_NOTHING: Joiner = Joiner {
     saw: Some(EntryId::NONE),
+    tags: Some(0),
     refresh: false,
     takes_older: false,
 };
@@ -27,6 +28,7 @@ fn computed(look: u64, seen: EntryId) -> Landing {
     Landing {
         outcomes: Outcomes::Entry(Bytes::from_static(b"value")),
         look,
+        tags: Some(0),
         origin: Origin::Computed { seen: Some(seen) },
     }
 }
@@ -258,6 +260,7 @@ fn a_late_follower_that_saw_something_else_is_not_served() {
             Joiner {
                 takes_older: false,
                 saw,
+                tags: Some(0),
                 refresh: false,
             },
         );

@@ -21,6 +21,10 @@ impl EntryId {
         Self((u128::from(high) << 64 | u128::from(low)).to_le_bytes())
     }
 
+    pub(crate) fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
     /// A number in (0, 1], evenly spread over all ids; another one in each process.
     pub(crate) fn draw(&self) -> f64 {
         // So many bits as a float holds exactly.

@@ -110,6 +110,17 @@ impl Types {
         Self::new(value, None)
     }
 
+    /// Of a reader whose calls have other tags than those of the same types: each reads its own, as two versions of a type
+    /// do.
+    pub(crate) fn salted(self, salt: u64) -> Self {
+        Self {
+            value: self.value ^ salt,
+            error: self
+                .error
+                .and_then(|error| NonZeroU64::new(error.get() ^ salt)),
+        }
+    }
+
     /// Whether a frame is this reader's.
     fn own(&self, frame: &Header) -> bool {
         match frame.kind {

@@ -65,6 +65,35 @@ pub(super) fn lives_as_long_as_the_last(store: &dyn Store, clock: &dyn Clock) {
     assert_eq!(get(store, &shorter), None);
 }
 
+pub(super) fn keeps_for_longer(store: &dyn Store, clock: &dyn Clock) {
+    let [kept, longer, missing, put_again] = ["kept", "longer", "missing", "put"].map(unique);
+    let [old, new] = ["old", "new"].map(entry);
+    for key in [&kept, &put_again] {
+        replace(store, key, &old, SHORT);
+    }
+    replace(store, &longer, &old, HOUR);
+    let all = [kept, longer, missing, put_again];
+    run(store.keep(&all[..3], SHORT / 10)).unwrap();
+    run(store.keep(&[], HOUR)).unwrap();
+    run(store.keep(&all, HOUR)).unwrap();
+    let [kept, longer, missing, put_again] = all;
+    // It is about what stands there, and not about its key.
+    replace(store, &put_again, &new, SHORT);
+    clock.advance(SHORT + SHORT / 10);
+    assert_eq!(
+        get(store, &kept).as_ref(),
+        Some(&old),
+        "it is not kept for longer"
+    );
+    assert_eq!(
+        get(store, &longer),
+        Some(old),
+        "it is kept for a shorter time"
+    );
+    assert_eq!(get(store, &missing), None);
+    assert_eq!(get(store, &put_again), None);
+}
+
 pub(super) fn takes_any_time(store: &dyn Store) {
     let key = unique("ages");
     // The flow gives ten years at the most.

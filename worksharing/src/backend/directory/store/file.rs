@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::future::poll_fn;
-use std::io::{self, ErrorKind::NotFound, Read as _, Write as _};
+use std::io::{self, ErrorKind::NotFound, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::task::Poll;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -59,6 +59,25 @@ pub(super) fn beginning(path: &Path, now: SystemTime) -> io::Result<Option<Bytes
     };
     reading.part()?;
     Ok(reading.stored(now).map(|stored| stored.bytes))
+}
+
+/// Keeps the entry in a file for at least so long from now on, if there is one that is alive. Its header is changed
+/// where it stands: a reader finds the one or the other.
+pub(super) fn keep(path: &Path, ttl: Duration, now: SystemTime) -> io::Result<()> {
+    let mut file = match files::options().read(true).write(true).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == NotFound || files::is_link(&error) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let mut bytes = [0; HEADER];
+    if file.read_exact(&mut bytes).is_err() {
+        return Ok(());
+    }
+    if time_left(&bytes, now).is_some_and(|left| left < ttl) {
+        file.seek(SeekFrom::Start(0))?;
+        file.write_all(&header(now, ttl))?;
+    }
+    Ok(())
 }
 
 struct Reading {

@@ -92,6 +92,14 @@ impl ValueFiles {
         fs::rename(&temporary.0, &file).map(|()| Some(true))
     }
 
+    /// Keeps an entry for at least so long from now on, if there is one. `None`: another process is writing.
+    pub(super) fn try_keep(&self, key: &Key, ttl: Duration) -> io::Result<Option<()>> {
+        let Some(_held) = self.try_exclusively(key.digest()[0])? else {
+            return Ok(None);
+        };
+        file::keep(&self.file_of(key), ttl, self.clock.wall()).map(Some)
+    }
+
     /// Keeps other writers out, first those of this process, which are as quick as we are, and then those of others.
     pub(super) fn try_exclusively(
         &self,

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,6 +25,8 @@ pub(crate) enum Ask {
     Get(Vec<String>, Look),
     /// Store a value, fenced by what was seen, if anything was.
     Put(Put),
+    /// Keep what stands under these keys for at least so long.
+    Keep(Vec<String>, Duration),
     /// Look after those who queue in this process.
     RunTimers,
     /// Nothing: what was asked before is done when this is answered.
@@ -67,6 +69,7 @@ pub(super) struct Batch<'a> {
     pub(super) try_lock: Vec<(usize, Asked)>,
     pub(super) get: Vec<(usize, &'a [String], Look)>,
     pub(super) put: Vec<(usize, &'a Put)>,
+    pub(super) keep: Vec<(usize, &'a [String], Duration)>,
     pub(super) run_timers: bool,
     pub(super) check_lock: Vec<usize>,
     pub(super) check_values: Vec<(usize, &'a str)>,
@@ -83,6 +86,7 @@ impl<'a> Batch<'a> {
                 Ask::Try(asked) => batch.try_lock.push((place, *asked)),
                 Ask::Get(keys, look) => batch.get.push((place, keys, *look)),
                 Ask::Put(put) => batch.put.push((place, put)),
+                Ask::Keep(keys, ttl) => batch.keep.push((place, keys, *ttl)),
                 Ask::RunTimers => batch.run_timers = true,
                 Ask::Flush => (),
                 Ask::CheckLock => batch.check_lock.push(place),
@@ -100,6 +104,18 @@ impl<'a> Batch<'a> {
         keys.dedup();
         let most = self.get.iter().map(|(_, _, look)| look.max_bytes).max();
         (keys, most.unwrap_or_default())
+    }
+
+    /// The keys that are to be kept, each once and for the longest time that it is asked for.
+    pub(super) fn kept(&self) -> Vec<(&'a str, Duration)> {
+        let mut kept = BTreeMap::new();
+        for (_, keys, ttl) in &self.keep {
+            for key in *keys {
+                let longest: &mut Duration = kept.entry(key.as_str()).or_default();
+                *longest = (*longest).max(*ttl);
+            }
+        }
+        kept.into_iter().collect()
     }
 
     /// Takes the next puts that fit into one statement: no key twice, and not too many bytes.

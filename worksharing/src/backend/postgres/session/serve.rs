@@ -27,6 +27,7 @@ impl Round<'_> {
         while !batch.put.is_empty() {
             self.put(&mut batch)?;
         }
+        self.keep(&batch)?;
         self.check(&batch)
     }
 
@@ -137,6 +138,19 @@ impl Round<'_> {
             self.answer(*place, &stored, |stored| {
                 Answer::Stored(stored.contains(&put.key))
             });
+        }
+        Ok(())
+    }
+
+    /// Keeps values for longer.
+    fn keep(&mut self, batch: &Batch<'_>) -> Result<(), Error> {
+        if batch.keep.is_empty() {
+            return Ok(());
+        }
+        let keys = batch.kept();
+        let kept = self.of_values(|values, client| values.keep(client, &keys))?;
+        for (place, ..) in &batch.keep {
+            self.answer(*place, &kept, |()| Answer::Done);
         }
         Ok(())
     }

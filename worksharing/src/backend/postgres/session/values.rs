@@ -137,6 +137,31 @@ impl Values {
         Ok(stored.iter().map(|row| row.get(0)).collect())
     }
 
+    /// Keeps what stands under these keys for at least so long from now on. The rows are locked in the order of their
+    /// keys, so that no two sessions wait for each other.
+    pub(super) fn keep(
+        &mut self,
+        client: &mut Client,
+        keys: &[(&str, Duration)],
+    ) -> Result<(), Error> {
+        let seconds = keys.iter().map(|(_, ttl)| ttl.min(&LONGEST).as_secs_f64());
+        let seconds: Vec<f64> = seconds.collect();
+        let keys: Vec<&str> = keys.iter().map(|(key, _)| *key).collect();
+        let sql = format!(
+            "WITH late AS (
+               SELECT t.key, clock_timestamp() + make_interval(secs => seconds) AS expires
+                 FROM unnest($1::text[], $2::float8[]) AS n(key, seconds) JOIN {table} AS t USING (key)
+                WHERE t.expires > clock_timestamp()
+                  AND t.expires < clock_timestamp() + make_interval(secs => seconds)
+                ORDER BY key FOR UPDATE OF t)
+             UPDATE {table} AS t SET expires = late.expires FROM late WHERE t.key = late.key",
+            table = self.table,
+        );
+        let parameters: Parameters<'_> =
+            &[(&keys, Type::TEXT_ARRAY), (&seconds, Type::FLOAT8_ARRAY)];
+        self.run(client, &sql, parameters, false).map(drop)
+    }
+
     /// Stores, replaces and reads a value, and says what did not go as it must.
     pub(super) fn check(
         &mut self,

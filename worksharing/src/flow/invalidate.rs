@@ -1,0 +1,49 @@
+//! What makes an end of entries: a tombstone under their key, or another marker under one of their tags.
+
+use std::time::Duration;
+
+use crate::payload::entry::{Draft, Header, Kind, Written};
+use crate::runtime::Runtime;
+use crate::{Error, Key};
+
+impl Runtime {
+    /// Lays a tombstone, and keeps flights under way from serving callers that come later.
+    pub(crate) async fn invalidate(&self, key: &Key) -> Result<(), Error> {
+        let laid = self.lay(key, Kind::Tombstone).await;
+        self.flights.supersede(key.digest());
+        laid
+    }
+
+    /// Lays another marker. Flights under way go by what their callers saw of it.
+    pub(crate) async fn invalidate_tag(&self, tag: &Key) -> Result<(), Error> {
+        self.lay(tag, Kind::Marker).await
+    }
+
+    async fn lay(&self, key: &Key, kind: Kind) -> Result<(), Error> {
+        const ATTEMPTS: usize = 3;
+        let mut laid = self.try_to_lay(key, kind).await;
+        for _ in 1..ATTEMPTS {
+            if laid.is_ok() {
+                break;
+            }
+            // Each with an id of its own: one that takes effect late must not look like one that was seen.
+            laid = self.try_to_lay(key, kind).await;
+        }
+        laid
+    }
+
+    async fn try_to_lay(&self, key: &Key, kind: Kind) -> Result<(), Error> {
+        let Written { bytes, lives_for } = without_value(key, kind, self.timeouts.tombstone_ttl);
+        self.store.replace(key, bytes, lives_for).await
+    }
+}
+
+/// A marker with a new id.
+pub(super) fn marker(tag: &Key, ttl: Duration) -> Written {
+    without_value(tag, Kind::Marker, ttl)
+}
+
+fn without_value(key: &Key, kind: Kind, ttl: Duration) -> Written {
+    let header = Header::new(kind, ttl);
+    Draft::new(header, key.characteristic(), None, usize::MAX).without_payload()
+}
