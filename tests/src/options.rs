@@ -18,6 +18,7 @@ pub struct Options {
     pub cache_err: Option<Duration>,
     pub cache_none: bool,
     pub force_refresh: bool,
+    pub tags: Vec<String>,
 }
 
 impl Options {
@@ -25,6 +26,14 @@ impl Options {
     pub fn detach() -> Self {
         Self {
             detach: true,
+            ..Self::default()
+        }
+    }
+
+    /// These tags alone.
+    pub fn tags(tags: &[&str]) -> Self {
+        Self {
+            tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
             ..Self::default()
         }
     }

@@ -44,6 +44,8 @@ pub enum Command {
     Peek(String),
     /// `Work::invalidate_blocking`, answered by [`Event::Checked`].
     Invalidate(String),
+    /// `WorkSharing::invalidate_tag_blocking`, answered by [`Event::Checked`].
+    InvalidateTag(String),
     /// Builds so many runtimes one after the other, makes a call with each, and drops it. Answered by
     /// [`Event::Checked`].
     Churn(usize),
@@ -129,7 +131,7 @@ pub enum Event {
     BodyEnd(Moment, Result<String, String>),
     /// A caller has its answer: a value, or an error or panic of its own.
     Served(Moment, Result<String, String>),
-    /// The answer to [`Command::Check`] and [`Command::Invalidate`]: what went wrong.
+    /// The answer to [`Command::Check`], [`Command::Invalidate`] and [`Command::InvalidateTag`]: what went wrong.
     Checked(Option<String>),
     /// The answer to [`Command::Stats`].
     Stats(crate::WorkerStats),

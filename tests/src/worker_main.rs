@@ -113,6 +113,7 @@ fn obey(setup: &Setup, sharing: &WorkSharing, command: Command) {
         Command::Invalidate(key) => {
             tell_trouble(sharing.work::<Value>(key).invalidate_blocking());
         }
+        Command::InvalidateTag(tag) => tell_trouble(sharing.invalidate_tag_blocking(tag)),
         Command::Churn(runtimes) => tell_trouble(churn(setup, runtimes)),
         Command::GiveUp(callers) => tell_trouble(give_up(setup, callers)),
         Command::Cancel(callers) => {

@@ -33,6 +33,17 @@ impl Worker {
         })
     }
 
+    /// `WorkSharing::invalidate_tag_blocking`: what it complained about.
+    pub fn invalidate_tag(&mut self, tag: &str) -> Option<String> {
+        self.ask(
+            &Command::InvalidateTag(tag.to_owned()),
+            |event| match event {
+                Event::Checked(trouble) => Some(trouble.clone()),
+                _ => None,
+            },
+        )
+    }
+
     /// `Work::peek_blocking`.
     pub fn peek(&mut self, key: &str) -> Option<String> {
         self.ask(&Command::Peek(key.to_owned()), |event| match event {

@@ -7,7 +7,7 @@ use crate::Options;
 impl Options {
     /// All that do not change the type.
     pub(super) fn of<T>(&self, mut work: Work<T>) -> Work<T> {
-        work = work.force_refresh(self.force_refresh);
+        work = work.force_refresh(self.force_refresh).tags(&self.tags);
         if self.cache_none {
             work = work.cache_none();
         }

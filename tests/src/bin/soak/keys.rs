@@ -109,6 +109,7 @@ fn options(random: &mut Random) -> Options {
         clone_errors,
         cache_none,
         force_refresh,
+        tags: Vec::new(),
     }
 }
 
