@@ -245,7 +245,8 @@ impl Stored {
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct Seen {
     bytes: [u8; Self::LEN],
-    len: usize,
+    /// A byte, because calls keep it while they wait.
+    len: u8,
 }
 
 impl Seen {
@@ -256,14 +257,15 @@ impl Seen {
     pub fn of(entry: Option<&[u8]>) -> Self {
         let mut seen = Self::default();
         if let Some(entry) = entry {
-            seen.len = entry.len().min(Self::LEN);
-            seen.bytes[..seen.len].copy_from_slice(&entry[..seen.len]);
+            let entry = &entry[..entry.len().min(Self::LEN)];
+            seen.len = entry.len() as u8;
+            seen.bytes[..entry.len()].copy_from_slice(entry);
         }
         seen
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
+        &self.bytes[..usize::from(self.len)]
     }
 }
 

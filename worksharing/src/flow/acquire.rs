@@ -231,7 +231,7 @@ impl<'a> Acquisition<'a> {
         let options = &self.call.options;
         Joiner {
             saw: self.first.id(),
-            tags: self.first.markers.hash,
+            tags: self.first.markers.hash(),
             refresh: options.force_refresh,
             takes_older: options.rare().serves_stale(),
         }

@@ -54,8 +54,6 @@ pub(crate) struct Sighted {
     /// What its leader saw; `None` if it was carried along behind another version's.
     pub(crate) based_on: Option<EntryId>,
     pub(crate) kind: Kind,
-    /// Of the ids of the markers under which it was begun.
-    tags: u64,
     /// Until when it is of use, if its age is known.
     until: Option<Instant>,
 }
@@ -131,27 +129,33 @@ impl Call {
         if with_age {
             look = look.with_time_left();
         }
-        let (mut stored, mut markers) = match self.get(look).await {
-            Ok(found) => found,
-            Err(error) => return self.without_store(&error),
-        };
-        let mut entry = self.judge(stored.as_ref());
-        if entry.is_some_and(|entry| entry.verdict == Verdict::Unknown) {
-            (stored, markers) = match self.get(look.with_time_left()).await {
-                Ok(found) => found,
+        loop {
+            let sight = match self.get(look).await {
+                Ok((stored, markers)) => self.sight(stored, markers, look, distrust),
                 Err(error) => return self.without_store(&error),
             };
-            entry = self.judge(stored.as_ref());
+            let verdict = sight.entry.map(|entry| entry.verdict);
+            if look.time_left || verdict != Some(Verdict::Unknown) {
+                return sight;
+            }
+            look = look.with_time_left();
         }
+    }
+
+    fn sight(
+        &self,
+        stored: Option<Stored>,
+        markers: Markers,
+        look: Look,
+        distrust: Option<EntryId>,
+    ) -> Sight {
         // What was asked for its age and has none is kept for ever, and no entry of ours.
-        let has_age = |stored: &Stored| !with_age || stored.time_left.is_some();
+        let has_age = |stored: &Stored| !look.time_left || stored.time_left.is_some();
         let is_ours = stored.as_ref().is_some_and(has_age);
-        let is_valid = |entry: &Sighted| {
-            is_ours && Some(entry.id) != distrust && Some(entry.tags) == markers.hash
-        };
+        let entry = self.judge(stored.as_ref(), &markers);
         Sight {
             seen: Some(Seen::of(stored.as_ref().map(|stored| &stored.bytes[..]))),
-            entry: entry.filter(is_valid),
+            entry: entry.filter(|entry| is_ours && Some(entry.id) != distrust),
             stored,
             markers,
         }
@@ -159,15 +163,20 @@ impl Call {
 
     /// What stands under the key, and under its tags.
     async fn get(&self, look: Look) -> Result<(Option<Stored>, Markers), Error> {
-        let (store, tags) = (&self.runtime.store, self.tags());
-        if tags.is_empty() {
-            let stored = store.get_one(&self.key, look).await?;
-            return Ok((stored, Markers::of(&[], &[])));
+        if !self.tags().is_empty() {
+            // Boxed, so that calls without tags do not carry it.
+            return Box::pin(self.get_with_markers(look)).await;
         }
+        let stored = self.runtime.store.get_one(&self.key, look).await?;
+        Ok((stored, Markers::default()))
+    }
+
+    async fn get_with_markers(&self, look: Look) -> Result<(Option<Stored>, Markers), Error> {
+        let tags = self.tags();
         let mut keys = Vec::with_capacity(1 + tags.len());
         keys.push(self.key.clone());
         keys.extend_from_slice(tags);
-        let mut found = store.get(&keys, look).await?;
+        let mut found = self.runtime.store.get(&keys, look).await?;
         let markers = found.split_off(found.len().min(1));
         Ok((found.pop().flatten(), Markers::of(tags, &markers)))
     }
@@ -176,12 +185,13 @@ impl Call {
         self.record(Event::WithoutStore(error));
         Sight {
             seen: None,
+            markers: Markers::of(self.tags(), &[]),
             ..Sight::default()
         }
     }
 
-    /// What that is worth to this call.
-    pub(super) fn judge(&self, stored: Option<&Stored>) -> Option<Sighted> {
+    /// What that is worth to this call: nothing, if it was begun under other markers.
+    pub(super) fn judge(&self, stored: Option<&Stored>, markers: &Markers) -> Option<Sighted> {
         let stored = stored?;
         if !stored.whole {
             self.record(Event::Unreadable(
@@ -191,6 +201,9 @@ impl Call {
         }
         let (container, frame) = self.frame(&stored.bytes)?;
         let header = &frame.header;
+        if Some(header.tags) != markers.hash() {
+            return None;
+        }
         let age = stored.time_left.map(|left| container.age(&frame, left));
         let kept = container.age(&frame, Duration::ZERO);
         let options = self.options.of(header.kind);
@@ -200,7 +213,6 @@ impl Call {
             id: header.id,
             based_on: (container.newest.header.id == header.id).then_some(header.based_on),
             kind: header.kind,
-            tags: header.tags,
             until: until.map(|age| Instant::now() + timing::servable_for(header, age, options)),
         })
     }

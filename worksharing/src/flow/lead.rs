@@ -99,12 +99,12 @@ impl Lead {
 
     /// Whether an entry could be stored.
     pub(super) fn stores(&self) -> bool {
-        self.fence.is_some() && self.markers.hash.is_some()
+        self.fence.is_some() && self.markers.hash().is_some()
     }
 
     /// The hash of the markers under which what it computes is valid.
     pub(super) fn tags(&self) -> u64 {
-        self.markers.hash.unwrap_or_default()
+        self.markers.hash().unwrap_or_default()
     }
 
     /// Whether somebody in this process waits for what comes of it.
@@ -151,7 +151,7 @@ impl Lead {
         if let Some(left) = &mut now.time_left {
             *left = left.checked_sub(self.elapsed())?;
         }
-        let entry = call.judge(Some(&now))?;
+        let entry = call.judge(Some(&now), &self.markers)?;
         (entry.kind == Kind::Value && entry.verdict.is_servable()).then_some(now)
     }
 
@@ -181,7 +181,7 @@ impl Lead {
             drop(self.held.take());
             return landed;
         };
-        let keep = call.keep_markers(self.markers, entry.lives_for, self.elapsed());
+        let keep = call.keep_markers(&self.markers, entry.lives_for, self.elapsed());
         let put = put_fenced(call, entry, fence, self.held.take());
         let (is_there, ()) = join(put, keep).await;
         if let Some(pause) = self.pause.take_if(|_| is_there) {
@@ -201,7 +201,7 @@ impl Lead {
             let landing = Landing {
                 outcomes,
                 look,
-                tags: self.markers.hash,
+                tags: self.markers.hash(),
                 origin,
             };
             (leader, landing)

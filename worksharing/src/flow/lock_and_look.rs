@@ -183,7 +183,7 @@ impl Sight {
 
     /// Whether it was seen that markers are missing.
     fn lacks_markers(&self) -> bool {
-        self.seen.is_some() && self.markers.hash.is_none()
+        self.seen.is_some() && self.markers.hash().is_none()
     }
 
     /// The entry, if this call may return its value. A refresh wants one that was computed after its first look.
@@ -202,7 +202,7 @@ impl Sight {
             bytes,
             id,
             based_on,
-            tags: self.markers.hash,
+            tags: self.markers.hash(),
         })
     }
 }

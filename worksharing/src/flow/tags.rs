@@ -17,32 +17,47 @@ use crate::payload::entry::{Container, EntryId, Kind, Written};
 use crate::store::{Fence, Look, Seen, Stored};
 use crate::{Error, Key};
 
-/// The markers of a call's tags, as one look found them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub(crate) struct Markers {
+/// The markers of a call's tags, as one look found them. Boxed, so that calls without tags do not carry them.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub(crate) struct Markers(Option<Box<Found>>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+struct Found {
     /// Of their ids; `None` where one is missing, or the look failed.
-    pub(crate) hash: Option<u64>,
+    hash: Option<u64>,
     /// For how long all of them are kept, if that was asked for.
     kept_for: Option<Duration>,
 }
 
 impl Markers {
-    /// By what was found under the tags.
+    /// By what was found under the tags; by nothing, where the look failed.
     pub(super) fn of(tags: &[Key], found: &[Option<Stored>]) -> Self {
+        if tags.is_empty() {
+            return Self(None);
+        }
+        if found.len() < tags.len() {
+            return Self(Some(Box::default()));
+        }
         let pairs = || tags.iter().zip(found);
         let id = |(tag, found): (&Key, &Option<Stored>)| id_of(tag, found.as_ref());
         let ids: Option<Vec<_>> = pairs().map(id).collect();
         let left = |found: &Option<Stored>| found.as_ref()?.time_left;
         let kept_for: Option<Vec<_>> = found.iter().map(left).collect();
-        Self {
+        Self(Some(Box::new(Found {
             hash: ids.map(|ids| hash(&ids)),
             kept_for: kept_for.and_then(|all| all.into_iter().min()),
-        }
+        })))
+    }
+
+    /// Of their ids: what an entry says that is valid under them. `None` where one is missing, or the look failed.
+    pub(super) fn hash(&self) -> Option<u64> {
+        self.0.as_ref().map_or(Some(0), |found| found.hash)
     }
 
     /// Whether they are kept for well longer than an entry that is put so long after the look.
     fn outlive(&self, lives_for: Duration, after: Duration) -> bool {
-        let left = self.kept_for.map(|kept_for| kept_for.saturating_sub(after));
+        let kept_for = self.0.as_ref().and_then(|found| found.kept_for);
+        let left = kept_for.map(|kept_for| kept_for.saturating_sub(after));
         left.is_some_and(|left| left >= lives_for + lives_for / 2)
     }
 }
@@ -58,9 +73,6 @@ fn id_of(tag: &Key, found: Option<&Stored>) -> Option<EntryId> {
 
 /// Zero is that of no tags.
 fn hash(ids: &[EntryId]) -> u64 {
-    if ids.is_empty() {
-        return 0;
-    }
     let mut md5 = Md5::new();
     ids.iter().for_each(|id| md5.update(id.as_bytes()));
     let [low, _] = halves(md5.finalize().into());
@@ -113,7 +125,7 @@ impl Call {
     /// Sees to it that the markers outlive an entry that is put now. One that does not costs a miss.
     pub(super) async fn keep_markers(
         &self,
-        markers: Markers,
+        markers: &Markers,
         lives_for: Duration,
         after: Duration,
     ) {
@@ -141,28 +153,28 @@ mod tests {
         let [one, two] = ["one", "two"].map(Key::new);
         let ttl = Duration::from_secs(60);
         let [first, again] = [marker(&one, ttl).bytes, marker(&one, ttl).bytes];
-        assert!(found(&one, &first).hash.is_some_and(|hash| hash != 0));
+        assert!(found(&one, &first).hash().is_some_and(|hash| hash != 0));
         assert_eq!(found(&one, &first), found(&one, &first));
         assert_ne!(found(&one, &first), found(&one, &again));
         // Another tag's marker, no marker, nothing.
-        assert_eq!(found(&two, &first).hash, None);
-        assert_eq!(found(&one, &Bytes::from_static(b"anything")).hash, None);
+        assert_eq!(found(&two, &first).hash(), None);
+        assert_eq!(found(&one, &Bytes::from_static(b"anything")).hash(), None);
         let cut = Stored::new(first.clone(), Look::up_to(30));
         assert_eq!(
-            Markers::of(std::slice::from_ref(&one), &[Some(cut)]).hash,
+            Markers::of(std::slice::from_ref(&one), &[Some(cut)]).hash(),
             None
         );
         let stored = Stored::new(first, Look::up_to(usize::MAX));
-        assert_eq!(Markers::of(&[one, two], &[Some(stored), None]).hash, None);
-        assert_eq!(Markers::of(&[], &[]).hash, Some(0));
+        assert_eq!(Markers::of(&[one, two], &[Some(stored), None]).hash(), None);
+        assert_eq!(Markers::of(&[], &[]).hash(), Some(0));
     }
 
     #[test]
     fn markers_outlive_what_they_are_kept_for() {
         let seconds = Duration::from_secs;
-        let kept_for = |kept_for| Markers {
-            hash: Some(1),
-            kept_for,
+        let kept_for = |kept_for| {
+            let hash = Some(1);
+            Markers(Some(Box::new(Found { hash, kept_for })))
         };
         assert!(kept_for(Some(seconds(90))).outlive(seconds(60), seconds(0)));
         assert!(!kept_for(Some(seconds(90))).outlive(seconds(60), seconds(1)));
