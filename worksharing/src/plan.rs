@@ -106,10 +106,16 @@ impl Plan {
         self
     }
 
-    /// The option `tags`.
+    /// A text of the option `tags`.
     pub fn tag(mut self, tag: &str) -> Self {
-        let tag = self.sharing.runtime().tag(tag);
-        self.options.rare_mut().tags.push(tag);
+        self.options.add_tag(self.sharing.runtime().tag(tag));
+        self
+    }
+
+    /// The word `function` of the option `tags`.
+    pub fn function_tag(mut self) -> Self {
+        let tag = self.sharing.runtime().function_tag(self.name);
+        self.options.add_tag(tag);
         self
     }
 

@@ -74,8 +74,17 @@ impl Runtime {
 
     /// The key of a tag's marker. No characteristic string of a function begins like it.
     pub(crate) fn tag(&self, tag: &str) -> Key {
-        let namespaced = self.key(tag);
-        Key::new(format!("\u{1}tag:{}", namespaced.characteristic()))
+        self.marker("tag", tag)
+    }
+
+    /// The key of the marker of a function's own tag, which is none that a user can write.
+    pub(crate) fn function_tag(&self, name: &str) -> Key {
+        self.marker("function", name)
+    }
+
+    fn marker(&self, of: &str, text: &str) -> Key {
+        let namespaced = self.key(text);
+        Key::new(format!("\u{1}{of}:{}", namespaced.characteristic()))
     }
 
     /// Waits until what was queued behind callers' backs has taken effect.

@@ -115,9 +115,9 @@ impl WorkSharing {
     /// # fn main() -> Result<(), worksharing::Error> {
     /// let sharing = WorkSharing::in_memory();
     /// let profile = || sharing.work("profile:7").tag("user:7");
-    /// assert_eq!(profile().run_blocking(|| "Ann"), "Ann");
+    /// assert_eq!(profile().run_blocking(|| "Ann".to_owned()), "Ann");
     /// sharing.invalidate_tag_blocking("user:7")?;
-    /// assert_eq!(profile().run_blocking(|| "Anne"), "Anne");
+    /// assert_eq!(profile().run_blocking(|| "Anne".to_owned()), "Anne");
     /// # Ok(())
     /// # }
     /// ```
@@ -137,6 +137,45 @@ impl WorkSharing {
     /// The store cannot be reached: the values may still be there.
     pub fn invalidate_tag_blocking(&self, tag: impl AsRef<str>) -> Result<(), Error> {
         block_on(self.invalidate_tag(tag))
+    }
+
+    /// Removes every stored value of a function whose option `tags` has the word `function`. The name is the one in
+    /// logs: `module::function`, or what the option `name` says; all functions of one name are dropped. One without that
+    /// tag, or of another name, is not: its values stay.
+    ///
+    /// ```
+    /// use worksharing::{WorkSharing, work_shared};
+    ///
+    /// #[work_shared(via = sharing, key = "price:{article}", tags(function), name = "prices")]
+    /// fn price(sharing: &WorkSharing, article: u32, now: u64) -> u64 {
+    ///     now
+    /// }
+    ///
+    /// # fn main() -> Result<(), worksharing::Error> {
+    /// let sharing = WorkSharing::in_memory();
+    /// assert_eq!((price(&sharing, 1, 10), price(&sharing, 2, 20)), (10, 20));
+    /// sharing.invalidate_function_blocking("prices")?;
+    /// assert_eq!((price(&sharing, 1, 11), price(&sharing, 2, 21)), (11, 21));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The store cannot be reached: the values may still be there.
+    ///
+    /// # Cancel safety
+    /// Dropped, the removal may or may not happen.
+    pub async fn invalidate_function(&self, name: impl AsRef<str>) -> Result<(), Error> {
+        let tag = self.0.function_tag(name.as_ref());
+        self.0.invalidate_tag(&tag).await
+    }
+
+    /// [`invalidate_function`](Self::invalidate_function), blocking this thread.
+    ///
+    /// # Errors
+    /// As of [`invalidate_function`](Self::invalidate_function).
+    pub fn invalidate_function_blocking(&self, name: impl AsRef<str>) -> Result<(), Error> {
+        block_on(self.invalidate_function(name))
     }
 
     /// What happened since the runtime was built.

@@ -181,11 +181,11 @@ impl<T, W, X> Work<T, W, X> {
     }
 
     /// What else invalidates it: [`WorkSharing::invalidate_tag`] removes every value with this tag. Looked at beside the
-    /// value, in the same round trip. A value belongs to the tags that it was stored with: another function, or a reader
-    /// by hand, with the same key and other tags does not see it.
+    /// value, in the same round trip. A value belongs to the tags that it was stored with, in whatever order: another
+    /// function, or a reader by hand, with the same key and other tags does not see it.
     pub fn tag(mut self, tag: impl AsRef<str>) -> Self {
         let tag = self.call.runtime.tag(tag.as_ref());
-        self.call.options.rare_mut().tags.push(tag);
+        self.call.options.add_tag(tag);
         self
     }
 

@@ -31,7 +31,7 @@ pub(crate) struct Rare {
     pub(crate) wait: Option<Duration>,
     /// Who has waited for that long computes without the lock.
     pub(crate) overflow: bool,
-    /// The keys of the markers of its tags.
+    /// The keys of the markers of its tags, in the order of their digests, each once.
     pub(crate) tags: Vec<Key>,
 }
 
@@ -68,6 +68,15 @@ impl Options {
 
     pub(crate) fn rare_mut(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
+    }
+
+    /// Adds the key of a tag's marker.
+    pub(crate) fn add_tag(&mut self, tag: Key) {
+        let tags = &mut self.rare_mut().tags;
+        let place = tags.binary_search_by(|other| other.digest().cmp(tag.digest()));
+        if let Err(place) = place {
+            tags.insert(place, tag);
+        }
     }
 }
 
