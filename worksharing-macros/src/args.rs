@@ -1,4 +1,5 @@
 mod forms;
+mod tags;
 mod times;
 
 use std::collections::HashSet;
@@ -10,6 +11,8 @@ use syn::parse::{ParseStream, Parser as _};
 use syn::{Expr, ExprClosure, Ident, LitStr, Path, Token};
 
 use self::forms::{handle, key, krate, label, rule, version};
+pub(crate) use self::tags::Tags;
+use self::tags::tags;
 use self::times::{cache_err, early_refresh, jitter, on_timeout, share_err, time, ttl};
 use crate::hints;
 use crate::mistakes::Mistakes;
@@ -20,6 +23,7 @@ use crate::value::{Value, skip_to_comma};
 pub(crate) struct Args {
     pub(crate) ttl: Option<Ttl>,
     pub(crate) key: Option<KeyForm>,
+    pub(crate) tags: Option<Tags>,
     pub(crate) skip: Vec<Ident>,
     pub(crate) skip_span: Option<Span>,
     pub(crate) skip_all: Option<Span>,
@@ -136,6 +140,7 @@ impl Args {
         match name.to_string().as_str() {
             "ttl" => self.ttl = Some(ttl(name, value)?),
             "key" => self.key = Some(key(value.expr(name, "key = \"report:{year}\"")?)),
+            "tags" => self.tags = Some(tags(name, value, mistakes)?),
             "skip" => {
                 self.skip = value.list(name)?;
                 self.skip_span = Some(name.span());

@@ -10,11 +10,12 @@ use syn::{Expr, FnArg, Pat, Signature, Type};
 
 use crate::args::{Args, OnTimeout};
 use crate::task::taken;
-use crate::validate::Key;
+use crate::template::Template;
+use crate::validate::{Checked, Key};
 use crate::work_fn::{Form, WorkFn};
 
 /// The function anew, and its handle if there is one.
-pub(crate) fn expand(args: &Args, function: &WorkFn, key: &Key<'_>) -> TokenStream {
+pub(crate) fn expand(args: &Args, function: &WorkFn, checked: &Checked<'_>) -> TokenStream {
     let Some(output) = function.output() else {
         return TokenStream::new();
     };
@@ -22,7 +23,8 @@ pub(crate) fn expand(args: &Args, function: &WorkFn, key: &Key<'_>) -> TokenStre
     let expansion = Expansion {
         args,
         function,
-        key,
+        key: &checked.key,
+        tags: &checked.tags,
         output,
         private,
     };
@@ -36,6 +38,7 @@ struct Expansion<'a> {
     args: &'a Args,
     function: &'a WorkFn,
     key: &'a Key<'a>,
+    tags: &'a [Template],
     output: &'a Type,
     private: TokenStream,
 }

@@ -3,6 +3,7 @@
 pub(crate) const OPTIONS: &[&str] = &[
     "ttl",
     "key",
+    "tags",
     "skip",
     "skip_all",
     "force_refresh",
@@ -25,7 +26,7 @@ pub(crate) const OPTIONS: &[&str] = &[
 ];
 
 /// Reserved, so that they are not guessed to be misspelt.
-const LATER: &[&str] = &["local", "tags", "each", "codec"];
+const LATER: &[&str] = &["local", "each", "codec"];
 
 /// What to write instead of an option that is not one.
 pub(crate) fn unknown_option(name: &str, value: Option<&str>) -> String {
@@ -115,6 +116,10 @@ fn habit(name: &str, value: Option<&str>) -> Option<String> {
             "values live in the runtime's store; write `via = …` to choose a runtime"
         }
         "time_refresh" | "with_cached_flag" | "in_impl" => "remove it",
+        "depends_on" | "dependencies" | "deps" | "group" | "groups" | "surrogate_keys"
+        | "labels" | "invalidated_by" | "sync_to" => {
+            "write `tags(\"user:{user}\")`: `invalidate_tag` then makes a miss of all that has the tag"
+        }
         "ignore" | "exclude" => "write `skip(…)` to leave arguments out of the default key",
         "force" | "force_update" | "refresh" => "write `force_refresh = …`",
         "condition" | "when" | "unless" => "write `cache_if = |value| …`",

@@ -52,9 +52,9 @@ fn work_shared_impl(options: TokenStream, item: TokenStream) -> TokenStream {
     let Some(function) = WorkFn::parse(item.clone(), &mut mistakes) else {
         return fallback::emit(mistakes, item);
     };
-    let key = validate::validate(&args, &function, &mut mistakes);
+    let checked = validate::validate(&args, &function, &mut mistakes);
     if mistakes.any() {
         return fallback::emit(mistakes, item);
     }
-    expand::expand(&args, &function, &key)
+    expand::expand(&args, &function, &checked)
 }

@@ -51,7 +51,7 @@ pub(crate) fn spec_problem(spec: &str) -> Option<String> {
     }
     if rest.contains(['$', '*']) {
         return Some(
-            "widths and precisions from arguments are not possible in a key: write numbers".into(),
+            "widths and precisions from arguments are not possible here: write numbers".into(),
         );
     }
     let rest = rest.trim_start_matches(['+', '-']).trim_start_matches('#');

@@ -32,7 +32,7 @@ fn is_refused(expansion: &str) -> bool {
 #[test]
 fn corpus_of_templates_is_survived() {
     for template in include_str!("corpus/templates.txt").lines() {
-        expanded(quote!(key = #template));
+        expanded(quote!(key = #template, tags(#template)));
     }
 }
 
@@ -72,11 +72,14 @@ proptest! {
     fn templates_are_used_as_written(pieces in proptest::collection::vec(piece(), 0..8)) {
         let template: String = pieces.iter().map(|(template, _)| template.as_str()).collect();
         let format: String = pieces.iter().map(|(_, format)| format.as_str()).collect();
-        let expansion = expanded(quote!(key = #template));
-        prop_assert!(!is_refused(&expansion), "{template:?}: {expansion}");
         let literal = syn::LitStr::new(&format, proc_macro2::Span::call_site());
         let literal = quote!(#literal).to_string();
-        prop_assert!(expansion.contains(&literal), "{template:?}: {expansion}");
+        let tags = (!template.is_empty()).then(|| quote!(tags(#template, function)));
+        for options in [Some(quote!(key = #template)), tags].into_iter().flatten() {
+            let expansion = expanded(options);
+            prop_assert!(!is_refused(&expansion), "{template:?}: {expansion}");
+            prop_assert!(expansion.contains(&literal), "{template:?}: {expansion}");
+        }
     }
 
     #[test]

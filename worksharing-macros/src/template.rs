@@ -9,7 +9,7 @@ use crate::mistakes::Mistakes;
 use crate::placeholder::{Parts, root, spec_problem};
 use crate::work_fn::{Form, WorkFn};
 
-/// A key template, checked: the format string with its placeholders emptied, and what fills them.
+/// A template of a key or of a tag, checked: the format string with its placeholders emptied, and what fills them.
 pub(crate) struct Template {
     format: LitStr,
     pub(crate) values: Vec<Expr>,
@@ -33,7 +33,7 @@ impl Template {
         }
     }
 
-    /// The expression of the characteristic string.
+    /// The expression of the text.
     pub(crate) fn expand(&self, private: &TokenStream) -> TokenStream {
         let Self { format, values } = self;
         let span = Span::mixed_site().located_at(format.span());
@@ -62,10 +62,7 @@ impl Parser<'_> {
                 }
                 '{' => at = self.placeholder(at, &mut format),
                 '}' => {
-                    self.mistake(
-                        at..at + 1,
-                        "a `}` without a `{`: write `}}` for a brace in the key",
-                    );
+                    self.mistake(at..at + 1, "a `}` without a `{`: write `}}` for a brace");
                     at += 1;
                 }
                 _ => {
@@ -81,7 +78,7 @@ impl Parser<'_> {
     fn placeholder(&mut self, start: usize, format: &mut String) -> usize {
         let inside = &self.text[start + 1..];
         let Some(parts) = Parts::split(inside) else {
-            let message = "a `{` without a `}`: write `{{` for a brace in the key";
+            let message = "a `{` without a `}`: write `{{` for a brace";
             self.mistake(start..self.text.len(), message);
             return self.text.len();
         };

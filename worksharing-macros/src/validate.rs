@@ -13,6 +13,12 @@ use crate::skip::{check_left_out, check_skipped};
 use crate::template::Template;
 use crate::work_fn::WorkFn;
 
+/// What was written as templates, checked.
+pub(crate) struct Checked<'a> {
+    pub(crate) key: Key<'a>,
+    pub(crate) tags: Vec<Template>,
+}
+
 /// Where the characteristic string comes from, checked.
 pub(crate) enum Key<'a> {
     Template(Template),
@@ -22,7 +28,11 @@ pub(crate) enum Key<'a> {
 }
 
 /// Judges the function and the options together. All mistakes are told of at once.
-pub(crate) fn validate<'a>(args: &'a Args, function: &WorkFn, mistakes: &mut Mistakes) -> Key<'a> {
+pub(crate) fn validate<'a>(
+    args: &'a Args,
+    function: &WorkFn,
+    mistakes: &mut Mistakes,
+) -> Checked<'a> {
     check_contradictions(args, function, mistakes);
     check_crate(args, mistakes);
     check_modifiers(&function.sig, mistakes);
@@ -32,6 +42,13 @@ pub(crate) fn validate<'a>(args: &'a Args, function: &WorkFn, mistakes: &mut Mis
     check_skipped(args, function, mistakes);
     check_handle(args, function, mistakes);
     check_detachable(args, function, mistakes);
+    Checked {
+        key: check_key(args, function, mistakes),
+        tags: check_tags(args, function, mistakes),
+    }
+}
+
+fn check_key<'a>(args: &'a Args, function: &WorkFn, mistakes: &mut Mistakes) -> Key<'a> {
     match &args.key {
         Some(KeyForm::Template(literal)) => {
             let template = Template::parse(literal, function, mistakes);
@@ -41,6 +58,13 @@ pub(crate) fn validate<'a>(args: &'a Args, function: &WorkFn, mistakes: &mut Mis
         Some(KeyForm::Expr(expr)) => Key::Expr(expr),
         None => Key::Default(key_parts(args, function, mistakes)),
     }
+}
+
+fn check_tags(args: &Args, function: &WorkFn, mistakes: &mut Mistakes) -> Vec<Template> {
+    let texts = args.tags.iter().flat_map(|tags| &tags.texts);
+    texts
+        .map(|text| Template::parse(text, function, mistakes))
+        .collect()
 }
 
 fn check_modifiers(sig: &Signature, mistakes: &mut Mistakes) {

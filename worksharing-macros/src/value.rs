@@ -79,7 +79,7 @@ pub(crate) fn skip_to_comma(input: ParseStream<'_>) {
 }
 
 /// A fragment of a macro by example comes in an invisible group.
-fn ungrouped(expr: Expr) -> Expr {
+pub(crate) fn ungrouped(expr: Expr) -> Expr {
     match expr {
         Expr::Group(group) if group.attrs.is_empty() => ungrouped(*group.expr),
         other => other,

@@ -1,6 +1,7 @@
 // A document links to files, where it is read as a file; here the first definition of a link counts.
 #![doc = "[protocol]: crate::docs::protocol\n\n[architecture]: crate::docs::architecture\n\n"]
 #![doc = "[attribute]: macro@crate::work_shared\n\n[freshness]: crate::docs::freshness\n\n"]
+#![doc = "[invalidation]: crate::docs::invalidation\n\n"]
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -58,6 +59,9 @@ pub mod docs {
 
     #[doc = include_str!("../docs/freshness.md")]
     pub mod freshness {}
+
+    #[doc = include_str!("../docs/invalidation.md")]
+    pub mod invalidation {}
 
     #[doc = include_str!("../docs/performance.md")]
     pub mod performance {}

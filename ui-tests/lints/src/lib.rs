@@ -98,6 +98,7 @@ pub struct Wrong;
 #[work_shared(
     ttl = "1m",
     key = "report:{year}:{region}",
+    tags("region:{region}", "{0:04}", "reports", function),
     force_refresh = year == 0,
     version = 1,
     name = "reports"
@@ -111,7 +112,7 @@ pub fn report(year: u32, region: &str) -> String {
 ///
 /// # Errors
 /// Never.
-#[work_shared(skip(skipped), ttl = LONG * 2)]
+#[work_shared(skip(skipped), tags("{left}:{skipped}"), ttl = LONG * 2)]
 pub fn by_default(
     mut count: u32,
     (left, _): (u32, u32),
@@ -173,7 +174,7 @@ pub async fn tagged(_tag: Option<&str>, mut _count: u32) -> u32 {
 }
 
 /// The same of a plain function.
-#[work_shared(handle = tag_call)]
+#[work_shared(handle = tag_call, tags(function))]
 #[must_use]
 pub fn tag(_tag: Option<&str>, mut _count: u32) -> u32 {
     1

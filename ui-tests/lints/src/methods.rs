@@ -37,7 +37,7 @@ impl Shop {
     }
 
     /// A detached method.
-    #[work_shared(detach, via = self.sharing, key = "slow:{self.id}:{text}", handle = slow_call)]
+    #[work_shared(detach, via = self.sharing, key = "slow:{self.id}:{text}", tags("{self.id}"), handle = slow_call)]
     pub async fn slow(&self, text: &str) -> u32 {
         ready(()).await;
         if text.is_empty() {
@@ -97,7 +97,7 @@ impl Pages for Shop {
         Some(path.to_owned())
     }
 
-    #[work_shared(detach, via = self.sharing, key = "{self.id}:{path}:{_tag:?}")]
+    #[work_shared(detach, via = self.sharing, key = "{self.id}:{path}:{_tag:?}", tags(function, "{_tag:?}"))]
     async fn detached(
         &self,
         path: &str,

@@ -110,8 +110,18 @@ impl Expansion<'_> {
             .as_ref()
             .map(|expr| quote_spanned!(here()=> .force_refresh(#expr)));
         let none = cache_none.map(|_| quote_spanned!(here()=> .cache_none()));
-        let fates = self.fates();
-        quote!(#ttl #version #force #none #fates)
+        let (tags, fates) = (self.tags(), self.fates());
+        quote!(#ttl #version #force #none #tags #fates)
+    }
+
+    fn tags(&self) -> TokenStream {
+        let texts = self.tags.iter().map(|tag| {
+            let text = tag.expand(&self.private);
+            quote_spanned!(here()=> .tag(&#text))
+        });
+        let function = self.args.tags.as_ref().and_then(|tags| tags.function);
+        let function = function.map(|_| quote_spanned!(here()=> .function_tag()));
+        quote!(#(#texts)* #function)
     }
 
     /// The options about what becomes of a computation, and of its value in time.
