@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::Options;
 
 /// The runtime that a worker builds: the first line it reads.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Setup {
     /// Builder's `postgres`.
     pub postgres: Option<String>,
@@ -20,6 +20,8 @@ pub struct Setup {
     pub max_held_keys: Option<usize>,
     /// Builder's `max_value_bytes`.
     pub max_value_bytes: Option<usize>,
+    /// Builder's `tombstone_ttl`.
+    pub tombstone_ttl: Option<Duration>,
     /// For how long it drains when it is asked to end (SIGTERM), which it tells by [`Event::Checked`]. Left out: it ends at
     /// once.
     pub drains_for: Option<Duration>,
@@ -42,7 +44,7 @@ pub enum Command {
     Stats,
     /// `Work::peek_blocking`, answered by [`Event::Peeked`].
     Peek(String),
-    /// `Work::invalidate_blocking`, answered by [`Event::Checked`].
+    /// `Work::invalidate_blocking` on a thread of its own, told by [`Event::Invalidating`] and [`Event::Invalidated`].
     Invalidate(String),
     /// `WorkSharing::invalidate_tag_blocking`, answered by [`Event::Checked`].
     InvalidateTag(String),
@@ -131,7 +133,11 @@ pub enum Event {
     BodyEnd(Moment, Result<String, String>),
     /// A caller has its answer: a value, or an error or panic of its own.
     Served(Moment, Result<String, String>),
-    /// The answer to [`Command::Check`], [`Command::Invalidate`] and [`Command::InvalidateTag`]: what went wrong.
+    /// An invalidation is asked for.
+    Invalidating(Moment),
+    /// It has returned: what went wrong.
+    Invalidated(Moment, Option<String>),
+    /// The answer to [`Command::Check`] and [`Command::InvalidateTag`]: what went wrong.
     Checked(Option<String>),
     /// The answer to [`Command::Stats`].
     Stats(crate::WorkerStats),

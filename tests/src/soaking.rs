@@ -6,11 +6,11 @@ use std::str::FromStr;
 /// The value behind an option of the command line, if it is there.
 ///
 /// # Panics
-/// It is no number.
+/// It is none of these.
 pub fn option<T: FromStr>(name: &str) -> Option<T> {
     let value = env::args().skip_while(|argument| argument != name).nth(1)?;
-    let number = value.parse();
-    Some(number.unwrap_or_else(|_| panic!("{name} wants a number, not {value:?}")))
+    let known = value.parse();
+    Some(known.unwrap_or_else(|_| panic!("{value:?} is nothing that {name} could be")))
 }
 
 /// What `--seconds` or `--minutes` says, in seconds.

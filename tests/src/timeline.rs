@@ -5,8 +5,10 @@ use std::time::Duration;
 use crate::plan::{Event, Moment};
 use crate::{Worker, now_us};
 
+mod linear;
 mod spans;
 
+pub use linear::{Invalidation, Older};
 pub use spans::{Body, Call};
 
 /// What several workers told, in the order in which it happened.
@@ -21,6 +23,9 @@ pub(crate) enum What {
     Begin,
     End(Result<String, String>),
     Served(Result<String, String>),
+    Invalidating,
+    /// Whether it is known to have been done.
+    Invalidated(bool),
 }
 
 impl Timeline {
@@ -77,6 +82,15 @@ impl Timeline {
     /// How many callers have an answer.
     pub fn served(&self) -> usize {
         self.answers().len()
+    }
+
+    /// Whether every call is answered, and every body and invalidation has ended.
+    pub fn is_over(&self) -> bool {
+        let under_way = self.events.iter().map(|(_, what)| match what {
+            What::Called | What::Begin | What::Invalidating => 1,
+            What::Served(_) | What::End(_) | What::Invalidated(_) => -1,
+        });
+        under_way.sum::<i64>() == 0
     }
 
     /// The callers' answers.
@@ -189,6 +203,8 @@ fn moment(event: Event) -> Option<(Moment, What)> {
         Event::BodyBegin(moment) => Some((moment, What::Begin)),
         Event::BodyEnd(moment, end) => Some((moment, What::End(end))),
         Event::Served(moment, answer) => Some((moment, What::Served(answer))),
+        Event::Invalidating(moment) => Some((moment, What::Invalidating)),
+        Event::Invalidated(moment, trouble) => Some((moment, What::Invalidated(trouble.is_none()))),
         _ => None,
     }
 }

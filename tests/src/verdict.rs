@@ -3,7 +3,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::timeline::What;
-use crate::{Call, NOTHING, Timeline};
+use crate::{Call, Invalidation, NOTHING, Timeline};
 
 mod rules;
 
@@ -36,8 +36,12 @@ pub struct Verdict {
     pub unanswered: usize,
     /// Calls that were given an older value than their process had been given before.
     pub went_back: Vec<String>,
-    /// Calls that were given a value from before an invalidation that had returned when they began.
+    /// Calls that were given what is from before an invalidation that had returned when they began.
     pub from_before: Vec<String>,
+    /// Refreshes that were given what was begun before they asked.
+    pub not_anew: Vec<String>,
+    /// Calls that were given a value that no body is known to have given.
+    pub from_nowhere: Vec<String>,
     /// Calls that took longer than their option `wait` lets them.
     pub too_long: Vec<String>,
 }
@@ -81,6 +85,10 @@ struct Body {
     stored: bool,
 }
 
+fn tell(calls: Vec<Call>) -> impl Iterator<Item = String> {
+    calls.into_iter().map(|call| format!("{call:?}"))
+}
+
 fn was_killed_about(at: u64, killed: &BTreeMap<u32, u64>) -> bool {
     let about = at.saturating_sub(AFTER_A_KILL_US)..at.saturating_add(WAKE_UP_US);
     killed.values().any(|killed| about.contains(killed))
@@ -108,13 +116,14 @@ impl Verdict {
         let bodies = bodies(timeline, killed);
         self.executions += bodies.len();
         self.judge_waits(timeline, killed);
-        self.judge_values(timeline, rules);
+        let invalidations = timeline.invalidations(key);
+        self.judge_values(timeline, rules, &invalidations);
         if rules.overlaps {
             return;
         }
         for (number, body) in bodies.iter().enumerate() {
             for earlier in &bodies[..number] {
-                if body.begin < rules.free_from(earlier, body) {
+                if body.begin < rules.free_from(earlier, body, &invalidations) {
                     self.duplicates
                         .push(format!("{key}: {earlier:?}, then {body:?}"));
                 }
@@ -125,14 +134,18 @@ impl Verdict {
         }
     }
 
-    fn judge_values(&mut self, timeline: &Timeline, rules: &Rules) {
-        let tell = |calls: Vec<Call>| calls.into_iter().map(|call| format!("{call:?}"));
+    fn judge_values(&mut self, timeline: &Timeline, rules: &Rules, invalidations: &[Invalidation]) {
+        let older = timeline.older_than(invalidations, rules.reaches_within);
+        self.from_before
+            .extend(older.iter().map(|one| format!("{one:?}")));
+        let mut from_nowhere = timeline.calls_from_nowhere();
+        from_nowhere.retain(|call| call.answer.as_ref().ok() != rules.on_timeout.as_ref());
+        self.from_nowhere.extend(tell(from_nowhere));
+        if rules.anew {
+            self.not_anew.extend(tell(timeline.calls_not_anew()));
+        }
         if !rules.overlaps {
             self.went_back.extend(tell(timeline.calls_that_went_back()));
-        }
-        for (asked, returned) in &rules.invalidated {
-            let from_before = timeline.calls_given_from_before(*asked, *returned);
-            self.from_before.extend(tell(from_before));
         }
         if let Some(longest) = rules.longest {
             let bodies = timeline.bodies();
@@ -215,6 +228,8 @@ impl Verdict {
         self.unanswered += other.unanswered;
         self.went_back.extend(other.went_back);
         self.from_before.extend(other.from_before);
+        self.not_anew.extend(other.not_anew);
+        self.from_nowhere.extend(other.from_nowhere);
         self.too_long.extend(other.too_long);
     }
 
@@ -223,12 +238,25 @@ impl Verdict {
         let kinds = [
             ("a duplicate", &self.duplicates),
             ("older than what was seen", &self.went_back),
-            ("from before an invalidation", &self.from_before),
             ("waited for too long", &self.too_long),
         ];
-        let told = kinds.into_iter();
-        told.flat_map(|(kind, calls)| calls.iter().map(move |call| format!("{kind}: {call}")))
+        about(kinds).chain(self.about_origin())
     }
+
+    /// Only what was wrong with where answers came from: that is promised also where bodies overtake each other, and
+    /// where the store loses what it may.
+    pub fn about_origin(&self) -> impl Iterator<Item = String> {
+        about([
+            ("from before an invalidation", &self.from_before),
+            ("not computed anew", &self.not_anew),
+            ("from nowhere", &self.from_nowhere),
+        ])
+    }
+}
+
+fn about<const N: usize>(kinds: [(&'static str, &Vec<String>); N]) -> impl Iterator<Item = String> {
+    let told = kinds.into_iter();
+    told.flat_map(|(kind, calls)| calls.iter().map(move |call| format!("{kind}: {call}")))
 }
 
 impl fmt::Display for Verdict {
@@ -236,7 +264,7 @@ impl fmt::Display for Verdict {
         write!(
             f,
             "{} executions, {} duplicates, {} handovers, {} late wake-ups, longest wait {:.3} s, {} unanswered, \
-             {} went back, {} from before an invalidation, {} too long",
+             {} went back, {} from before an invalidation, {} not computed anew, {} from nowhere, {} too long",
             self.executions,
             self.duplicates.len(),
             self.handovers,
@@ -245,6 +273,8 @@ impl fmt::Display for Verdict {
             self.unanswered,
             self.went_back.len(),
             self.from_before.len(),
+            self.not_anew.len(),
+            self.from_nowhere.len(),
             self.too_long.len(),
         )
     }

@@ -137,6 +137,14 @@ impl Worker {
         std::mem::take(&mut self.told.lock().unwrap().events)
     }
 
+    /// What it told before its end since the last time it was asked, to the last line.
+    pub fn last_events(&self) -> Vec<Event> {
+        wait_until(PATIENCE, "everything it told is read", || {
+            self.told.lock().unwrap().ended
+        });
+        self.take_events()
+    }
+
     /// What it logged so far.
     pub fn logged(&self) -> Vec<String> {
         self.told.lock().unwrap().logged.clone()

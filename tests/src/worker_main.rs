@@ -11,7 +11,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
 use worksharing::{Builder, PostgresLock, WorkSharing};
 
-use self::caller::{Value, run_and_leave, runtime, start};
+use self::caller::{Value, begin_to_invalidate, run_and_leave, runtime, start};
 use self::feats::{cancel, churn, fork, give_up};
 use self::tell::tell;
 use crate::plan::{Command, Event, Setup};
@@ -92,6 +92,9 @@ fn build_from(setup: &Setup, mut builder: Builder) -> Result<WorkSharing, worksh
     if let Some(bytes) = setup.max_value_bytes {
         builder = builder.max_value_bytes(bytes);
     }
+    if let Some(time) = setup.tombstone_ttl {
+        builder = builder.tombstone_ttl(time);
+    }
     match setup.lock.as_deref() {
         Some("session") => builder = builder.postgres_lock(PostgresLock::Session),
         Some("lease") => builder = builder.postgres_lock(PostgresLock::Lease),
@@ -110,9 +113,7 @@ fn obey(setup: &Setup, sharing: &WorkSharing, command: Command) {
             let value = sharing.work::<Value>(key).peek_blocking();
             tell(&Event::Peeked(value.flatten()));
         }
-        Command::Invalidate(key) => {
-            tell_trouble(sharing.work::<Value>(key).invalidate_blocking());
-        }
+        Command::Invalidate(key) => begin_to_invalidate(sharing, key),
         Command::InvalidateTag(tag) => tell_trouble(sharing.invalidate_tag_blocking(tag)),
         Command::Churn(runtimes) => tell_trouble(churn(setup, runtimes)),
         Command::GiveUp(callers) => tell_trouble(give_up(setup, callers)),

@@ -184,16 +184,16 @@ fn invalidation_wins_over_a_refresh_in_the_background() {
         wait_until(LIMIT, "it is refreshed", || {
             mesh.timeline().executions() == 2
         });
-        let asked = now_us();
         assert_eq!(mesh.workers[1].invalidate("invalidated"), None);
-        let returned = now_us();
         // Beside the refresh and after it, here and there.
         mesh.run(&run.clone().callers(Callers::Mixed(2)));
         mesh.wait_for_bodies("invalidated", 2);
         mesh.run(&run.callers(Callers::Mixed(2)));
         let timeline = mesh.wait_for_answers("invalidated", 2 + 8);
-        let from_before = timeline.calls_given_from_before(asked, returned);
-        assert!(from_before.is_empty(), "{from_before:?}");
+        let invalidations = timeline.invalidations("invalidated");
+        assert_eq!(invalidations.len(), 1);
+        let older = timeline.older_than(&invalidations, Duration::ZERO);
+        assert!(older.is_empty(), "{older:?}");
         assert_eq!(mesh.stats().refused, 1, "the refresh");
         // What was computed then is fresh for less than that takes, so that it is refreshed, too.
         assert!((3..=5).contains(&timeline.executions()));

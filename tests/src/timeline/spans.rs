@@ -1,6 +1,6 @@
 //! Calls and bodies, each from its beginning to its end, and what they tell of the values' order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Timeline, What};
@@ -65,7 +65,7 @@ impl Timeline {
                     served_us: moment.at_us,
                     answer: answer.clone(),
                 })),
-                What::Begin | What::End(_) => {}
+                _ => {}
             }
         }
         calls
@@ -88,7 +88,7 @@ impl Timeline {
                         body.end = Some((moment.at_us, end.clone()));
                     }
                 }
-                What::Called | What::Served(_) => {}
+                _ => {}
             }
         }
         bodies
@@ -143,19 +143,5 @@ impl Timeline {
             .filter(|call| goes_back(call))
             .cloned()
             .collect()
-    }
-
-    /// Calls that began after an invalidation had returned, and were given a value of a body that had begun before it was
-    /// asked for.
-    pub fn calls_given_from_before(&self, asked_us: u64, returned_us: u64) -> Vec<Call> {
-        let bodies = self.bodies();
-        let older = bodies.iter().filter(|body| body.begun.at_us < asked_us);
-        let older: BTreeSet<_> = older.filter_map(Body::value).collect();
-        let mut calls = self.calls();
-        calls.retain(|call| {
-            let value = call.answer.as_deref();
-            call.called.at_us > returned_us && value.is_ok_and(|value| older.contains(value))
-        });
-        calls
     }
 }

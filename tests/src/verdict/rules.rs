@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::{Body, GRAIN_US};
-use crate::Options;
+use crate::{Invalidation, Options};
 
 /// What is asked of the bodies and calls of a key.
 #[derive(Clone, Debug, Default)]
@@ -12,8 +12,14 @@ pub struct Rules {
     pub overlaps: bool,
     /// How long a call may take, but one that computes.
     pub longest: Option<Duration>,
-    /// When the key was invalidated: from when to when, on the clock of [`now_us`](crate::now_us).
-    pub invalidated: Vec<(u64, u64)>,
+    /// Whether each caller wants what was computed after it asked.
+    pub anew: bool,
+    /// What a caller is given that has waited for too long, and no body gave.
+    pub on_timeout: Option<String>,
+    /// How long after an invalidation had returned it has reached everybody.
+    pub reaches_within: Duration,
+    /// When its entry may have been lost: from when to when, on the clock of [`now_us`](crate::now_us).
+    pub lost: Vec<(u64, u64)>,
 }
 
 impl Rules {
@@ -37,15 +43,27 @@ impl Rules {
         Self {
             fresh_for,
             overlaps: options.wait.is_some() && options.on_timeout.is_none(),
+            anew: options.force_refresh,
+            on_timeout: options.on_timeout.clone(),
             ..Self::default()
         }
     }
 
     /// From when on another body may begin after this one.
-    pub(super) fn free_from(&self, earlier: &Body, later: &Body) -> u64 {
-        let between =
-            |(asked, returned): &(u64, u64)| *returned >= earlier.begin && *asked <= later.begin;
-        if !earlier.stored || self.invalidated.iter().any(between) {
+    pub(super) fn free_from(
+        &self,
+        earlier: &Body,
+        later: &Body,
+        invalidations: &[Invalidation],
+    ) -> u64 {
+        let (from, to) = (earlier.begin, later.begin);
+        let mut invalidations = invalidations.iter();
+        let invalidated = invalidations.any(|one| one.may_fall_between(from, to));
+        let lost = self
+            .lost
+            .iter()
+            .any(|(since, until)| *until >= from && *since <= to);
+        if !earlier.stored || invalidated || lost {
             return earlier.end;
         }
         let fresh_for = u64::try_from(self.fresh_for.as_micros()).unwrap_or(u64::MAX);

@@ -174,29 +174,145 @@ fn options_say_when_another_body_may_begin() {
     assert_eq!(begun(&overflows, 50), 0);
 }
 
+/// From then to then; killed before it returned where that is `None`.
+fn invalidation(pid: u32, asked: u64, returned: Option<u64>) -> Vec<Event> {
+    let returned = returned.map(|at| Event::Invalidated(moment(at, pid), None));
+    let asked = Event::Invalidating(moment(asked, pid));
+    std::iter::once(asked).chain(returned).collect()
+}
+
 #[test]
 fn invalidated_value_keeps_nobody_from_computing() {
-    for (asked, duplicates) in [(200, 0), (600, 1)] {
-        let events = [body(1, [0, 100], "a"), body(2, [500, 510], "b")];
-        let rules = Rules {
-            invalidated: vec![(asked * 1_000, asked * 1_000 + 1)],
-            ..Rules::fresh_for(TTL)
-        };
-        let verdict = judge_by(&rules, events.concat(), &[]);
-        assert_eq!(verdict.duplicates.len(), duplicates, "{asked}");
+    for (asked, returned, duplicates) in [
+        (200, Some(201), 0),
+        (600, Some(601), 1),
+        // It may have been done at any time.
+        (50, None, 0),
+        (10, Some(40), 1),
+    ] {
+        let mut events = [body(1, [50, 100], "a"), body(2, [500, 510], "b")].concat();
+        events.extend(invalidation(3, asked, returned));
+        let verdict = judge(events, &[(3, 900)]);
+        assert_eq!(verdict.duplicates.len(), duplicates, "{asked} {returned:?}");
     }
 }
 
 #[test]
-fn value_from_before_an_invalidation_is_for_those_who_asked_before_it_had_returned() {
-    for (called, wrong) in [(250, 0), (350, 1)] {
-        let events = [body(1, [0, 100], "a"), answered(2, [called, 400], "a")];
+fn lost_value_keeps_nobody_from_computing() {
+    for (lost, duplicates) in [(200, 0), (600, 1)] {
+        let events = [body(1, [0, 100], "a"), body(2, [500, 510], "b")];
         let rules = Rules {
-            invalidated: vec![(200_000, 300_000)],
+            lost: vec![(lost * 1_000, lost * 1_000 + 1)],
             ..Rules::fresh_for(TTL)
         };
         let verdict = judge_by(&rules, events.concat(), &[]);
-        assert_eq!(verdict.from_before.len(), wrong, "{called}");
+        assert_eq!(verdict.duplicates.len(), duplicates, "{lost}");
+    }
+}
+
+/// What a body gave that ran from 100 to 150, to a call that began at 350, beside an invalidation.
+fn from_before(asked: u64, returned: Option<u64>, end: &Result<String, String>) -> usize {
+    let mut events = vec![
+        Event::BodyBegin(moment(100, 1)),
+        Event::BodyEnd(moment(150, 1), end.clone()),
+        Event::Called(moment(350, 2)),
+        Event::Served(moment(400, 2), end.clone()),
+    ];
+    events.extend(invalidation(3, asked, returned));
+    judge(events, &[(3, 900)]).from_before.len()
+}
+
+#[test]
+fn what_is_from_before_an_invalidation_is_for_those_who_asked_before_it_had_returned() {
+    for (asked, returned, wrong) in [
+        (200, Some(300), 1),
+        (101, Some(349), 1),
+        // The body may have seen the change; the call came before the return; it never returned.
+        (100, Some(300), 0),
+        (99, Some(300), 0),
+        (200, Some(350), 0),
+        (200, Some(450), 0),
+        (200, None, 0),
+    ] {
+        for end in [Ok("a"), Err("a"), Ok(NOTHING)] {
+            let end = end.map(str::to_owned).map_err(str::to_owned);
+            let found = from_before(asked, returned, &end);
+            assert_eq!(found, wrong, "{asked} {returned:?} {end:?}");
+        }
+    }
+}
+
+#[test]
+fn invalidation_that_failed_has_promised_nothing() {
+    let mut events = [body(1, [100, 150], "a"), answered(2, [350, 400], "a")].concat();
+    let failed = Event::Invalidated(moment(300, 3), Some("down".to_owned()));
+    events.extend([Event::Invalidating(moment(200, 3)), failed]);
+    assert_eq!(judge(events, &[]).from_before.len(), 0);
+}
+
+/// The one that was asked for last counts, though another one returned after it.
+#[test]
+fn every_invalidation_that_had_returned_counts() {
+    let mut events = [body(1, [200, 250], "a"), answered(2, [600, 610], "a")].concat();
+    events.extend(invalidation(3, 300, Some(400)));
+    events.extend(invalidation(4, 100, Some(500)));
+    assert_eq!(judge(events, &[]).from_before.len(), 1);
+}
+
+#[test]
+fn nothing_may_be_the_nothing_of_the_newest_body() {
+    for (second, wrong) in [(310, 0), (350, 1)] {
+        let mut events = body(1, [100, 150], NOTHING).to_vec();
+        events.extend(body(2, [310, second], NOTHING));
+        events.extend(answered(3, [320, 340], NOTHING));
+        events.extend(invalidation(4, 200, Some(300)));
+        assert_eq!(judge(events, &[]).from_before.len(), wrong, "{second}");
+    }
+}
+
+#[test]
+fn what_is_kept_in_a_process_may_be_older_for_a_while() {
+    for (within, wrong) in [(100, 0), (40, 1)] {
+        let mut events = [body(1, [100, 150], "a"), answered(2, [350, 400], "a")].concat();
+        events.extend(invalidation(3, 200, Some(300)));
+        let rules = Rules {
+            reaches_within: Duration::from_millis(within),
+            ..Rules::default()
+        };
+        assert_eq!(judge_by(&rules, events, &[]).from_before.len(), wrong);
+    }
+}
+
+#[test]
+fn refresh_is_given_what_was_computed_after_it_asked() {
+    for (called, wrong) in [(50, 0), (101, 1)] {
+        let events = [body(1, [100, 150], "a"), answered(2, [called, 200], "a")];
+        let rules = Rules::of(
+            &Options {
+                force_refresh: true,
+                ..Options::default()
+            },
+            TTL,
+        );
+        assert_eq!(judge_by(&rules, events.concat(), &[]).not_anew.len(), wrong);
+    }
+}
+
+#[test]
+fn value_comes_from_a_body_that_had_ended() {
+    for (answer, ended, wrong) in [
+        ("a", 150, 0),
+        ("a", 350, 1),
+        ("b", 150, 1),
+        ("busy", 150, 0),
+    ] {
+        let events = [body(1, [100, ended], "a"), answered(2, [200, 300], answer)];
+        let rules = Rules {
+            on_timeout: Some("busy".to_owned()),
+            ..Rules::fresh_for(TTL)
+        };
+        let verdict = judge_by(&rules, events.concat(), &[]);
+        assert_eq!(verdict.from_nowhere.len(), wrong, "{answer} {ended}");
     }
 }
 

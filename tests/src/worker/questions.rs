@@ -28,9 +28,14 @@ impl Worker {
     /// `Work::invalidate_blocking`: what it complained about.
     pub fn invalidate(&mut self, key: &str) -> Option<String> {
         self.ask(&Command::Invalidate(key.to_owned()), |event| match event {
-            Event::Checked(trouble) => Some(trouble.clone()),
+            Event::Invalidated(moment, trouble) if moment.key == key => Some(trouble.clone()),
             _ => None,
         })
+    }
+
+    /// Has it invalidated, and does not wait for it.
+    pub fn begin_to_invalidate(&mut self, key: &str) {
+        self.write(&Command::Invalidate(key.to_owned()));
     }
 
     /// `WorkSharing::invalidate_tag_blocking`: what it complained about.

@@ -12,8 +12,8 @@ use worksharing::{Key, Work, WorkSharing, lock, testing};
 
 use super::options::with_options;
 use super::tell::{tell, tell_later};
-use crate::now_us;
 use crate::plan::{End, Event, GAVE_UP, Moment, NOTHING, Run};
+use crate::{now_us, whole};
 
 pub(super) fn start(sharing: &WorkSharing, run: &Run) {
     for number in 0..run.callers.count() {
@@ -96,9 +96,8 @@ struct Caller {
 
 impl Caller {
     fn new(key: String, run: &Run) -> Self {
-        static NUMBER: AtomicUsize = AtomicUsize::new(0);
         Self {
-            number: NUMBER.fetch_add(1, Ordering::Relaxed),
+            number: next_number(),
             key,
             run: run.clone(),
         }
@@ -207,11 +206,34 @@ impl Caller {
     }
 
     fn now(&self) -> Moment {
-        Moment {
-            at_us: now_us(),
-            pid: process::id(),
-            caller: self.number,
-            key: self.key.clone(),
-        }
+        now(self.number, &self.key)
     }
+}
+
+fn next_number() -> usize {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    NUMBER.fetch_add(1, Ordering::Relaxed)
+}
+
+fn now(caller: usize, key: &str) -> Moment {
+    Moment {
+        at_us: now_us(),
+        pid: process::id(),
+        caller,
+        key: key.to_owned(),
+    }
+}
+
+/// On a thread of its own: it may last, and other commands are to be obeyed meanwhile.
+pub(super) fn begin_to_invalidate(sharing: &WorkSharing, key: String) {
+    let (number, work) = (next_number(), sharing.work::<Value>(key.as_str()));
+    thread::spawn(move || {
+        tell(&Event::Invalidating(now(number, &key)));
+        let trouble = work.invalidate_blocking().err();
+        let returned = now(number, &key);
+        tell(&Event::Invalidated(
+            returned,
+            trouble.map(|error| whole(&error)),
+        ));
+    });
 }

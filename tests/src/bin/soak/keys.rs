@@ -2,9 +2,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tests::soaking::Random;
-use tests::{Callers, End, Options, Rules, Run};
+use tests::{Callers, End, Options, Rules, Run, now_us};
+use worksharing::store::FENCE_LIFE;
 
-use super::TTL;
+use super::Kind;
+
+/// How long values live.
+const TTL: Duration = Duration::from_millis(600);
+/// Of some keys in changing rounds.
+const LONG_TTL: Duration = Duration::from_secs(60);
 
 /// How many keys a round has without any option, as few callers have any.
 const PLAIN: u64 = 4;
@@ -14,73 +20,142 @@ const WITH_OPTIONS: u64 = 8;
 const BODY: u64 = 120;
 /// That of keys whose callers do not wait for it.
 const LONG: u64 = 3_000;
+/// In changing rounds: until when some keys are asked for, and from when on again.
+const BEGINNING: Duration = Duration::from_millis(1_500);
+const END: Duration = Duration::from_millis(13_000);
 /// What a loaded machine, a frozen process and a slow network may add to a wait.
 const SLACK: Duration = Duration::from_millis(1_500);
 /// What a caller gets that has waited for too long.
 pub(crate) const BUSY: &str = "busy";
 
-/// The keys of a round: the options of each, and when it was invalidated.
+/// The keys of a round, and what their callers ask for.
 #[derive(Default)]
 pub(crate) struct Keys {
-    options: BTreeMap<String, Options>,
-    invalidated: BTreeMap<String, Vec<(u64, u64)>>,
+    asked: BTreeMap<String, Asked>,
+    began: u64,
+    tombstone_ttl: Option<Duration>,
+}
+
+struct Asked {
+    options: Options,
+    ttl: Duration,
+    /// Whether nobody asks for a while, so that entries get old.
+    rests: bool,
 }
 
 impl Keys {
-    pub(crate) fn of_round(round: usize, random: &mut Random) -> Self {
+    pub(crate) fn of_round(round: usize, kind: Kind, random: &mut Random) -> Self {
         let plain = (0..PLAIN).map(|_| Options::default());
         let with_options = (0..WITH_OPTIONS).map(|_| options(random));
         let options: Vec<_> = plain.chain(with_options).collect();
-        let named = options.into_iter().enumerate();
+        let mut asked = BTreeMap::new();
+        for (number, options) in options.into_iter().enumerate() {
+            let asks = match kind {
+                Kind::Changing => Asked::changing(options, random),
+                Kind::Quiet | Kind::Stormy => Asked::usual(options),
+            };
+            asked.insert(format!("round {round}, key {number}"), asks);
+        }
+        // They go by themselves, or when their store loses them.
+        let is_short = kind == Kind::Changing && random.one_of(2) == 0;
         Self {
-            options: named
-                .map(|(number, options)| (format!("round {round}, key {number}"), options))
-                .collect(),
-            ..Self::default()
+            asked,
+            began: 0,
+            tombstone_ttl: is_short.then_some(FENCE_LIFE),
         }
     }
 
-    fn any(&self, random: &mut Random) -> String {
-        let number = random.one_of(self.options.len() as u64) as usize;
-        self.options.keys().nth(number).cloned().unwrap_or_default()
+    /// The round begins.
+    pub(crate) fn begin(&mut self) {
+        self.began = now_us();
+    }
+
+    pub(crate) fn tombstone_ttl(&self) -> Option<Duration> {
+        self.tombstone_ttl
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.asked.keys().cloned().collect()
+    }
+
+    fn any(&self, random: &mut Random) -> (&str, &Asked) {
+        let rests = BEGINNING..END;
+        let at_rest = rests.contains(&self.elapsed());
+        let asked = self.asked.iter();
+        let mut asked: Vec<_> = asked
+            .filter(|(_, asked)| !asked.rests || !at_rest)
+            .collect();
+        let number = random.one_of(asked.len() as u64) as usize;
+        let (key, asked) = asked.swap_remove(number);
+        (key, asked)
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_micros(now_us() - self.began)
     }
 
     /// Some callers of one of them.
     pub(crate) fn run(&self, random: &mut Random) -> Run {
-        let key = self.any(random);
+        let (key, asked) = self.any(random);
         let end = match random.one_of(8) {
             0 => End::Nothing,
             _ => End::Maybe,
         };
-        let options = &self.options[&key];
         let body = match random.one_of(10) {
-            0 if is_limited(options) => LONG,
-            _ => random.one_of(BODY),
+            0 if is_limited(&asked.options) => ms(LONG),
+            _ => ms(random.one_of(BODY)),
         };
-        let run = Run::of(&key, ms(body))
+        let run = Run::of(key, body)
             .callers(Callers::Mixed(1 + random.one_of(4) as usize))
-            .ttl(TTL)
+            .ttl(asked.ttl)
             .end(end)
-            .options(options.clone());
+            .options(asked.options.clone());
         match random.one_of(4) {
             0 => run.gives_up(ms(20 + random.one_of(80))),
             _ => run,
         }
     }
 
-    pub(crate) fn invalidated(&mut self, key: String, from: u64, to: u64) {
-        self.invalidated.entry(key).or_default().push((from, to));
+    /// Callers of the beginning, whose bodies outlast what supersedes them.
+    pub(crate) fn long_runs(&self, random: &mut Random) -> Vec<Run> {
+        let rest = self.asked.iter().filter(|(_, asked)| asked.rests);
+        let runs = rest.map(|(key, asked)| {
+            Run::of(key, ms(11_700 + random.one_of(1_300)))
+                .callers(Callers::Mixed(1))
+                .ttl(asked.ttl)
+                .options(asked.options.clone())
+        });
+        runs.step_by(2).collect()
     }
 
     pub(crate) fn rules(&self, key: &str) -> Rules {
-        let options = self.options.get(key).cloned().unwrap_or_default();
-        let invalidated = self.invalidated.get(key).cloned().unwrap_or_default();
-        let limit = options.wait.filter(|_| is_limited(&options));
+        let Some(Asked { options, ttl, .. }) = self.asked.get(key) else {
+            return Rules::default();
+        };
+        let limit = options.wait.filter(|_| is_limited(options));
         let longest = limit.map(|wait| wait + SLACK);
         Rules {
-            invalidated,
             longest,
-            ..Rules::of(&options, TTL)
+            ..Rules::of(options, *ttl)
+        }
+    }
+}
+
+impl Asked {
+    fn usual(options: Options) -> Self {
+        Self {
+            options,
+            ttl: TTL,
+            rests: false,
+        }
+    }
+
+    /// Some entries stand until their store loses them.
+    fn changing(options: Options, random: &mut Random) -> Self {
+        Self {
+            options,
+            ttl: [TTL, LONG_TTL][random.one_of(2) as usize],
+            rests: random.one_of(2) == 0,
         }
     }
 }

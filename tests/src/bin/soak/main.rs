@@ -2,36 +2,38 @@
 //! failing leaders, callers that give up, invalidations, every option of `Work`, killed processes and restarted servers,
 //! and judges what they did.
 //!
-//! `cargo run --release -p tests --bin soak -- --minutes 5 [--seed 1]`, or `--seconds 20`
+//! `cargo run --release -p tests --bin soak -- --minutes 5 [--seed 1] [--only changing]`, or `--seconds 20`
 //!
 //! Quiet rounds (slow networks, failing bodies, killed processes) must keep every promise: no duplicate but those that
 //! the options let be, no value older than one that the process has seen, none from before an invalidation that had
 //! returned, no wait beyond its limit, no lock left, and no late wake-up but those during which something stood still.
 //! Stormy rounds (servers restarted, sessions terminated, connections cut) must answer every call, and leave everything as
-//! it was.
+//! it was. Changing rounds (bodies that outlast the entries that supersede them, leaders that are overtaken, entries that
+//! the store loses when it may) must let no call have what is from before an invalidation, or a refresh.
 
+mod fates;
 mod keys;
+mod kind;
+mod troubles;
 mod witness;
 
 use std::collections::BTreeMap;
 use std::env;
-use std::fmt;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tests::soaking::{Random, option, seconds};
 use tests::{
-    Event, GAVE_UP, NOTHING, Proxy, Run, Servers, Setup, Stop, Timeline, Verdict, Worker,
-    WorkerStats, now_us, wait_until, worker_main,
+    Event, OldEntries, Proxy, Run, Servers, Setup, Timeline, Values, Verdict, Worker, WorkerStats,
+    now_us, wait_until, worker_main,
 };
 
-use self::keys::{BUSY, Keys};
+use self::fates::Fates;
+use self::keys::Keys;
+use self::kind::Kind;
 use self::witness::Witness;
 
-const WORKERS: usize = 5;
-const ROUND: Duration = Duration::from_secs(4);
-const TTL: Duration = Duration::from_millis(600);
 /// No call may take longer, whatever happens.
 const LONGEST: Duration = Duration::from_secs(30);
 
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
     }
     let seconds = seconds(60.0);
     let seed = option("--seed").unwrap_or_else(now_us);
+    let only: Option<Kind> = option("--only");
     println!("soaking for {seconds:.0} s with seed {seed}");
     let mut soak = Soak::start(seed);
     let end = Instant::now() + Duration::from_secs_f64(seconds);
@@ -49,53 +52,9 @@ fn main() -> ExitCode {
         if round >= 2 && Instant::now() >= end {
             break;
         }
-        soak.round(round);
+        soak.round(round, only.unwrap_or_else(|| Kind::of_round(round)));
     }
     soak.finish()
-}
-
-/// What became of the calls.
-#[derive(Default)]
-struct Fates {
-    calls: usize,
-    errors: usize,
-    nothing: usize,
-    gave_up: usize,
-    busy: usize,
-    invalidations: usize,
-    stats: WorkerStats,
-}
-
-impl Fates {
-    fn add(&mut self, timeline: &Timeline) {
-        for answer in timeline.answers() {
-            self.calls += 1;
-            match answer.as_deref() {
-                Ok(NOTHING) => self.nothing += 1,
-                Ok(BUSY) => self.busy += 1,
-                Ok(_) => {}
-                Err(error) if error == GAVE_UP => self.gave_up += 1,
-                Err(_) => self.errors += 1,
-            }
-        }
-    }
-}
-
-impl fmt::Display for Fates {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} calls: {} errors, {} without a value, {} gave up, {} told to come back; {} invalidations; of processes \
-             that lived to the end {:?}",
-            self.calls,
-            self.errors,
-            self.nothing,
-            self.gave_up,
-            self.busy,
-            self.invalidations,
-            self.stats,
-        )
-    }
 }
 
 struct Soak {
@@ -103,14 +62,16 @@ struct Soak {
     servers: Servers,
     postgres: Proxy,
     redis: Proxy,
+    setup: Setup,
     workers: Vec<Worker>,
     witness: Witness,
     killed: BTreeMap<u32, u64>,
     events: Vec<Event>,
     keys: Keys,
+    values: Option<Values>,
+    old_entries: OldEntries,
     fates: Fates,
-    quiet: Verdict,
-    stormy: Verdict,
+    verdicts: BTreeMap<Kind, Verdict>,
     locks_left: usize,
     unexplained: usize,
 }
@@ -122,71 +83,92 @@ impl Soak {
             Proxy::to(servers.postgres.port()),
             Proxy::to(servers.redis.port()),
         );
-        let mut soak = Self {
+        Self {
             random: Random::of(seed),
             witness: Witness::start(servers.postgres.url()),
             servers,
             postgres,
             redis,
+            setup: Setup::default(),
             workers: Vec::new(),
             killed: BTreeMap::new(),
             events: Vec::new(),
             keys: Keys::default(),
+            values: None,
+            old_entries: OldEntries::default(),
             fates: Fates::default(),
-            quiet: Verdict::default(),
-            stormy: Verdict::default(),
+            verdicts: BTreeMap::new(),
             locks_left: 0,
             unexplained: 0,
+        }
+    }
+
+    /// The processes of a round: those of the one before it, where they will do.
+    fn staff(&mut self, round: usize, kind: Kind) {
+        let in_postgres = kind == Kind::Changing && round % 2 == 1;
+        let setup = Setup {
+            postgres: Some(self.postgres.postgres_url()),
+            redis: (!in_postgres).then(|| self.redis.redis_url()),
+            log: Some("warn,worksharing=debug".to_owned()),
+            tombstone_ttl: self.keys.tombstone_ttl(),
+            ..Setup::default()
         };
-        soak.workers = (0..WORKERS).map(|_| soak.worker()).collect();
-        soak
+        if self.setup != setup {
+            self.fates.stats = self.fates.stats + self.stats();
+            (self.setup, self.workers) = (setup, Vec::new());
+        }
+        self.workers.truncate(kind.workers());
+        while self.workers.len() < kind.workers() {
+            let worker = self.worker();
+            self.workers.push(worker);
+        }
+        self.values = Some(Values::of(&self.servers, &self.setup));
     }
 
     fn worker(&self) -> Worker {
         let program = env::current_exe().expect("this program");
-        let (postgres, redis) = (self.postgres.postgres_url(), self.redis.redis_url());
-        let setup = Setup {
-            postgres: Some(postgres),
-            redis: Some(redis),
-            log: Some("warn,worksharing=debug".to_owned()),
-            ..Setup::default()
-        };
-        let mut worker = Worker::start(program.to_str().expect("an ordinary path"), &setup);
+        let mut worker = Worker::start(program.to_str().expect("an ordinary path"), &self.setup);
         // Whoever is still connecting is not woken. (In a storm there may be no server to connect to.)
         drop(worker.check());
         worker
     }
 
-    fn round(&mut self, round: usize) {
-        let stormy = round % 2 == 1;
-        let end = Instant::now() + ROUND;
-        self.keys = Keys::of_round(round, &mut self.random);
+    fn stats(&mut self) -> WorkerStats {
+        self.workers.iter_mut().map(Worker::stats).sum()
+    }
+
+    fn round(&mut self, round: usize, kind: Kind) {
+        self.keys = Keys::of_round(round, kind, &mut self.random);
+        self.staff(round, kind);
+        self.keys.begin();
+        let end = Instant::now() + kind.time();
+        for run in self.keys.long_runs(&mut self.random) {
+            let index = self.any_worker();
+            self.workers[index].run(&run);
+        }
         while Instant::now() < end {
             self.some_calls();
-            if self.random.one_of(20) == 0 {
-                if stormy { self.storm() } else { self.trouble() }
-            }
+            self.trouble(kind);
             thread::sleep(Duration::from_millis(self.random.one_of(60)));
         }
         self.settle();
+        self.judge(round, kind);
+    }
+
+    fn judge(&mut self, round: usize, kind: Kind) {
         let timeline: Timeline = std::mem::take(&mut self.events).into_iter().collect();
         let verdict = Verdict::of(&timeline, |key| self.keys.rules(key), &self.killed);
-        println!(
-            "{} round {round}: {verdict}",
-            if stormy { "stormy" } else { "quiet" }
-        );
+        println!("{kind} round {round}: {verdict}");
         self.fates.add(&timeline);
-        let complaints = verdict.complaints().filter(|_| !stormy);
-        complaints.for_each(|one| println!("  {one}"));
-        if stormy {
-            self.stormy.merge(verdict);
-        } else {
+        let complaints = kind.complaints(&verdict);
+        complaints.iter().for_each(|one| println!("  {one}"));
+        if kind == Kind::Quiet {
             let late = verdict.late.iter();
             self.unexplained += late
                 .filter(|late| !self.witness.explains(late, &timeline))
                 .count();
-            self.quiet.merge(verdict);
         }
+        self.verdicts.entry(kind).or_default().merge(verdict);
         self.witness.forget();
     }
 
@@ -196,7 +178,8 @@ impl Soak {
         if self.random.one_of(4) == 0 {
             // While it is being computed, by chance, and more ask for it.
             thread::sleep(Duration::from_millis(self.random.one_of(60)));
-            self.invalidate(run.key.clone());
+            let index = self.any_worker();
+            self.workers[index].begin_to_invalidate(&run.key);
             self.call(&run);
         }
     }
@@ -209,89 +192,15 @@ impl Soak {
         }
     }
 
-    fn invalidate(&mut self, key: String) {
-        let index = self.random.one_of(self.workers.len() as u64) as usize;
-        let from = now_us();
-        // In a storm it may not be done.
-        if self.workers[index].invalidate(&key).is_none() {
-            self.keys.invalidated(key, from, now_us());
-            self.fates.invalidations += 1;
-        }
-    }
-
-    /// What no promise may suffer from.
-    fn trouble(&mut self) {
-        match self.random.one_of(4) {
-            0 => self.kill_one(),
-            1 => self
-                .postgres
-                .delay(Duration::from_millis(self.random.one_of(5))),
-            2 => self
-                .redis
-                .delay(Duration::from_millis(self.random.one_of(5))),
-            _ => self.freeze_one(Duration::from_millis(30)),
-        }
-    }
-
-    /// What may cost executions.
-    fn storm(&mut self) {
-        match self.random.one_of(8) {
-            0 => self.servers.redis.restart(),
-            1 => self.servers.postgres.restart(),
-            2 => {
-                self.servers.postgres.stop(Stop::Immediate);
-                thread::sleep(Duration::from_millis(self.random.one_of(500)));
-                self.servers.postgres.start_again();
-            }
-            3 => drop(self.servers.postgres.terminate_lock_sessions()),
-            4 => self.postgres.cut(),
-            5 => self.redis.cut(),
-            6 => {
-                let proxy = if self.random.one_of(2) == 0 {
-                    &self.postgres
-                } else {
-                    &self.redis
-                };
-                proxy.freeze();
-                thread::sleep(Duration::from_millis(300));
-                proxy.thaw();
-            }
-            _ => self.kill_one(),
-        }
-    }
-
-    fn kill_one(&mut self) {
-        let index = self.random.one_of(self.workers.len() as u64) as usize;
-        let mut dead = self.workers.swap_remove(index);
-        dead.kill9();
-        self.killed.insert(dead.pid(), now_us());
-        // What it still had to say is in the pipe.
-        thread::sleep(Duration::from_millis(50));
-        self.events.extend(dead.take_events());
-        self.witness.logged(dead.pid(), dead.take_logged());
-        let successor = self.worker();
-        self.workers.push(successor);
-    }
-
-    fn freeze_one(&mut self, time: Duration) {
-        let index = self.random.one_of(self.workers.len() as u64) as usize;
-        let from = now_us();
-        self.workers[index].sigstop();
-        thread::sleep(time);
-        self.workers[index].sigcont();
-        let pid = self.workers[index].pid();
-        self.witness.froze(pid, from, now_us());
+    fn any_worker(&mut self) -> usize {
+        self.random.one_of(self.workers.len() as u64) as usize
     }
 
     /// Every call is answered, every runtime whole, and no lock left.
     fn settle(&mut self) {
         self.postgres.delay(Duration::ZERO);
         self.redis.delay(Duration::ZERO);
-        let answered = |worker: &Worker| {
-            let timeline = Timeline::of([worker]);
-            timeline.called() == timeline.served()
-                && timeline.begins().len() == timeline.ends().len()
-        };
+        let answered = |worker: &Worker| Timeline::of([worker]).is_over();
         let began = Instant::now();
         for worker in &mut self.workers {
             // The check is answered after all earlier commands were taken up.
@@ -313,22 +222,23 @@ impl Soak {
     }
 
     fn finish(mut self) -> ExitCode {
-        self.fates.stats = self.workers.iter_mut().map(Worker::stats).sum();
+        self.fates.stats = self.fates.stats + self.stats();
+        for (kind, verdict) in &self.verdicts {
+            println!("{kind}: {verdict}");
+        }
         println!(
-            "quiet:  {}\nstormy: {}\n{}",
-            self.quiet, self.stormy, self.fates
-        );
-        println!(
-            "{} processes killed, {} locks left, {} late wake-ups in quiet rounds that nothing explains",
+            "{}\n{} processes killed, {} locks left, {} late wake-ups in quiet rounds that nothing explains",
+            self.fates,
             self.killed.len(),
             self.locks_left,
             self.unexplained
         );
-        let late = self.unexplained > 0;
-        let unanswered = self.quiet.unanswered + self.stormy.unanswered;
-        let longest = self.quiet.longest_wait.max(self.stormy.longest_wait);
-        let wrong = self.quiet.complaints().next().is_some();
-        if late || unanswered > 0 || longest > LONGEST || wrong || self.locks_left > 0 {
+        let is_broken = |(kind, verdict): (&Kind, &Verdict)| {
+            let late = verdict.longest_wait > LONGEST || verdict.unanswered > 0;
+            late || !kind.complaints(verdict).is_empty()
+        };
+        let broken = self.verdicts.iter().any(is_broken);
+        if broken || self.unexplained > 0 || self.locks_left > 0 {
             println!("a promise was broken");
             return ExitCode::FAILURE;
         }
