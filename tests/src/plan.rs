@@ -44,10 +44,9 @@ pub enum Command {
     Stats,
     /// `Work::peek_blocking`, answered by [`Event::Peeked`].
     Peek(String),
-    /// `Work::invalidate_blocking` on a thread of its own, told by [`Event::Invalidating`] and [`Event::Invalidated`].
-    Invalidate(String),
-    /// `WorkSharing::invalidate_tag_blocking`, answered by [`Event::Checked`].
-    InvalidateTag(String),
+    /// `Work::invalidate_blocking` or `WorkSharing::invalidate_tag_blocking` on a thread of its own, told by
+    /// [`Event::Invalidating`] and [`Event::Invalidated`].
+    Invalidate(Scope, String),
     /// Builds so many runtimes one after the other, makes a call with each, and drops it. Answered by
     /// [`Event::Checked`].
     Churn(usize),
@@ -60,6 +59,15 @@ pub enum Command {
     /// parent looks, too, and answers by [`Event::Checked`]. In a worker with
     /// [`Shim::that_forks`](crate::Shim::that_forks).
     Fork(String),
+}
+
+/// What is invalidated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Scope {
+    /// The entry of a key.
+    Key,
+    /// Every entry with a tag.
+    Tag,
 }
 
 /// What a caller says that it got, where the body gave no value.
@@ -134,10 +142,10 @@ pub enum Event {
     /// A caller has its answer: a value, or an error or panic of its own.
     Served(Moment, Result<String, String>),
     /// An invalidation is asked for.
-    Invalidating(Moment),
+    Invalidating(Moment, Scope),
     /// It has returned: what went wrong.
-    Invalidated(Moment, Option<String>),
-    /// The answer to [`Command::Check`] and [`Command::InvalidateTag`]: what went wrong.
+    Invalidated(Moment, Scope, Option<String>),
+    /// The answer to [`Command::Check`]: what went wrong.
     Checked(Option<String>),
     /// The answer to [`Command::Stats`].
     Stats(crate::WorkerStats),
@@ -154,7 +162,7 @@ pub struct Moment {
     pub pid: u32,
     /// The caller's number in its process.
     pub caller: usize,
-    /// The characteristic string.
+    /// The characteristic string, or the tag.
     pub key: String,
 }
 

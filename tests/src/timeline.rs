@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::plan::{Event, Moment};
+use crate::plan::{Event, Moment, Scope};
 use crate::{Worker, now_us};
 
 mod linear;
@@ -23,9 +23,9 @@ pub(crate) enum What {
     Begin,
     End(Result<String, String>),
     Served(Result<String, String>),
-    Invalidating,
+    Invalidating(Scope),
     /// Whether it is known to have been done.
-    Invalidated(bool),
+    Invalidated(Scope, bool),
 }
 
 impl Timeline {
@@ -87,8 +87,8 @@ impl Timeline {
     /// Whether every call is answered, and every body and invalidation has ended.
     pub fn is_over(&self) -> bool {
         let under_way = self.events.iter().map(|(_, what)| match what {
-            What::Called | What::Begin | What::Invalidating => 1,
-            What::Served(_) | What::End(_) | What::Invalidated(_) => -1,
+            What::Called | What::Begin | What::Invalidating(_) => 1,
+            What::Served(_) | What::End(_) | What::Invalidated(..) => -1,
         });
         under_way.sum::<i64>() == 0
     }
@@ -203,8 +203,10 @@ fn moment(event: Event) -> Option<(Moment, What)> {
         Event::BodyBegin(moment) => Some((moment, What::Begin)),
         Event::BodyEnd(moment, end) => Some((moment, What::End(end))),
         Event::Served(moment, answer) => Some((moment, What::Served(answer))),
-        Event::Invalidating(moment) => Some((moment, What::Invalidating)),
-        Event::Invalidated(moment, trouble) => Some((moment, What::Invalidated(trouble.is_none()))),
+        Event::Invalidating(moment, scope) => Some((moment, What::Invalidating(scope))),
+        Event::Invalidated(moment, scope, trouble) => {
+            Some((moment, What::Invalidated(scope, trouble.is_none())))
+        }
         _ => None,
     }
 }

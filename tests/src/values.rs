@@ -67,6 +67,11 @@ impl Values {
     }
 }
 
+/// Where the marker of a tag stands, in a runtime without a namespace.
+pub fn marker(tag: &str) -> Key {
+    Key::new(format!("\u{1}tag:{tag}"))
+}
+
 fn stored_as(key: &Key) -> String {
     format!("ws:{}", key.hex())
 }

@@ -107,23 +107,31 @@ impl Verdict {
         keys.sort_unstable();
         keys.dedup();
         for key in keys {
-            verdict.add(&timeline.key(key), key, &rules(key), killed);
+            let rules = rules(key);
+            let invalidations = timeline.invalidations(key, &rules.tags);
+            verdict.add(&timeline.key(key), key, &rules, &invalidations, killed);
         }
         verdict
     }
 
-    fn add(&mut self, timeline: &Timeline, key: &str, rules: &Rules, killed: &BTreeMap<u32, u64>) {
+    fn add(
+        &mut self,
+        timeline: &Timeline,
+        key: &str,
+        rules: &Rules,
+        invalidations: &[Invalidation],
+        killed: &BTreeMap<u32, u64>,
+    ) {
         let bodies = bodies(timeline, killed);
         self.executions += bodies.len();
         self.judge_waits(timeline, killed);
-        let invalidations = timeline.invalidations(key);
-        self.judge_values(timeline, rules, &invalidations);
+        self.judge_values(timeline, rules, invalidations);
         if rules.overlaps {
             return;
         }
         for (number, body) in bodies.iter().enumerate() {
             for earlier in &bodies[..number] {
-                if body.begin < rules.free_from(earlier, body, &invalidations) {
+                if body.begin < rules.free_from(earlier, body, invalidations) {
                     self.duplicates
                         .push(format!("{key}: {earlier:?}, then {body:?}"));
                 }

@@ -113,8 +113,7 @@ fn obey(setup: &Setup, sharing: &WorkSharing, command: Command) {
             let value = sharing.work::<Value>(key).peek_blocking();
             tell(&Event::Peeked(value.flatten()));
         }
-        Command::Invalidate(key) => begin_to_invalidate(sharing, key),
-        Command::InvalidateTag(tag) => tell_trouble(sharing.invalidate_tag_blocking(tag)),
+        Command::Invalidate(scope, name) => begin_to_invalidate(sharing.clone(), scope, name),
         Command::Churn(runtimes) => tell_trouble(churn(setup, runtimes)),
         Command::GiveUp(callers) => tell_trouble(give_up(setup, callers)),
         Command::Cancel(callers) => {

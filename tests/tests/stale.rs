@@ -190,7 +190,7 @@ fn invalidation_wins_over_a_refresh_in_the_background() {
         mesh.wait_for_bodies("invalidated", 2);
         mesh.run(&run.callers(Callers::Mixed(2)));
         let timeline = mesh.wait_for_answers("invalidated", 2 + 8);
-        let invalidations = timeline.invalidations("invalidated");
+        let invalidations = timeline.invalidations("invalidated", &[]);
         assert_eq!(invalidations.len(), 1);
         let older = timeline.older_than(&invalidations, Duration::ZERO);
         assert!(older.is_empty(), "{older:?}");

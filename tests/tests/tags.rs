@@ -74,19 +74,28 @@ fn what_was_begun_before_its_tags_invalidation_is_given_to_nobody_who_comes_late
         let run = tagged("begun", &["one", "two"], ms(1_200)).callers(Callers::Mixed(2));
         mesh.run(&run);
         mesh.wait_for_leader("begun");
-        let asked = now_us();
         assert_eq!(mesh.workers[1].invalidate_tag("two"), None);
-        let returned = now_us();
         // Beside the computation and after it, in its process and in the other.
         mesh.run(&run);
         mesh.wait_for_bodies("begun", 1);
         mesh.run(&run);
         let timeline = mesh.wait_for_answers("begun", 3 * 4);
-        let from_before = timeline.calls_given_from_before(asked, returned);
-        assert!(from_before.is_empty(), "{from_before:?}");
+        assert_nothing_older(&mesh, &run);
         assert_served(&timeline, 12, 2);
         assert_eq!(call_all(&mut mesh, &[run]), [0], "the new one is stored");
     });
+}
+
+/// Its key's one invalidation binds who came later.
+#[track_caller]
+fn assert_nothing_older(mesh: &Mesh, run: &Run) {
+    let timeline = mesh.timeline();
+    let invalidations = timeline.invalidations(&run.key, &run.options.tags);
+    assert_eq!(invalidations.len(), 1);
+    let older = timeline
+        .key(&run.key)
+        .older_than(&invalidations, Duration::ZERO);
+    assert!(older.is_empty(), "{older:?}");
 }
 
 #[track_caller]
@@ -197,15 +206,12 @@ fn refresh_in_the_background_that_its_tag_overtakes_is_not_kept() {
         wait_until(LIMIT, "it is refreshed", || {
             mesh.timeline().executions() == 2
         });
-        let asked = now_us();
         assert_eq!(mesh.workers[1].invalidate_tag("aging"), None);
-        let returned = now_us();
         mesh.run(&slow);
         mesh.wait_for_bodies("overtaken", 2);
         mesh.run(&slow);
         let timeline = mesh.wait_for_answers("overtaken", 2 + 4);
-        let from_before = timeline.calls_given_from_before(asked, returned);
-        assert!(from_before.is_empty(), "{from_before:?}");
+        assert_nothing_older(&mesh, &slow);
         assert_eq!(timeline.executions(), 3);
     });
 }

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Body, Call, Timeline, What};
-use crate::Moment;
+use crate::{Moment, Scope};
 
 /// An invalidation, from the question to its return.
 #[derive(Clone, Debug)]
@@ -50,16 +50,21 @@ impl Invalidation {
 }
 
 impl Timeline {
-    /// What invalidated this key.
-    pub fn invalidations(&self, key: &str) -> Vec<Invalidation> {
+    /// What invalidated this key, by itself or by one of these tags.
+    pub fn invalidations(&self, key: &str, tags: &[String]) -> Vec<Invalidation> {
+        let is_its = |name: &String, scope| match scope {
+            Scope::Key => name == key,
+            Scope::Tag => tags.contains(name),
+        };
         let mut open = BTreeMap::new();
         let mut ended = Vec::new();
-        let events = self.events.iter().filter(|(moment, _)| moment.key == key);
-        for (moment, what) in events {
+        for (moment, what) in &self.events {
             let by = (moment.pid, moment.caller);
-            match what {
-                What::Invalidating => drop(open.insert(by, moment.clone())),
-                What::Invalidated(done) => ended.extend(open.remove(&by).map(|asked| {
+            match *what {
+                What::Invalidating(scope) if is_its(&moment.key, scope) => {
+                    open.insert(by, moment.clone());
+                }
+                What::Invalidated(_, done) => ended.extend(open.remove(&by).map(|asked| {
                     let returned_us = done.then_some(moment.at_us);
                     Invalidation { asked, returned_us }
                 })),

@@ -12,6 +12,8 @@ pub struct Rules {
     pub overlaps: bool,
     /// How long a call may take, but one that computes.
     pub longest: Option<Duration>,
+    /// Its tags.
+    pub tags: Vec<String>,
     /// Whether each caller wants what was computed after it asked.
     pub anew: bool,
     /// What a caller is given that has waited for too long, and no body gave.
@@ -43,6 +45,7 @@ impl Rules {
         Self {
             fresh_for,
             overlaps: options.wait.is_some() && options.on_timeout.is_none(),
+            tags: options.tags.clone(),
             anew: options.force_refresh,
             on_timeout: options.on_timeout.clone(),
             ..Self::default()

@@ -1,6 +1,6 @@
 use super::*;
 use crate::Options;
-use crate::plan::{Event, Moment};
+use crate::plan::{Event, Moment, Scope};
 
 const TTL: Duration = Duration::from_secs(1);
 
@@ -176,8 +176,8 @@ fn options_say_when_another_body_may_begin() {
 
 /// From then to then; killed before it returned where that is `None`.
 fn invalidation(pid: u32, asked: u64, returned: Option<u64>) -> Vec<Event> {
-    let returned = returned.map(|at| Event::Invalidated(moment(at, pid), None));
-    let asked = Event::Invalidating(moment(asked, pid));
+    let returned = returned.map(|at| Event::Invalidated(moment(at, pid), Scope::Key, None));
+    let asked = Event::Invalidating(moment(asked, pid), Scope::Key);
     std::iter::once(asked).chain(returned).collect()
 }
 
@@ -245,9 +245,30 @@ fn what_is_from_before_an_invalidation_is_for_those_who_asked_before_it_had_retu
 #[test]
 fn invalidation_that_failed_has_promised_nothing() {
     let mut events = [body(1, [100, 150], "a"), answered(2, [350, 400], "a")].concat();
-    let failed = Event::Invalidated(moment(300, 3), Some("down".to_owned()));
-    events.extend([Event::Invalidating(moment(200, 3)), failed]);
+    let failed = Some("down".to_owned());
+    events.extend([
+        Event::Invalidating(moment(200, 3), Scope::Key),
+        Event::Invalidated(moment(300, 3), Scope::Key, failed),
+    ]);
     assert_eq!(judge(events, &[]).from_before.len(), 0);
+}
+
+#[test]
+fn invalidation_of_a_tag_is_one_of_every_key_with_it() {
+    for (tag, wrong) in [("its", 1), ("another", 0), ("k", 0)] {
+        let of_tag = |at| Moment {
+            key: tag.to_owned(),
+            ..moment(at, 3)
+        };
+        let mut events = [body(1, [100, 150], "a"), answered(2, [350, 400], "a")].concat();
+        events.extend([
+            Event::Invalidating(of_tag(200), Scope::Tag),
+            Event::Invalidated(of_tag(300), Scope::Tag, None),
+        ]);
+        let rules = Rules::of(&Options::tags(&["one", "its"]), TTL);
+        let verdict = judge_by(&rules, events, &[]);
+        assert_eq!(verdict.from_before.len(), wrong, "{tag}");
+    }
 }
 
 /// The one that was asked for last counts, though another one returned after it.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{PATIENCE, Worker};
-use crate::plan::{Command, Event};
+use crate::plan::{Command, Event, Scope};
 use crate::{WorkerStats, wait_until};
 
 impl Worker {
@@ -27,26 +27,27 @@ impl Worker {
 
     /// `Work::invalidate_blocking`: what it complained about.
     pub fn invalidate(&mut self, key: &str) -> Option<String> {
-        self.ask(&Command::Invalidate(key.to_owned()), |event| match event {
-            Event::Invalidated(moment, trouble) if moment.key == key => Some(trouble.clone()),
-            _ => None,
-        })
-    }
-
-    /// Has it invalidated, and does not wait for it.
-    pub fn begin_to_invalidate(&mut self, key: &str) {
-        self.write(&Command::Invalidate(key.to_owned()));
+        self.invalidate_scope(Scope::Key, key)
     }
 
     /// `WorkSharing::invalidate_tag_blocking`: what it complained about.
     pub fn invalidate_tag(&mut self, tag: &str) -> Option<String> {
-        self.ask(
-            &Command::InvalidateTag(tag.to_owned()),
-            |event| match event {
-                Event::Checked(trouble) => Some(trouble.clone()),
-                _ => None,
-            },
-        )
+        self.invalidate_scope(Scope::Tag, tag)
+    }
+
+    fn invalidate_scope(&mut self, scope: Scope, name: &str) -> Option<String> {
+        let command = Command::Invalidate(scope, name.to_owned());
+        self.ask(&command, |event| match event {
+            Event::Invalidated(moment, of, trouble) if *of == scope && moment.key == name => {
+                Some(trouble.clone())
+            }
+            _ => None,
+        })
+    }
+
+    /// Has a key or a tag invalidated, and does not wait for it.
+    pub fn begin_to_invalidate(&mut self, scope: Scope, name: &str) {
+        self.write(&Command::Invalidate(scope, name.to_owned()));
     }
 
     /// `Work::peek_blocking`.

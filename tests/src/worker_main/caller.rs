@@ -12,7 +12,7 @@ use worksharing::{Key, Work, WorkSharing, lock, testing};
 
 use super::options::with_options;
 use super::tell::{tell, tell_later};
-use crate::plan::{End, Event, GAVE_UP, Moment, NOTHING, Run};
+use crate::plan::{End, Event, GAVE_UP, Moment, NOTHING, Run, Scope};
 use crate::{now_us, whole};
 
 pub(super) fn start(sharing: &WorkSharing, run: &Run) {
@@ -225,15 +225,16 @@ fn now(caller: usize, key: &str) -> Moment {
 }
 
 /// On a thread of its own: it may last, and other commands are to be obeyed meanwhile.
-pub(super) fn begin_to_invalidate(sharing: &WorkSharing, key: String) {
-    let (number, work) = (next_number(), sharing.work::<Value>(key.as_str()));
+pub(super) fn begin_to_invalidate(sharing: WorkSharing, scope: Scope, name: String) {
+    let number = next_number();
     thread::spawn(move || {
-        tell(&Event::Invalidating(now(number, &key)));
-        let trouble = work.invalidate_blocking().err();
-        let returned = now(number, &key);
-        tell(&Event::Invalidated(
-            returned,
-            trouble.map(|error| whole(&error)),
-        ));
+        tell(&Event::Invalidating(now(number, &name), scope));
+        let result = match scope {
+            Scope::Key => sharing.work::<Value>(name.as_str()).invalidate_blocking(),
+            Scope::Tag => sharing.invalidate_tag_blocking(name.as_str()),
+        };
+        let returned = now(number, &name);
+        let trouble = result.err().map(|error| whole(&error));
+        tell(&Event::Invalidated(returned, scope, trouble));
     });
 }

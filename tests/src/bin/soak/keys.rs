@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tests::soaking::Random;
-use tests::{Callers, End, Options, Rules, Run, now_us};
+use tests::{Callers, End, Options, Rules, Run, Scope, now_us};
 use worksharing::store::FENCE_LIFE;
 
 use super::Kind;
@@ -16,6 +16,8 @@ const LONG_TTL: Duration = Duration::from_secs(60);
 const PLAIN: u64 = 4;
 /// How many it has with options at random.
 const WITH_OPTIONS: u64 = 8;
+/// How many tags there are.
+const TAGS: u64 = 3;
 /// The longest body, in milliseconds.
 const BODY: u64 = 120;
 /// That of keys whose callers do not wait for it.
@@ -33,6 +35,7 @@ pub(crate) const BUSY: &str = "busy";
 pub(crate) struct Keys {
     asked: BTreeMap<String, Asked>,
     began: u64,
+    tags: Vec<String>,
     tombstone_ttl: Option<Duration>,
 }
 
@@ -46,7 +49,10 @@ struct Asked {
 impl Keys {
     pub(crate) fn of_round(round: usize, kind: Kind, random: &mut Random) -> Self {
         let plain = (0..PLAIN).map(|_| Options::default());
-        let with_options = (0..WITH_OPTIONS).map(|_| options(random));
+        let tags: Vec<_> = (0..TAGS)
+            .map(|tag| format!("round {round}, tag {tag}"))
+            .collect();
+        let with_options = (0..WITH_OPTIONS).map(|_| options(&tags, random));
         let options: Vec<_> = plain.chain(with_options).collect();
         let mut asked = BTreeMap::new();
         for (number, options) in options.into_iter().enumerate() {
@@ -61,6 +67,7 @@ impl Keys {
         Self {
             asked,
             began: 0,
+            tags,
             tombstone_ttl: is_short.then_some(FENCE_LIFE),
         }
     }
@@ -76,6 +83,10 @@ impl Keys {
 
     pub(crate) fn names(&self) -> Vec<String> {
         self.asked.keys().cloned().collect()
+    }
+
+    pub(crate) fn tags(&self) -> &[String] {
+        &self.tags
     }
 
     fn any(&self, random: &mut Random) -> (&str, &Asked) {
@@ -128,6 +139,16 @@ impl Keys {
         runs.step_by(2).collect()
     }
 
+    /// What of a run is invalidated: its key, or one of its tags.
+    pub(crate) fn to_invalidate(run: &Run, random: &mut Random) -> (Scope, String) {
+        let tags = &run.options.tags;
+        let place = random.one_of(1 + tags.len() as u64) as usize;
+        match tags.get(place) {
+            Some(tag) => (Scope::Tag, tag.clone()),
+            None => (Scope::Key, run.key.clone()),
+        }
+    }
+
     pub(crate) fn rules(&self, key: &str) -> Rules {
         let Some(Asked { options, ttl, .. }) = self.asked.get(key) else {
             return Rules::default();
@@ -165,12 +186,13 @@ fn is_limited(options: &Options) -> bool {
     options.wait.is_some() && options.on_timeout.is_some()
 }
 
-/// Each option half of the time.
-fn options(random: &mut Random) -> Options {
+/// Each option, and each tag, half of the time.
+fn options(tags: &[String], random: &mut Random) -> Options {
     let mut half = || random.one_of(2) == 0;
     let (detach, clone_errors, cache_none) = (half(), half(), half());
     let [early, waits, gives] = [half(), half(), half()];
     let force_refresh = half() && half() && half();
+    let tags = tags.iter().filter(|_| half()).cloned().collect();
     let mut time = |most| (random.one_of(2) == 0).then(|| ms(1 + random.one_of(most)));
     Options {
         detach,
@@ -184,7 +206,7 @@ fn options(random: &mut Random) -> Options {
         clone_errors,
         cache_none,
         force_refresh,
-        tags: Vec::new(),
+        tags,
     }
 }
 

@@ -179,7 +179,8 @@ impl Soak {
             // While it is being computed, by chance, and more ask for it.
             thread::sleep(Duration::from_millis(self.random.one_of(60)));
             let index = self.any_worker();
-            self.workers[index].begin_to_invalidate(&run.key);
+            let (scope, name) = Keys::to_invalidate(&run, &mut self.random);
+            self.workers[index].begin_to_invalidate(scope, &name);
             self.call(&run);
         }
     }

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use tests::{Stop, now_us};
+use tests::{Stop, marker, now_us};
 use worksharing::Key;
 
 use super::{Kind, Soak};
@@ -87,11 +87,19 @@ impl Soak {
         self.witness.froze(pid, from, now_us());
     }
 
-    /// Half of what the store may lose by now, it loses.
+    /// Half of what the store may lose by now, it loses; and now and then a tag's marker, however young.
     fn evict(&mut self) {
         let Some(values) = &mut self.values else {
             return;
         };
+        for tag in self.keys.tags() {
+            let key = marker(tag);
+            let seen = values.seen(&key);
+            let may = self.random.one_of(40) == 0 && !seen.is_empty();
+            if may && values.evict(&key, &seen) {
+                self.fates.evictions += 1;
+            }
+        }
         for name in self.keys.names() {
             let key = Key::new(name.as_str());
             let Some(seen) = self.old_entries.look(values, &key) else {
