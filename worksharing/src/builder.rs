@@ -7,12 +7,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::backends::Backends;
+#[cfg(feature = "postgres")]
+use crate::backend::postgres::outbox::Names;
 use crate::detached::{Detached, Spawner};
 use crate::events::Events;
 use crate::flow::{Flights, Pauses, Unstorable, clamp};
-use crate::lock::{self, Lock, PostgresLock};
+use crate::lock::{Lock, PostgresLock};
+use crate::namespace::Namespace;
 use crate::runtime::{self, Runtime, Timeouts};
-use crate::store::{self, Store};
+use crate::store::Store;
 use crate::{BoxFuture, Error, WorkSharing};
 
 /// The settings of a [`WorkSharing`].
@@ -40,6 +44,7 @@ pub struct Builder {
     postgres_lock: PostgresLock,
     max_detached: usize,
     spawner: Option<Run>,
+    transactional_invalidation: bool,
 }
 
 /// What runs detached tasks.
@@ -77,6 +82,7 @@ impl Builder {
             postgres_lock: PostgresLock::Auto,
             max_detached: 1_024,
             spawner: None,
+            transactional_invalidation: false,
         }
     }
 
@@ -165,7 +171,7 @@ impl Builder {
 
     /// How long an invalidation is remembered by the store. A computation in another process that takes
     /// longer, begun before the invalidation, could store an outdated value. At least
-    /// [`FENCE_LIFE`](store::FENCE_LIFE), at most ten years. Left out: one hour.
+    /// [`FENCE_LIFE`](crate::store::FENCE_LIFE), at most ten years. Left out: one hour.
     pub fn tombstone_ttl(mut self, ttl: Duration) -> Self {
         self.timeouts.tombstone_ttl = clamp(ttl);
         self
@@ -241,6 +247,30 @@ impl Builder {
         self
     }
 
+    /// Whether transactions in the database of [`postgres`](Self::postgres) may invalidate: what they do comes into effect
+    /// with their commit, and not at all if they are rolled back. They run the statement of
+    /// [`Work::invalidation_sql`](crate::Work::invalidation_sql), or call `worksharing_invalidate(text)` and
+    /// `worksharing_invalidate_tag(text)` from a trigger or anywhere else; the names begin with that of the
+    /// [`table`](Self::table). Left out: no.
+    ///
+    /// All processes that share a store set it alike. One of them looks into the outbox every 25 ms. The tables and
+    /// functions are made at first use, or by [`WorkSharing::check`]; a role that may not make them is told, by the latter,
+    /// what somebody else is to run: [`WorkSharing::outbox_sql`].
+    ///
+    /// See [the page on invalidation](crate::docs::invalidation).
+    pub fn transactional_invalidation(mut self, yes: bool) -> Self {
+        self.transactional_invalidation = yes;
+        self
+    }
+
+    /// How old an invalidation must be before a value is stored that was computed after it: for bodies that read from
+    /// replicas which lag behind. A leader that finds a younger tombstone under its key computes, and gives what comes of
+    /// it to its callers, but does not store it. Left out: zero.
+    pub fn settle(mut self, time: Duration) -> Self {
+        self.timeouts.settle = time;
+        self
+    }
+
     /// Checks the settings. Servers are connected to when they are first needed, or by
     /// [`WorkSharing::check`].
     ///
@@ -249,20 +279,25 @@ impl Builder {
     /// what to write.
     pub fn build(self) -> Result<WorkSharing, Error> {
         self.validate()?;
-        let (store, lock) = self.backends()?;
-        Ok(self.assemble(store, lock))
+        let backends = self.backends()?;
+        Ok(self.assemble(backends))
     }
 
     pub(crate) fn build_in_memory(self) -> WorkSharing {
-        self.assemble(Arc::new(store::Memory::new()), Arc::new(lock::Local::new()))
+        self.assemble(Backends::in_memory())
     }
 
-    fn assemble(self, store: Arc<dyn Store>, lock: Arc<dyn Lock>) -> WorkSharing {
+    fn assemble(self, backends: Backends) -> WorkSharing {
+        let Backends { store, lock, .. } = backends;
         WorkSharing::new(Runtime {
             lock_scope: runtime::scope_of(&lock),
             store,
             lock,
-            namespace: self.namespace,
+            #[cfg(feature = "postgres")]
+            outbox: backends.outbox,
+            #[cfg(feature = "postgres")]
+            names: Names::new(&self.table),
+            namespace: Namespace::new(self.namespace),
             timeouts: self.timeouts,
             max_value_bytes: self.max_value_bytes,
             flights: Arc::new(Flights::default()),

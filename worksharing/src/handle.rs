@@ -55,6 +55,14 @@ impl<R, P: Policy<Returned = R>, F: FnOnce(Acquired<R>) -> R> Call<R, P, F> {
         block_on(self.plain.plan.call().invalidate())
     }
 
+    /// The statement by which a transaction invalidates this call: see
+    /// [`Work::invalidation_sql`](crate::Work::invalidation_sql).
+    #[cfg(feature = "postgres")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+    pub fn invalidation_sql(&self) -> String {
+        self.plain.plan.invalidation_sql()
+    }
+
     /// The key.
     pub fn key(&self) -> Key {
         self.plain.plan.key().clone()
@@ -197,6 +205,14 @@ impl<R, P: Policy<Returned = R>, F: GoOn<Returned = R>> AsyncCall<R, P, F> {
     pub fn invalidate(&self) -> impl Future<Output = Result<(), Error>> + Send + use<R, P, F> {
         let call = self.plain.plan.call();
         async move { call.invalidate().await }
+    }
+
+    /// The statement by which a transaction invalidates this call: see
+    /// [`Work::invalidation_sql`](crate::Work::invalidation_sql).
+    #[cfg(feature = "postgres")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+    pub fn invalidation_sql(&self) -> String {
+        self.plain.plan.invalidation_sql()
     }
 
     /// The key.

@@ -19,6 +19,9 @@ mod handle;
 mod install;
 mod key;
 pub mod lock;
+mod namespace;
+#[cfg(feature = "postgres")]
+mod outbox;
 mod payload;
 mod per_process;
 mod plan;

@@ -123,6 +123,11 @@ impl Plan {
         &self.key
     }
 
+    #[cfg(feature = "postgres")]
+    pub(crate) fn invalidation_sql(&self) -> String {
+        self.sharing.runtime().invalidation_sql(&self.key)
+    }
+
     pub(crate) fn call(&self) -> Call {
         let runtime = Arc::clone(self.sharing.runtime());
         let options = self.options.clone();

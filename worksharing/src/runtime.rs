@@ -5,10 +5,15 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+#[cfg(feature = "postgres")]
+use crate::backend::postgres::outbox::Names;
 use crate::detached::Detached;
 use crate::events::Events;
 use crate::flow::{Flights, Pauses, Unstorable};
 use crate::lock::Lock;
+use crate::namespace::Namespace;
+#[cfg(feature = "postgres")]
+use crate::outbox::Outbox;
 use crate::store::Store;
 use crate::{Error, Key};
 
@@ -18,7 +23,13 @@ pub(crate) struct Runtime {
     pub(crate) lock: Arc<dyn Lock>,
     /// The same for all runtimes whose locks exclude each other.
     pub(crate) lock_scope: u64,
-    pub(crate) namespace: Option<String>,
+    /// What transactions invalidate.
+    #[cfg(feature = "postgres")]
+    pub(crate) outbox: Option<Arc<Outbox>>,
+    /// Of what the outbox is made of, be there one or not.
+    #[cfg(feature = "postgres")]
+    pub(crate) names: Names,
+    pub(crate) namespace: Namespace,
     pub(crate) timeouts: Timeouts,
     pub(crate) max_value_bytes: usize,
     pub(crate) flights: Arc<Flights>,
@@ -41,6 +52,8 @@ pub(crate) struct Timeouts {
     pub(crate) long_computation: Duration,
     /// How long a process waits after a computation that came to nothing, where an old value can be served.
     pub(crate) retry_after: Duration,
+    /// How old a tombstone must be before something is stored.
+    pub(crate) settle: Duration,
 }
 
 impl Default for Timeouts {
@@ -50,6 +63,7 @@ impl Default for Timeouts {
             tombstone_ttl: Duration::from_secs(3600),
             long_computation: Duration::from_secs(300),
             retry_after: Duration::from_secs(1),
+            settle: Duration::ZERO,
         }
     }
 }
@@ -66,25 +80,26 @@ pub(crate) fn scope_of(lock: &Arc<dyn Lock>) -> u64 {
 impl Runtime {
     /// The key of a characteristic string, behind the namespace.
     pub(crate) fn key(&self, characteristic: &str) -> Key {
-        match &self.namespace {
-            Some(namespace) => Key::new(format!("{namespace}:{characteristic}")),
-            None => Key::new(characteristic),
-        }
+        self.namespace.key(characteristic)
     }
 
-    /// The key of a tag's marker. No characteristic string of a function begins like it.
+    /// The key of a tag's marker.
     pub(crate) fn tag(&self, tag: &str) -> Key {
-        self.marker("tag", tag)
+        self.namespace.tag(tag)
     }
 
     /// The key of the marker of a function's own tag, which is none that a user can write.
     pub(crate) fn function_tag(&self, name: &str) -> Key {
-        self.marker("function", name)
+        self.namespace.function_tag(name)
     }
 
-    fn marker(&self, of: &str, text: &str) -> Key {
-        let namespaced = self.key(text);
-        Key::new(format!("\u{1}{of}:{}", namespaced.characteristic()))
+    /// The statement by which a transaction invalidates a key.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn invalidation_sql(&self, key: &Key) -> String {
+        // Each process puts its own namespace before what it finds there.
+        let text = self.namespace.text(key).map(|(_, text)| text);
+        let text = text.unwrap_or_else(|| key.characteristic());
+        self.names.invalidate(text)
     }
 
     /// Waits until what was queued behind callers' backs has taken effect.
@@ -100,7 +115,7 @@ impl fmt::Debug for Runtime {
         f.debug_struct("WorkSharing")
             .field("store", &self.store)
             .field("lock", &self.lock)
-            .field("namespace", &self.namespace)
+            .field("namespace", &self.namespace.name())
             .field("timeouts", &self.timeouts)
             .finish_non_exhaustive()
     }

@@ -178,6 +178,31 @@ impl WorkSharing {
         block_on(self.invalidate_function(name))
     }
 
+    /// The statement by which a transaction invalidates a tag, as
+    /// [`Work::invalidation_sql`](crate::Work::invalidation_sql) does a key.
+    ///
+    /// ```
+    /// let sharing = worksharing::WorkSharing::in_memory();
+    /// assert_eq!(sharing.tag_invalidation_sql("user:7"), "SELECT worksharing_invalidate_tag('user:7')");
+    /// ```
+    #[cfg(feature = "postgres")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+    pub fn tag_invalidation_sql(&self, tag: impl AsRef<str>) -> String {
+        self.0.names.invalidate_tag(tag.as_ref())
+    }
+
+    /// The SQL that makes the tables and functions of
+    /// [`Builder::transactional_invalidation`](crate::Builder::transactional_invalidation), for a migration, or for whoever
+    /// may make them where this program's role may not. Run again, it changes nothing.
+    ///
+    /// The program's role needs SELECT, INSERT, UPDATE and DELETE on the three tables. Whoever writes needs nothing but to
+    /// be allowed to call the functions, as everybody is until you `REVOKE EXECUTE … FROM PUBLIC`.
+    #[cfg(feature = "postgres")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+    pub fn outbox_sql(&self) -> String {
+        format!("{};\n", self.0.names.creation())
+    }
+
     /// What happened since the runtime was built.
     pub fn stats(&self) -> Stats {
         self.0.events.stats()

@@ -213,6 +213,9 @@ pub struct Stored {
     /// A store that cannot read entry and time at one moment reads the time first: what replaces the entry in
     /// between then looks older than it is, never fresher.
     pub time_left: Option<Duration>,
+    /// A transaction has invalidated it, which is not laid yet. Then nothing else of this counts.
+    #[cfg(feature = "postgres")]
+    pub(crate) is_pending: bool,
 }
 
 impl Stored {
@@ -228,6 +231,17 @@ impl Stored {
             bytes,
             whole,
             time_left: None,
+            #[cfg(feature = "postgres")]
+            is_pending: false,
+        }
+    }
+
+    /// What a transaction has invalidated.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn pending(look: Look) -> Self {
+        Self {
+            is_pending: true,
+            ..Self::new(Bytes::new(), look)
         }
     }
 

@@ -205,6 +205,24 @@ impl<T, W, X> Work<T, W, X> {
         &self.call.key
     }
 
+    /// The statement by which a transaction invalidates this key: it comes into effect with the commit, and not at all if
+    /// the transaction is rolled back. Text of the key is quoted in it. With
+    /// [`Builder::transactional_invalidation`](crate::Builder::transactional_invalidation).
+    ///
+    /// ```
+    /// let sharing = worksharing::WorkSharing::in_memory();
+    /// let sql = sharing.work::<u32>("report:2024").invalidation_sql();
+    /// assert_eq!(sql, "SELECT worksharing_invalidate('report:2024')");
+    /// ```
+    ///
+    /// The namespace is left out: every runtime on the same table puts its own before it. PostgreSQL refuses a statement
+    /// with the character NUL in it, and a key of more than 64 KiB is not invalidated so.
+    #[cfg(feature = "postgres")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+    pub fn invalidation_sql(&self) -> String {
+        self.call.runtime.invalidation_sql(&self.call.key)
+    }
+
     /// Removes the stored value. A computation that is under way will not store its result.
     ///
     /// # Errors

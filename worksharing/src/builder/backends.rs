@@ -4,25 +4,64 @@ use std::sync::Arc;
 
 use super::Builder;
 use crate::Error;
+#[cfg(feature = "postgres")]
+use crate::backend::postgres::outbox::{Names, Queue};
 use crate::lock::{self, Lock};
+#[cfg(feature = "postgres")]
+use crate::namespace::Namespace;
+#[cfg(feature = "postgres")]
+use crate::outbox::Outbox;
 use crate::store::{self, Store};
 
-type Backends = (Arc<dyn Store>, Arc<dyn Lock>);
+/// Where values are kept, and who computes.
+pub(super) struct Backends {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) lock: Arc<dyn Lock>,
+    /// What transactions invalidate.
+    #[cfg(feature = "postgres")]
+    pub(super) outbox: Option<Arc<Outbox>>,
+}
+
+impl Backends {
+    /// Of this process alone.
+    pub(super) fn in_memory() -> Self {
+        Self {
+            store: Arc::new(store::Memory::new()),
+            lock: Arc::new(lock::Local::new()),
+            #[cfg(feature = "postgres")]
+            outbox: None,
+        }
+    }
+}
+
+/// What a PostgreSQL server is to a runtime.
+struct Postgres {
+    store: Arc<dyn Store>,
+    lock: Arc<dyn Lock>,
+    #[cfg(feature = "postgres")]
+    queue: Option<Queue>,
+}
 
 impl Builder {
     pub(super) fn backends(&self) -> Result<Backends, Error> {
         let (mut store, mut lock) = (self.store.clone(), self.lock.clone());
+        #[cfg(feature = "postgres")]
+        let (mut queue, mut is_exact) = (None, false);
         if let Some(url) = &self.redis
             && store.is_none()
         {
             store = Some(self.redis_store(&url.0)?);
         }
         if let Some(url) = &self.postgres
-            && (store.is_none() || lock.is_none())
+            && (store.is_none() || lock.is_none() || self.transactional_invalidation)
         {
-            let (values, locks) = self.postgres_backends(&url.0)?;
-            store.get_or_insert(values);
-            lock.get_or_insert(locks);
+            let postgres = self.postgres_backends(&url.0)?;
+            #[cfg(feature = "postgres")]
+            {
+                (queue, is_exact) = (postgres.queue, store.is_none());
+            }
+            store.get_or_insert(postgres.store);
+            lock.get_or_insert(postgres.lock);
         }
         if let Some(path) = &self.directory {
             if store.is_none() {
@@ -39,10 +78,25 @@ impl Builder {
                  WORKSHARING_POSTGRES_URL; for a single process write `.lock(worksharing::lock::Local::new())`",
             ));
         }
-        Ok((
-            store.unwrap_or_else(|| Arc::new(store::Memory::new())),
-            lock.unwrap_or_else(|| Arc::new(lock::Local::new())),
-        ))
+        let store = store.unwrap_or_else(|| Arc::new(store::Memory::new()));
+        #[cfg(feature = "postgres")]
+        let outbox = queue.map(|queue| self.outbox(queue, &store, is_exact));
+        Ok(Backends {
+            #[cfg(feature = "postgres")]
+            store: outbox.as_ref().map_or(store, Outbox::store),
+            #[cfg(not(feature = "postgres"))]
+            store,
+            lock: lock.unwrap_or_else(|| Arc::new(lock::Local::new())),
+            #[cfg(feature = "postgres")]
+            outbox,
+        })
+    }
+
+    #[cfg(feature = "postgres")]
+    fn outbox(&self, queue: Queue, store: &Arc<dyn Store>, is_exact: bool) -> Arc<Outbox> {
+        let namespace = Namespace::new(self.namespace.clone());
+        let ttl = self.timeouts.tombstone_ttl;
+        Outbox::new(queue, Arc::clone(store), is_exact, namespace, ttl)
     }
 
     #[cfg(feature = "redis")]
@@ -56,22 +110,26 @@ impl Builder {
     }
 
     #[cfg(feature = "postgres")]
-    fn postgres_backends(&self, url: &str) -> Result<Backends, Error> {
+    fn postgres_backends(&self, url: &str) -> Result<Postgres, Error> {
+        let transactional = self.transactional_invalidation;
+        let namespace = Namespace::new(self.namespace.clone());
         let server = crate::backend::postgres::Server::new(crate::backend::postgres::Settings {
             url,
             prefix: &self.prefix,
             table: &self.table,
             max_held_keys: self.max_held_keys,
             lock: self.postgres_lock,
+            outbox: transactional.then(|| (Names::new(&self.table), namespace)),
         })?;
-        Ok((
-            Arc::new(store::Postgres::new(&server)),
-            Arc::new(lock::Postgres::new(&server)),
-        ))
+        Ok(Postgres {
+            store: Arc::new(store::Postgres::new(&server)),
+            lock: Arc::new(lock::Postgres::new(&server)),
+            queue: transactional.then(|| Queue::new(&server)),
+        })
     }
 
     #[cfg(not(feature = "postgres"))]
-    fn postgres_backends(&self, _url: &str) -> Result<Backends, Error> {
+    fn postgres_backends(&self, _url: &str) -> Result<Postgres, Error> {
         Err(not_enabled("postgres"))
     }
 }

@@ -8,7 +8,8 @@ impl Builder {
     pub(super) fn validate(&self) -> Result<(), Error> {
         self.texts()?;
         self.times()?;
-        self.numbers()
+        self.numbers()?;
+        self.transactions()
     }
 
     fn texts(&self) -> Result<(), Error> {
@@ -54,6 +55,21 @@ impl Builder {
         Ok(())
     }
 
+    fn transactions(&self) -> Result<(), Error> {
+        if !self.transactional_invalidation {
+            return Ok(());
+        }
+        if self.postgres.is_none() {
+            return Err(Error::setting(
+                "transactional_invalidation needs the PostgreSQL database of your transactions: write its URL, \
+                 `.postgres(\"postgres://…\")`, or leave the option out",
+            ));
+        }
+        #[cfg(feature = "postgres")]
+        crate::backend::postgres::outbox::Names::check(&self.table)?;
+        Ok(())
+    }
+
     fn numbers(&self) -> Result<(), Error> {
         for (name, number) in [
             ("max_held_keys", self.max_held_keys),
@@ -93,6 +109,8 @@ mod tests {
         refused(builder().default_ttl(Duration::ZERO), ".default_ttl(Dur");
         refused(builder().tombstone_ttl(9 * second), "write 10s or more");
         refused(builder().retry_after(Duration::ZERO), ".retry_after(Dur");
+        let transactional = || builder().transactional_invalidation(true);
+        refused(transactional(), "write its URL");
         refused(builder().max_detached(0), "max_detached is 0");
         refused(builder().max_held_keys(0), "max_held_keys is 0");
         refused(builder().max_value_bytes(0), "max_value_bytes is 0");

@@ -71,6 +71,19 @@ impl Sight {
         let stored = self.stored.filter(|_| Instant::now() < until)?;
         Some(stored.bytes)
     }
+
+    /// Whether what stands there is an invalidation that has to settle: see `Builder::settle`.
+    pub(super) fn is_unsettled(&self, call: &Call) -> bool {
+        let settle = call.runtime.timeouts.settle;
+        let stored = self.stored.as_ref().filter(|_| !settle.is_zero());
+        let Some((stored, left)) = stored.and_then(|stored| Some((stored, stored.time_left?)))
+        else {
+            return false;
+        };
+        let tombstone = Container::parse(&stored.bytes).ok();
+        let tombstone = tombstone.filter(|it| it.newest.header.kind == Kind::Tombstone);
+        tombstone.is_some_and(|it| it.age(&it.newest, left) < settle)
+    }
 }
 
 impl Call {

@@ -29,7 +29,23 @@ impl Runtime {
             // Each with an id of its own: one that takes effect late must not look like one that was seen.
             laid = self.try_to_lay(key, kind).await;
         }
-        laid
+        match laid {
+            Err(error) => self.lay_later(key, error).await,
+            laid => laid,
+        }
+    }
+
+    /// What the store refuses is laid once it does not, if there is an outbox to keep it until then.
+    async fn lay_later(&self, key: &Key, refused: Error) -> Result<(), Error> {
+        #[cfg(feature = "postgres")]
+        if let Some(outbox) = &self.outbox
+            && outbox.add(key).await.is_ok()
+        {
+            return Ok(());
+        }
+        #[cfg(not(feature = "postgres"))]
+        let _ = key;
+        Err(refused)
     }
 
     async fn try_to_lay(&self, key: &Key, kind: Kind) -> Result<(), Error> {
@@ -43,7 +59,7 @@ pub(super) fn marker(tag: &Key, ttl: Duration) -> Written {
     without_value(tag, Kind::Marker, ttl)
 }
 
-fn without_value(key: &Key, kind: Kind, ttl: Duration) -> Written {
+pub(crate) fn without_value(key: &Key, kind: Kind, ttl: Duration) -> Written {
     let header = Header::new(kind, ttl);
     Draft::new(header, key.characteristic(), None, usize::MAX).without_payload()
 }

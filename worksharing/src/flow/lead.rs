@@ -25,12 +25,21 @@ pub(crate) struct Lead {
     held: Option<LockGuard>,
     flight: Option<(Leader, u64)>,
     fence: Option<FenceWatch>,
-    /// What stands under the key, and whether it is of the call's type.
-    stored: Option<(Stored, bool)>,
+    /// What stands under the key.
+    found: Option<Found>,
     /// Of its tags, as it saw them before it computes.
     markers: Markers,
     pause: Option<Pause>,
     begun: Instant,
+}
+
+/// What a leader found.
+struct Found {
+    stored: Stored,
+    /// It is of the call's type.
+    is_ours: bool,
+    /// It is an invalidation that is so young that the body may read what was before.
+    is_early: bool,
 }
 
 /// What came of a computation, as bytes.
@@ -70,10 +79,15 @@ impl Lead {
 
     /// Of a caller that neither leads nor may wait.
     pub(super) fn unlocked(call: &Call, sight: Sight) -> Self {
-        let is_ours = sight.entry.is_some();
+        let (is_ours, is_early) = (sight.entry.is_some(), sight.is_unsettled(call));
+        let found = sight.stored.map(|stored| Found {
+            stored,
+            is_ours,
+            is_early,
+        });
         Self {
             fence: Some(FenceWatch::begin(call, sight.seen)),
-            stored: sight.stored.map(|stored| (stored, is_ours)),
+            found,
             markers: sight.markers,
             ..Self::inline()
         }
@@ -85,7 +99,7 @@ impl Lead {
             held: None,
             flight: None,
             fence: None,
-            stored: None,
+            found: None,
             markers: Markers::default(),
             pause: None,
             begun: Instant::now(),
@@ -97,9 +111,13 @@ impl Lead {
         self.begun.elapsed()
     }
 
+    fn is_early(&self) -> bool {
+        self.found.as_ref().is_some_and(|found| found.is_early)
+    }
+
     /// Whether an entry could be stored.
     pub(super) fn stores(&self) -> bool {
-        self.fence.is_some() && self.markers.hash().is_some()
+        self.fence.is_some() && self.markers.hash().is_some() && !self.is_early()
     }
 
     /// The hash of the markers under which what it computes is valid.
@@ -124,7 +142,10 @@ impl Lead {
         if call.options.force_refresh {
             return None;
         }
-        let (stored, _) = self.stored.as_ref().filter(|(stored, _)| stored.whole)?;
+        let stored = &self.found.as_ref()?.stored;
+        if !stored.whole {
+            return None;
+        }
         let time_left = stored.time_left?.saturating_sub(self.elapsed());
         let container = Container::parse(&stored.bytes).ok()?;
         container.live_besides(&call.types, time_left)
@@ -146,8 +167,8 @@ impl Lead {
 
     /// The value that stands under the key, by now, if it is of use to anybody. No error is put over it.
     pub(super) fn standing(&self, call: &Call) -> Option<Stored> {
-        let (stored, _) = self.stored.as_ref().filter(|(_, is_ours)| *is_ours)?;
-        let mut now = stored.clone();
+        let found = self.found.as_ref().filter(|found| found.is_ours)?;
+        let mut now = found.stored.clone();
         if let Some(left) = &mut now.time_left {
             *left = left.checked_sub(self.elapsed())?;
         }

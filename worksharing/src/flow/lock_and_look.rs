@@ -70,9 +70,10 @@ impl Acquisition<'_> {
 
     async fn sight_under_lock(&self) -> Sight {
         let call = self.call;
-        // What stands there may be carried along, or served in place of an error, and then its age is needed; and so is
-        // how long its tags' markers are kept.
-        if self.first.stored.is_some() || !call.tags().is_empty() {
+        // What stands there may be carried along, served in place of an error, or an invalidation that has to settle, and
+        // then its age is needed; and so is how long its tags' markers are kept.
+        let settles = !call.runtime.timeouts.settle.is_zero();
+        if self.first.stored.is_some() || !call.tags().is_empty() || settles {
             call.look_with_age(self.distrust).await
         } else {
             call.look(self.distrust).await

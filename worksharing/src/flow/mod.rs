@@ -34,6 +34,8 @@ use self::acquire::{Acquisition, Begun, Next};
 pub(crate) use self::call::Call;
 pub(crate) use self::detach::{detach, detach_blocking};
 pub(crate) use self::flight::Flights;
+#[cfg(feature = "postgres")]
+pub(crate) use self::invalidate::without_value;
 use self::lead::{Lead, Older, Product};
 pub(crate) use self::options::{Jitter, Options};
 pub(crate) use self::pauses::Pauses;

@@ -6,8 +6,9 @@
 mod address;
 mod listener;
 pub(crate) mod lock;
+pub(crate) mod outbox;
 mod probe;
-mod session;
+pub(crate) mod session;
 pub(crate) mod socket;
 mod store;
 mod table;
@@ -17,12 +18,15 @@ use std::sync::Arc;
 
 pub(crate) use self::address::Address;
 use self::lock::KeyTable;
+use self::outbox::Names;
 use self::session::{Ask, Session};
 pub use self::store::Postgres as PostgresStore;
 use self::table::Table;
 use crate::backend::link::Link;
 use crate::backend::tls;
 use crate::lock::PostgresLock;
+use crate::namespace::Namespace;
+use crate::outbox::StoreId;
 use crate::{BoxFuture, Error};
 
 /// What a [`Server`] is told by the builder.
@@ -32,6 +36,8 @@ pub(crate) struct Settings<'a> {
     pub(crate) table: &'a str,
     pub(crate) max_held_keys: usize,
     pub(crate) lock: PostgresLock,
+    /// Where there is an outbox: its names, and what is put before texts.
+    pub(crate) outbox: Option<(Names, Namespace)>,
 }
 
 /// A PostgreSQL server with this process's two sessions on it, shared by the lock and the store.
@@ -40,6 +46,8 @@ pub(crate) struct Server {
     key_table: Arc<KeyTable>,
     prefix: String,
     database: String,
+    /// Of what is looked up in the outbox, where there is one.
+    namespace: Option<Namespace>,
 }
 
 impl Server {
@@ -48,12 +56,17 @@ impl Server {
         let table = Table::parse(settings.table)?;
         let database = address.database();
         let key_table = KeyTable::new(settings.max_held_keys);
-        let session = Session::new(address, table, settings.lock, &key_table);
+        let namespace = settings.outbox.as_ref().map(|outbox| outbox.1.clone());
+        let outbox = settings
+            .outbox
+            .map(|(names, namespace)| (names, StoreId::values().of(&namespace)));
+        let session = Session::new(address, table, settings.lock, outbox, &key_table);
         Ok(Arc::new(Self {
             session: Link::new(session),
             key_table,
             prefix: settings.prefix.to_owned(),
             database,
+            namespace,
         }))
     }
 

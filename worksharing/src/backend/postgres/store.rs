@@ -5,7 +5,8 @@ use bytes::Bytes;
 
 use super::Server;
 use super::probe::probe_key;
-use super::session::{Answer, Ask, Put};
+use super::session::{Answer, Ask, Put, Wanted};
+use crate::outbox::Text;
 use crate::store::{Fence, Look, Store, Stored};
 use crate::{BoxFuture, Error, Key};
 
@@ -30,6 +31,11 @@ impl Postgres {
         key.hex_after(&self.server.prefix)
     }
 
+    /// What a key is made of, where it matters.
+    fn text(&self, key: &Key) -> Option<Text> {
+        Text::of(key, self.server.namespace.as_ref()?)
+    }
+
     async fn write(
         &self,
         key: &Key,
@@ -41,6 +47,7 @@ impl Postgres {
             key: self.key(key),
             entry,
             ttl,
+            text: fence.as_ref().and_then(|_| self.text(key)),
             fence,
         });
         Ok(matches!(
@@ -57,7 +64,11 @@ impl Store for Postgres {
         look: Look,
     ) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
         Box::pin(async move {
-            let keys = keys.iter().map(|key| self.key(key)).collect();
+            let wanted = |key| Wanted {
+                key: self.key(key),
+                text: self.text(key),
+            };
+            let keys = keys.iter().map(wanted).collect();
             match self
                 .server
                 .session

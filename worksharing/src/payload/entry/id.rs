@@ -25,6 +25,18 @@ impl EntryId {
         &self.0
     }
 
+    /// As 32 hex digits.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn hex(&self) -> String {
+        format!("{:032x}", u128::from_be_bytes(self.0))
+    }
+
+    /// A number that is as random as the id.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn number(&self) -> i64 {
+        (u128::from_be_bytes(self.0) as u64).cast_signed()
+    }
+
     /// A number in (0, 1], evenly spread over all ids; another one in each process.
     pub(crate) fn draw(&self) -> f64 {
         // So many bits as a float holds exactly.

@@ -118,11 +118,10 @@ impl Reading {
 
     fn stored(self, now: SystemTime) -> Option<Stored> {
         let left = time_left(&self.bytes, now)?;
-        Some(Stored {
-            bytes: Bytes::from(self.bytes).slice(HEADER..),
-            whole: self.whole,
-            time_left: Some(left),
-        })
+        let bytes = Bytes::from(self.bytes).slice(HEADER..);
+        let mut stored = Stored::new(bytes, Look::up_to(usize::MAX)).with_time_left(left);
+        stored.whole = self.whole;
+        Some(stored)
     }
 }
 

@@ -3,8 +3,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::outbox::{OutboxAnswer, OutboxAsk};
+use super::pending::Texts;
 use crate::Error;
 use crate::backend::postgres::lock::{Asked, Held, SessionNumber};
+use crate::outbox::Text;
 use crate::store::{Fence, Look, Stored};
 
 /// What is asked of the session. Keys are lock keys and interest keys.
@@ -22,11 +25,13 @@ pub(crate) enum Ask {
         session: SessionNumber,
     },
     /// Read values.
-    Get(Vec<String>, Look),
+    Get(Vec<Wanted>, Look),
     /// Store a value, fenced by what was seen, if anything was.
     Put(Put),
     /// Keep what stands under these keys for at least so long.
     Keep(Vec<String>, Duration),
+    /// Something about the outbox.
+    Outbox(OutboxAsk),
     /// Look after those who queue in this process.
     RunTimers,
     /// Nothing: what was asked before is done when this is answered.
@@ -44,6 +49,16 @@ pub(crate) struct Put {
     pub(crate) entry: Bytes,
     pub(crate) ttl: Duration,
     pub(crate) fence: Option<Fence>,
+    /// What the key is made of, if it matters whether that is pending.
+    pub(crate) text: Option<Text>,
+}
+
+/// A key that is read.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) key: String,
+    /// What it is made of, if it matters whether that is pending.
+    pub(crate) text: Option<Text>,
 }
 
 #[derive(Debug)]
@@ -57,6 +72,7 @@ pub(crate) enum Answer {
     Unheard,
     Found(Vec<Option<Stored>>),
     Stored(bool),
+    Outbox(OutboxAnswer),
     Done,
 }
 
@@ -67,9 +83,10 @@ pub(super) struct Batch<'a> {
     pub(super) unmark: Vec<(i64, SessionNumber)>,
     pub(super) mark: Vec<(usize, i64)>,
     pub(super) try_lock: Vec<(usize, Asked)>,
-    pub(super) get: Vec<(usize, &'a [String], Look)>,
+    pub(super) get: Vec<(usize, &'a [Wanted], Look)>,
     pub(super) put: Vec<(usize, &'a Put)>,
     pub(super) keep: Vec<(usize, &'a [String], Duration)>,
+    pub(super) outbox: Vec<(usize, &'a OutboxAsk)>,
     pub(super) run_timers: bool,
     pub(super) check_lock: Vec<usize>,
     pub(super) check_values: Vec<(usize, &'a str)>,
@@ -87,6 +104,7 @@ impl<'a> Batch<'a> {
                 Ask::Get(keys, look) => batch.get.push((place, keys, *look)),
                 Ask::Put(put) => batch.put.push((place, put)),
                 Ask::Keep(keys, ttl) => batch.keep.push((place, keys, *ttl)),
+                Ask::Outbox(ask) => batch.outbox.push((place, ask)),
                 Ask::RunTimers => batch.run_timers = true,
                 Ask::Flush => (),
                 Ask::CheckLock => batch.check_lock.push(place),
@@ -99,11 +117,19 @@ impl<'a> Batch<'a> {
     /// The keys that are asked for, each once however many ask for it, and the most bytes of one that are wanted.
     pub(super) fn wanted(&self) -> (Vec<&'a str>, usize) {
         let all = self.get.iter().flat_map(|(_, keys, _)| keys.iter());
-        let mut keys: Vec<&str> = all.map(String::as_str).collect();
+        let mut keys: Vec<&str> = all.map(|wanted| &*wanted.key).collect();
         keys.sort_unstable();
         keys.dedup();
         let most = self.get.iter().map(|(_, _, look)| look.max_bytes).max();
         (keys, most.unwrap_or_default())
+    }
+
+    /// The texts of those of these keys for which it matters, each once.
+    pub(super) fn texts(&self) -> Texts<'a> {
+        let all = self.get.iter().flat_map(|(_, keys, _)| keys.iter());
+        let with_text = all.filter_map(|wanted| Some((&*wanted.key, wanted.text.as_ref()?)));
+        let each: BTreeMap<_, _> = with_text.collect();
+        each.into_iter().collect()
     }
 
     /// The keys that are to be kept, each once and for the longest time that it is asked for.

@@ -3,8 +3,11 @@
 mod advisory;
 mod batch;
 mod lease;
+mod outbox;
+mod pending;
 mod prepared;
 mod serve;
+mod statement;
 mod strategy;
 mod sweeper;
 mod timers;
@@ -18,15 +21,20 @@ use std::time::{Duration, Instant};
 use ::postgres::Client;
 
 use self::advisory::Advisory;
-pub(crate) use self::batch::{Answer, Ask, Put};
+pub(crate) use self::batch::{Answer, Ask, Put, Wanted};
 use self::batch::{Answers, Batch};
 use self::lease::{Leases, Taken};
+use self::outbox::Outbox;
+pub(crate) use self::outbox::{Laid, OutboxAnswer, OutboxAsk};
+use self::pending::Pending;
 use self::serve::Round;
+use self::statement::Statement;
 use self::strategy::{LockStrategy, Tried};
 use self::values::Values;
 use super::address::Address;
 use super::listener::{Listener, ProbeHandoff};
 use super::lock::{KeyTable, SessionNumber};
+use super::outbox::Names;
 use super::probe;
 use super::socket::InterruptibleClient;
 use super::table::{Table, advice};
@@ -40,6 +48,7 @@ pub(crate) struct Session {
     address: Arc<Address>,
     table: Table,
     lock: PostgresLock,
+    pending: Option<Pending>,
     key_table: Arc<KeyTable>,
     listener: Link<Listener>,
     handoff: Arc<ProbeHandoff>,
@@ -56,6 +65,7 @@ pub(crate) struct Connection {
     number: SessionNumber,
     strategy: LockStrategy,
     values: Values,
+    outbox: Option<Outbox>,
     heartbeat: Instant,
     /// Keys that somebody waits for and nobody may try, and when it is listed which of them are free.
     barred: HashSet<i64>,
@@ -69,6 +79,7 @@ impl Session {
         address: Address,
         table: Table,
         lock: PostgresLock,
+        outbox: Option<(Names, String)>,
         key_table: &Arc<KeyTable>,
     ) -> Self {
         let address = Arc::new(address);
@@ -78,6 +89,7 @@ impl Session {
             address,
             table,
             lock,
+            pending: outbox.map(|(names, store)| Pending { names, store }),
             key_table: Arc::clone(key_table),
             listener: Link::new(listener),
             handoff,
@@ -207,13 +219,18 @@ impl Protocol for Session {
         let backend = backend.map_err(|error| self.address.error(error))?;
         let number = self.number.fetch_add(1, Ordering::Relaxed) + 1;
         self.key_table.connected();
+        let statement = Statement { own_session };
         let now = Instant::now();
         Ok(Connection {
             client,
             backend,
             number,
             strategy,
-            values: Values::new(&self.table, own_session),
+            values: Values::new(&self.table, statement),
+            outbox: self
+                .pending
+                .clone()
+                .map(|pending| Outbox::new(pending, statement)),
             heartbeat: now + timers::HEARTBEAT,
             barred: HashSet::new(),
             list: now,

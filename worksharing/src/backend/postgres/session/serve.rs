@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use ::postgres::Error as PostgresError;
 
-use super::batch::{Answer, Answers, Batch};
+use super::batch::{Answer, Answers, Batch, Wanted};
 use super::strategy::LockStrategy;
 use super::values::Values;
 use super::{Connection, Session};
@@ -28,11 +28,15 @@ impl Round<'_> {
             self.put(&mut batch)?;
         }
         self.keep(&batch)?;
+        self.outbox(&batch)?;
         self.check(&batch)
     }
 
     /// What a statement gave; its error is an answer, unless the session itself is gone.
-    fn settle<T>(&self, done: Result<T, PostgresError>) -> Result<Result<T, Error>, Error> {
+    pub(super) fn settle<T>(
+        &self,
+        done: Result<T, PostgresError>,
+    ) -> Result<Result<T, Error>, Error> {
         self.session.settle(&self.connection.client, done)
     }
 
@@ -93,7 +97,7 @@ impl Round<'_> {
     }
 
     /// A statement about values, unless they are left alone for now.
-    fn of_values<T>(
+    pub(super) fn of_values<T>(
         &mut self,
         statement: impl FnOnce(&mut Values, &mut ::postgres::Client) -> Result<T, PostgresError>,
     ) -> Result<Result<T, Error>, Error> {
@@ -109,6 +113,7 @@ impl Round<'_> {
         let done = self.session.settle_table(client, done, creation)?;
         if let Err(error) = &done {
             self.connection.values.pause_after(code.as_ref(), error);
+            self.outbox_may_be_gone(code.as_ref());
         }
         Ok(done)
     }
@@ -119,10 +124,17 @@ impl Round<'_> {
             return Ok(());
         }
         let (keys, most) = batch.wanted();
-        let found = self.of_values(|values, client| values.get(client, &keys, most))?;
+        let texts = batch.texts();
+        if !texts.is_empty() {
+            self.look_at_outbox()?;
+        }
+        let found = self.of_values(|values, client| values.get(client, &keys, most, &texts))?;
         for (place, keys, look) in &batch.get {
             self.answer(*place, &found, |found| {
-                let stored = |key| found.get(key).map(|found| found.stored(*look));
+                let stored = |wanted: &Wanted| {
+                    let found = found.get(&wanted.key)?;
+                    Some(found.stored(*look))
+                };
                 Answer::Found(keys.iter().map(stored).collect())
             });
         }

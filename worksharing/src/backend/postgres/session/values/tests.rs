@@ -12,7 +12,10 @@ struct Fixture {
 impl Fixture {
     fn on(server: &PostgresServer, own_session: bool) -> Self {
         Self {
-            values: Values::new(&Table::parse("worksharing").unwrap(), own_session),
+            values: Values::new(
+                &Table::parse("worksharing").unwrap(),
+                Statement { own_session },
+            ),
             client: Client::connect(&server.url(), ::postgres::NoTls).unwrap(),
         }
     }
@@ -23,6 +26,7 @@ impl Fixture {
             entry: Bytes::copy_from_slice(entry),
             ttl: Duration::MAX,
             fence: seen.map(|seen| Fence::new(Seen::of(Some(seen)), None)),
+            text: None,
         };
         !self
             .values
@@ -32,7 +36,9 @@ impl Fixture {
     }
 
     fn get(&mut self, key: &str, look: Look) -> Option<Stored> {
-        let found = self.values.get(&mut self.client, &[key], look.max_bytes);
+        let found = self
+            .values
+            .get(&mut self.client, &[key], look.max_bytes, &Texts::default());
         found.unwrap().get(key).map(|found| found.stored(look))
     }
 }
@@ -74,7 +80,9 @@ fn of_a_value_that_is_too_large_only_the_beginning_is_read() {
         assert!(!beginning.whole);
         assert_eq!(*beginning.bytes, large[..Seen::LEN]);
         // Others may have asked for more of it.
-        let found = table.values.get(&mut table.client, &["large"], 4 << 20);
+        let found = table
+            .values
+            .get(&mut table.client, &["large"], 4 << 20, &Texts::default());
         let found = found.unwrap()["large"].stored(Look::up_to(100));
         assert!(!found.whole && found.bytes.len() >= Seen::LEN && found.bytes.len() <= 100);
     });
