@@ -33,6 +33,14 @@ impl Servers {
         }
     }
 
+    /// A runtime on both, where transactions may invalidate.
+    pub fn transactional(&self) -> Setup {
+        Setup {
+            transactional_invalidation: true,
+            ..self.setup()
+        }
+    }
+
     /// A runtime on both that locks by lease rows.
     pub fn leases(&self) -> Setup {
         Setup {

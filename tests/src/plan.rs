@@ -22,6 +22,8 @@ pub struct Setup {
     pub max_value_bytes: Option<usize>,
     /// Builder's `tombstone_ttl`.
     pub tombstone_ttl: Option<Duration>,
+    /// Builder's `transactional_invalidation`.
+    pub transactional_invalidation: bool,
     /// For how long it drains when it is asked to end (SIGTERM), which it tells by [`Event::Checked`]. Left out: it ends at
     /// once.
     pub drains_for: Option<Duration>,

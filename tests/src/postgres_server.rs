@@ -171,6 +171,12 @@ impl PostgresServer {
         config
     }
 
+    /// Has psql run this.
+    pub fn psql(&self, sql: &str) {
+        let mut command = command_as(self.user, program("psql"));
+        run(command.args(["-v", "ON_ERROR_STOP=1", "-c", sql, &self.url()]));
+    }
+
     /// What it wrote to its log.
     pub fn log(&self) -> String {
         fs::read_to_string(self.log_file()).unwrap_or_default()

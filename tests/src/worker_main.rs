@@ -95,6 +95,7 @@ fn build_from(setup: &Setup, mut builder: Builder) -> Result<WorkSharing, worksh
     if let Some(time) = setup.tombstone_ttl {
         builder = builder.tombstone_ttl(time);
     }
+    builder = builder.transactional_invalidation(setup.transactional_invalidation);
     match setup.lock.as_deref() {
         Some("session") => builder = builder.postgres_lock(PostgresLock::Session),
         Some("lease") => builder = builder.postgres_lock(PostgresLock::Lease),
