@@ -1,4 +1,5 @@
-//! The example `axum_report` as two processes over one directory, and clients that hang up. Cases 36 and 41.
+//! The example `axum_report` as two processes, and clients that hang up, or change what the reports are about. Cases 36,
+//! 41 and 49.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
-use tests::{Guardian, wait_until};
+use tests::{Guardian, Servers, wait_until};
 
 /// Of a client, when a report takes four seconds.
 const IMPATIENT: Duration = Duration::from_millis(1_200);
@@ -40,10 +41,15 @@ struct Service {
 
 impl Service {
     fn start(program: &Path, directory: &TempDir) -> Self {
+        let path = directory.path().to_str().unwrap();
+        Self::start_with(program, &[("WORKSHARING_DIRECTORY", path)])
+    }
+
+    fn start_with(program: &Path, environment: &[(&str, &str)]) -> Self {
         let mut process = Command::new(program)
             .arg("0")
             .env_clear()
-            .env("WORKSHARING_DIRECTORY", directory.path())
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -88,11 +94,11 @@ impl Drop for Service {
     }
 }
 
-/// The body of the answer to a client that waits for at most this long, and then hangs up.
-fn ask(address: &str, page: &str, patience: Duration) -> Option<String> {
+/// The answer to a client that waits for at most this long, and then hangs up.
+fn request(address: &str, what: &str, patience: Duration) -> Option<String> {
     let deadline = Instant::now() + patience;
     let mut connection = TcpStream::connect(address).unwrap();
-    let request = format!("GET {page} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    let request = format!("{what} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     connection.write_all(request.as_bytes()).unwrap();
     let mut answer = Vec::new();
     let mut buffer = [0; 4096];
@@ -107,11 +113,15 @@ fn ask(address: &str, page: &str, patience: Duration) -> Option<String> {
             Err(_) => return None,
         }
     }
-    let answer = String::from_utf8(answer).unwrap();
+    Some(String::from_utf8(answer).unwrap())
+}
+
+/// The body of the answer to such a client that asks for a page.
+fn ask(address: &str, page: &str, patience: Duration) -> Option<String> {
+    let answer = request(address, &format!("GET {page}"), patience)?;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    answer
-        .split_once("\r\n\r\n")
-        .map(|(_, body)| body.to_owned())
+    let (_, body) = answer.split_once("\r\n\r\n")?;
+    Some(body.to_owned())
 }
 
 /// Clients of all services ask, hang up, and ask again, until they are served or for that long: how many were.
@@ -182,4 +192,66 @@ fn report_that_nobody_waits_for_is_finished_before_its_process_ends() {
     let by = format!("\"computed_by\":{}", ends.process.id());
     assert!(report.contains(&by), "{report}");
     assert_eq!(other.bodies(), (0, 0));
+}
+
+/// Sends an order. Whether it was taken.
+fn order(service: &Service, year: u16) -> bool {
+    let answer = request(&service.address, &format!("POST /orders/{year}"), LIMIT);
+    answer.unwrap().starts_with("HTTP/1.1 201")
+}
+
+/// How many orders each of them reports.
+fn reported(services: &[Service; 2], year: u16) -> [u64; 2] {
+    services.each_ref().map(|service| {
+        let report = ask(&service.address, &format!("/report/{year}"), LIMIT).unwrap();
+        let (_, orders) = report.split_once("\"orders\":").unwrap();
+        let digits = orders.split(|c: char| !c.is_ascii_digit()).next();
+        digits.unwrap().parse().unwrap()
+    })
+}
+
+/// Orders of this year fail when they are committed.
+const CLOSED: &str = "
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'closed'; END $$;
+    CREATE CONSTRAINT TRIGGER closed AFTER INSERT ON orders DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW WHEN (NEW.year = 2024) EXECUTE FUNCTION refuse()";
+
+#[test]
+fn order_invalidates_the_report_of_its_year_in_its_own_transaction() {
+    order_invalidates(true);
+}
+
+#[test]
+fn order_invalidates_where_the_reports_are_in_postgres_too() {
+    order_invalidates(false);
+}
+
+/// A report lives for a minute, and is served for an hour. An order makes an end of it in its own transaction.
+fn order_invalidates(in_redis: bool) {
+    let (program, servers) = (program(), Servers::start());
+    let (postgres, redis) = (servers.postgres.url(), servers.redis.url());
+    let urls = [
+        ("WORKSHARING_POSTGRES_URL", &*postgres),
+        ("WORKSHARING_REDIS_URL", &*redis),
+    ];
+    let urls = if in_redis { &urls[..] } else { &urls[..1] };
+    let services = [(); 2].map(|()| Service::start_with(&program, urls));
+    assert_eq!(reported(&services, 2024), [0, 0]);
+    assert_eq!(sum(&services), (1, 1));
+    assert!(order(&services[1], 2024));
+    wait_until(LIMIT, "both report the order", || {
+        reported(&services, 2024) == [1, 1]
+    });
+
+    // One that fails invalidates nothing. That one after it is heard of shows that this one would have been.
+    servers.postgres.connect().batch_execute(CLOSED).unwrap();
+    assert!(!order(&services[1], 2024));
+    assert_eq!(reported(&services, 2025), [0, 0]);
+    assert!(order(&services[1], 2025));
+    wait_until(LIMIT, "both report the other order", || {
+        reported(&services, 2025) == [1, 1]
+    });
+    sum(&services);
+    assert_eq!(reported(&services, 2024), [1, 1]);
+    assert_eq!(sum(&services), (0, 0));
 }
