@@ -11,6 +11,7 @@ mod blocking;
 mod builder;
 mod default_key;
 mod detached;
+mod each;
 mod entry;
 mod error;
 mod events;
@@ -42,6 +43,7 @@ pub mod __private_0_1;
 
 pub use builder::Builder;
 pub use bytes::Bytes;
+pub use each::ByKey;
 pub use entry::Entry;
 pub use error::{Error, ErrorKind};
 pub use events::Stats;

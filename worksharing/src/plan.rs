@@ -34,6 +34,13 @@ impl Plan {
         }
     }
 
+    /// The same of another key: that of one of many ids.
+    pub fn keyed(&self, characteristic: &str) -> Self {
+        let mut plan = self.clone();
+        plan.key = self.sharing.runtime().key(characteristic);
+        plan
+    }
+
     /// The option `ttl`, where it is not a closure.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.options.ttl = Some(ttl);

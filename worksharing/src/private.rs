@@ -10,10 +10,14 @@ pub use std::option::Option::{None, Some};
 pub use std::pin::pin;
 pub use std::primitive::bool;
 pub use std::result::Result::{Err, Ok};
+pub use std::string::String;
 pub use std::time::Duration;
 pub use std::{concat, format, module_path};
 
 pub use crate::default_key::{DefaultKey, KeyPart, KeyText, text};
+pub use crate::each::{
+    Again, AsKey, ByKey, EachReturned, Entrants, Ids, Lent, again, entrants_in, entrants_of, lent,
+};
 pub use crate::flow::{Acquired, Leading};
 pub use crate::handle::{AsyncCall, Call, GoOn, PlainAsyncCall, PlainCall};
 pub use crate::plan::Plan;

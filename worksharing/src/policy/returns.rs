@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 
 use super::{By, CloneErrors, Entire, Inner, KeepErrors, OkOnly, Rules, Shareable, Whole};
+use crate::each::{AsKey, ByKey, Entrants};
 
 /// The dispatch by return type: a method found for `Result<T, E>` wins over the same method found
 /// through `Deref`. The type itself decides, whatever alias it is written by. The odd names keep a trait
@@ -45,6 +46,31 @@ impl<T, E> Returns<Result<T, E>> {
     pub fn __value(&self) -> Value<T> {
         Value::new()
     }
+
+    /// The policy of one id, of a `Result` of a map.
+    pub fn __each(&self) -> Rules<OkOnly<E>, Option<T::Value>>
+    where
+        T: ByKey<Value: Shareable>,
+    {
+        Rules::new()
+    }
+
+    /// For closures over the value of one id.
+    pub fn __value_of_each(&self) -> Value<Option<T::Value>>
+    where
+        T: ByKey,
+    {
+        Value::new()
+    }
+
+    /// The ids, if they are the keys of the map.
+    pub fn __ids<I>(&self, ids: Entrants<I>) -> Entrants<I>
+    where
+        T: ByKey,
+        I: AsKey<T::Key>,
+    {
+        ids
+    }
 }
 
 // Here the bounds decide: an error that others cannot be given is its own caller's.
@@ -72,6 +98,31 @@ impl<R> ReturnsPlain<R> {
     /// For closures over the return value.
     pub fn __value(&self) -> Value<R> {
         Value::new()
+    }
+
+    /// The policy of one id, of a map.
+    pub fn __each(&self) -> Rules<Whole, Option<R::Value>>
+    where
+        R: ByKey<Value: Shareable>,
+    {
+        Rules::new()
+    }
+
+    /// For closures over the value of one id.
+    pub fn __value_of_each(&self) -> Value<Option<R::Value>>
+    where
+        R: ByKey,
+    {
+        Value::new()
+    }
+
+    /// The ids, if they are the keys of the map.
+    pub fn __ids<I>(&self, ids: Entrants<I>) -> Entrants<I>
+    where
+        R: ByKey,
+        I: AsKey<R::Key>,
+    {
+        ids
     }
 }
 
