@@ -1,11 +1,12 @@
 //! `tags`: on functions of every kind, beside the other options.
 
 use std::fmt::Display;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use ui_tests::tick;
+use worksharing::store::Memory;
 use worksharing::{WorkSharing, work_shared};
 
 static SHARING: LazyLock<WorkSharing> = LazyLock::new(WorkSharing::in_memory);
@@ -206,4 +207,21 @@ fn function_is_dropped_with_all_its_types_and_nothing_else() {
     invalidate("tags::nested::generic");
     assert_eq!(generic(), second);
     assert_ne!(nested::other(1), other);
+}
+
+#[test]
+fn function_of_another_namespace_stays() {
+    #[work_shared(via = sharing, key = "same", tags(function), name = "same")]
+    fn same(sharing: &WorkSharing) -> u64 {
+        tick()
+    }
+    let store = Arc::new(Memory::new());
+    let [shop, bank] = ["shop", "bank"].map(|namespace| {
+        let builder = WorkSharing::builder().store(Arc::clone(&store));
+        builder.namespace(namespace).build().unwrap()
+    });
+    let (of_shop, of_bank) = (same(&shop), same(&bank));
+    shop.invalidate_function_blocking("same").unwrap();
+    assert_eq!(same(&bank), of_bank);
+    assert_ne!(same(&shop), of_shop);
 }
