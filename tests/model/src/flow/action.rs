@@ -40,12 +40,20 @@ pub enum Action {
     LoseSession,
     /// `invalidate` lays its tombstone.
     Invalidate,
-    /// Its tombstone is sent again.
+    /// `invalidate_tag` lays another marker.
+    InvalidateTag,
+    /// An invalidation's tombstone or marker is sent again.
     Resend(usize),
+    /// A leader of another key with the tag lays a marker.
+    LayElsewhere,
+    /// … and sends it again.
+    LayElsewhereAgain,
     /// The value gets older.
     Expire,
     /// The entry is gone.
     Evict,
+    /// The marker is gone.
+    LoseMarker,
 }
 
 impl Action {
@@ -67,7 +75,11 @@ pub(super) fn enabled(protocol: &Protocol, state: &State, actions: &mut Vec<Acti
     let mut may = |condition: bool, action: Action| actions.extend(condition.then_some(action));
     for nth in 0..state.invalidating.len() {
         may(true, Action::Return(nth, None));
-        let is_led = |process| flight::is_under_way(protocol, state, process);
+        // Of a tag, followers see for themselves.
+        let is_led = |process| {
+            let of_tag = state.invalidating[nth].of_tag;
+            !of_tag && flight::is_under_way(protocol, state, process)
+        };
         for process in (0..state.processes.len()).filter(|&process| is_led(process)) {
             may(true, Action::Return(nth, Some(process)));
         }
@@ -76,6 +88,12 @@ pub(super) fn enabled(protocol: &Protocol, state: &State, actions: &mut Vec<Acti
     let may_lose = state.lock.is_some() && faults.lost_sessions > 0;
     may(may_lose, Action::LoseSession);
     may(faults.invalidations > 0, Action::Invalidate);
+    may(faults.tag_invalidations > 0, Action::InvalidateTag);
+    let may_lose = state.marker.is_some() && faults.lost_markers > 0;
+    may(may_lose, Action::LoseMarker);
+    let may_lay = state.marker.is_none() && faults.laid_elsewhere > 0;
+    may(may_lay, Action::LayElsewhere);
+    may(state.laid_elsewhere.is_some(), Action::LayElsewhereAgain);
     let may_expire = store::can_expire(state) && faults.expiries > 0;
     may(may_expire, Action::Expire);
     may(state.store.is_some() && faults.evictions > 0, Action::Evict);
@@ -128,6 +146,9 @@ pub(super) fn spend(faults: &mut super::Faults, action: Action) {
         Action::Freeze(_) => &mut faults.frozen,
         Action::LoseSession => &mut faults.lost_sessions,
         Action::Invalidate => &mut faults.invalidations,
+        Action::InvalidateTag => &mut faults.tag_invalidations,
+        Action::LayElsewhere => &mut faults.laid_elsewhere,
+        Action::LoseMarker => &mut faults.lost_markers,
         Action::Resend(_) => &mut faults.resends,
         Action::Expire => &mut faults.expiries,
         Action::Evict => &mut faults.evictions,

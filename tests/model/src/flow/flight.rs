@@ -2,15 +2,15 @@
 
 use super::detach::{is_task_over, lead};
 use super::store::is_newer;
-use super::{Actor, At, Entry, Mistake, Outcome, Protocol, Saw, State, Trust};
+use super::{Actor, At, Entry, Mistake, Outcome, Protocol, Saw, State, Trust, tags};
 
 impl Actor {
     /// Whether it is the leader of its flight, or named to be.
     pub(super) fn leads(&self) -> bool {
-        use At::{Body, Land, Lead, Put, Read, Sent, Successor, Try};
+        use At::{Body, Land, Lay, Lead, Put, Read, Sent, Successor, Try};
         matches!(
             self.at,
-            Successor | Try(_) | Lead | Sent | Read(_) | Body | Put | Land(_)
+            Successor | Try(_) | Lead | Sent | Read(_) | Lay | Body | Put | Land(_)
         )
     }
 }
@@ -56,7 +56,7 @@ pub(super) fn join(protocol: &Protocol, state: &mut State, i: usize) {
         return lead(protocol, state, i);
     };
     let early = match state.actors[leader].at {
-        At::Successor | At::Try(_) | At::Lead => true,
+        At::Successor | At::Try(_) | At::Lead | At::Lay => true,
         // The overflow flight's leader sends its look when it joins.
         At::Sent | At::Read(_) => protocol.has(Mistake::EarlyUntilAnswered),
         _ => false,
@@ -100,6 +100,7 @@ pub(super) fn land(protocol: &Protocol, state: &mut State, i: usize, outcome: Ou
 /// The landing rule: whether follower `j` is served by what `i` lands.
 fn takes(protocol: &Protocol, state: &State, j: usize, i: usize, outcome: Outcome) -> bool {
     let (follower, leader) = (&state.actors[j], &state.actors[i]);
+    let same_marker = tags::saw_the_same(protocol, follower, leader);
     let refresh = protocol.ask(j).refresh;
     match outcome {
         Outcome::Found(entry) if refresh => {
@@ -108,14 +109,14 @@ fn takes(protocol: &Protocol, state: &State, j: usize, i: usize, outcome: Outcom
         Outcome::Old(_) if refresh => false,
         Outcome::Found(Entry { id, .. }) | Outcome::Old(id) => {
             follower.early
-                || follower.saw == Saw::Entry(id)
+                || same_marker && follower.saw == Saw::Entry(id)
                 || protocol.has(Mistake::FoundServesWhoSawNothing) && follower.saw == Saw::Nothing
         }
         Outcome::Computed if refresh => follower.early || protocol.has(Mistake::RefreshTakesOlder),
         Outcome::Computed => {
             follower.early
                 || protocol.has(Mistake::LandsForAll)
-                || saw_the_same(protocol, follower, leader)
+                || same_marker && saw_the_same(protocol, follower, leader)
         }
     }
 }
@@ -135,11 +136,16 @@ fn saw_the_same(protocol: &Protocol, follower: &Actor, leader: &Actor) -> bool {
 /// whoever is in the flight now has joined before that look.
 pub(super) fn pass_on(protocol: &Protocol, state: &mut State, i: usize) {
     let followers = followers(protocol, state, i);
-    for &j in &followers {
-        state.actors[j].early = true;
-    }
+    looks_later(protocol, state, i);
     if let Some(&first) = followers.first() {
         state.actors[first].at = At::Successor;
+    }
+}
+
+/// Whoever is in the flight by now has joined before the look under the lock that is to come.
+pub(super) fn looks_later(protocol: &Protocol, state: &mut State, i: usize) {
+    for j in followers(protocol, state, i) {
+        state.actors[j].early = true;
     }
 }
 

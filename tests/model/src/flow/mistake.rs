@@ -61,6 +61,22 @@ pub enum Mistake {
     OldLandsAsComputed,
     /// What was found, or is old, serves who joined late and saw nothing.
     FoundServesWhoSawNothing,
+    /// A marker that is missing counts as the one under which an entry was begun.
+    MissingMarkerMatches,
+    /// A value is put with the marker that stands there by then.
+    MarkerReadAtPut,
+    /// A marker that is missing is laid when the value is put, not before the body begins.
+    MarkerLaidAfterwards,
+    /// A landing does not look at the markers that followers saw.
+    MarkersNotCompared,
+    /// An entry under another marker is stale.
+    OtherMarkerIsStale,
+    /// … and of use in place of a failure.
+    OtherMarkerIsOld,
+    /// A marker that an invalidation sends again has its old id.
+    MarkerKeepsId,
+    /// A marker is gone before it has stood for `fence_life`.
+    ShortLivedMarker,
     /// Each caller that has waited for too long computes by itself.
     OverflowForEach,
     /// An invalidation lets later callers begin another overflow flight.

@@ -9,6 +9,8 @@
 //!                └─ stale: served, and if nobody leads: Try ─ (lock) ─ Sent
 //!                                                        └─ busy: passed on
 //! ```
+//! With tags, a leader that finds no marker lays one, and looks again: Read ─ Lay ─ Sent.
+//!
 //! With `detach`, what leads is not the caller but a task of its own; the caller follows it.
 //!
 //! Numbers are given out in order, to bodies when they begin and to tombstones when they are laid, and serve
@@ -20,7 +22,7 @@
 //! from then on. All interleavings of lives and looks that the two rules allow are these. That counts until the
 //! put takes effect, not only until it is sent.
 //!
-//! **Left out:** the waiter's looks between its tries (they only serve it earlier), tags, a dead store, the pause
+//! **Left out:** the waiter's looks between its tries (they only serve it earlier), a second tag, a dead store, the pause
 //! between two tries to refresh. A caller asks and its look reads in one step: a later ask demands more.
 
 mod action;
@@ -33,6 +35,7 @@ mod setting;
 mod stale;
 mod steps;
 mod store;
+mod tags;
 
 use stateright::{Model, Property};
 
@@ -59,6 +62,8 @@ pub struct Entry {
     value: Option<Age>,
     /// What its leader saw under the lock.
     based_on: Saw,
+    /// With a tag: the id of the marker under which it was begun.
+    marker: u8,
 }
 
 /// What a look found.
@@ -98,6 +103,8 @@ enum At {
     Sent,
     /// … has read this, and is not yet answered.
     Read(Option<Entry>),
+    /// Is to lay the marker that is missing.
+    Lay,
     Body,
     Put,
     Land(Outcome),
@@ -119,13 +126,17 @@ enum Trust {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Actor {
     at: At,
-    /// The newest tombstone whose `invalidate` had returned when it asked.
+    /// The newest tombstone or marker whose invalidation had returned when it asked.
     after: u8,
     /// A refresh: the last number given out when it asked.
     asked: u8,
     /// The newest value that its process had returned when it asked.
     floor: u8,
     saw: Saw,
+    /// The marker that its last look saw: its own, or its look under the lock.
+    marker: Option<u8>,
+    /// It has laid a marker, and looks once more.
+    has_laid: bool,
     /// Its look found something that it could return.
     servable: bool,
     /// Which flight of its process it is in.
@@ -160,17 +171,29 @@ struct Process {
     remembered: Option<u8>,
 }
 
+/// An invalidation of the key, or of its tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Invalidation {
+    /// The first tombstone or marker that it laid.
+    laid: u8,
+    of_tag: bool,
+}
+
 /// The store, the lock, and everybody.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
     store: Option<Entry>,
+    /// The id of the tag's marker.
+    marker: Option<u8>,
+    /// One that a leader of another key has laid, and may send again.
+    laid_elsewhere: Option<u8>,
     lock: Option<usize>,
     /// The callers and, with `detach`, a task for each of them.
     actors: Vec<Actor>,
     processes: Vec<Process>,
-    /// The first tombstone of each invalidation that has not returned.
-    invalidating: Vec<u8>,
-    /// The newest tombstone whose `invalidate` has returned.
+    /// Those that have not returned.
+    invalidating: Vec<Invalidation>,
+    /// The newest tombstone or marker whose invalidation has returned.
     invalidated: u8,
     numbered: u8,
     /// The newest entry that ever stood in the store.

@@ -2,7 +2,7 @@
 
 use super::flight::{join, pass_on, serve};
 use super::store::is_servable;
-use super::{At, Entry, Mistake, Protocol, State};
+use super::{At, Entry, Mistake, Protocol, State, tags};
 
 /// Whether a detached body runs in the process of this caller.
 fn own_task_computes(protocol: &Protocol, state: &State, i: usize) -> bool {
@@ -30,7 +30,8 @@ pub(super) fn time_out(protocol: &Protocol, state: &mut State, i: usize) {
         }
     }
     let wanted = |entry: &Entry| is_servable(protocol, *entry) && !protocol.ask(i).refresh;
-    if let Some(entry) = state.store.filter(wanted) {
+    let found = tags::valid(protocol, state.store, state.marker);
+    if let Some(entry) = found.filter(wanted) {
         return serve(protocol, state, i, entry.id);
     }
     state.broken.overflowed_beside_detached |= own_task_computes(protocol, state, i);

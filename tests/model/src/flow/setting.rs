@@ -20,6 +20,8 @@ pub struct Options {
     pub stale_while_revalidate: bool,
     /// A failure is answered with an expired value.
     pub stale_if_error: bool,
+    /// The key has a tag.
+    pub tagged: bool,
 }
 
 /// How many of each fault, or other chance, may still happen.
@@ -41,12 +43,19 @@ pub struct Faults {
     pub failed_looks: u8,
     /// Somebody calls `invalidate`.
     pub invalidations: u8,
-    /// An invalidation's answer is lost, so that its tombstone is sent again.
+    /// Somebody calls `invalidate_tag`.
+    pub tag_invalidations: u8,
+    /// An invalidation's answer is lost, so that its tombstone or marker is sent again.
     pub resends: u8,
+    /// A leader of another key with the tag lays a marker that is missing. The answer may be lost, so that it is sent
+    /// again.
+    pub laid_elsewhere: u8,
     /// A value gets older: fresh, stale where there is such a phase, expired. It still stands.
     pub expiries: u8,
     /// An entry is gone, having stood for `fence_life` at least.
     pub evictions: u8,
+    /// The tag's marker is gone, having stood for `fence_life` at least.
+    pub lost_markers: u8,
     /// A fresh hit decides to refresh early.
     pub early: u8,
     /// A caller has waited for too long, and is to compute.
@@ -76,6 +85,7 @@ impl Options {
         detach: false,
         stale_while_revalidate: false,
         stale_if_error: false,
+        tagged: false,
     };
 }
 
@@ -90,9 +100,12 @@ impl Faults {
         frozen: 0,
         failed_looks: 0,
         invalidations: 0,
+        tag_invalidations: 0,
         resends: 0,
+        laid_elsewhere: 0,
         expiries: 0,
         evictions: 0,
+        lost_markers: 0,
         early: 0,
         timeouts: 0,
     };
@@ -152,6 +165,12 @@ impl Protocol {
     /// The same with old values for failures.
     pub const fn stale_if_error(mut self) -> Self {
         self.options.stale_if_error = true;
+        self
+    }
+
+    /// The same with a tag. Its marker stands there where a value does.
+    pub const fn tagged(mut self) -> Self {
+        self.options.tagged = true;
         self
     }
 

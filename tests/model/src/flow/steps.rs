@@ -4,8 +4,8 @@ use super::action::spend;
 use super::flight::{can_succeed, join, land, pass_on, renew, serve};
 use super::store::{evict, expire, fresh, invalidate, is_newer, is_servable, put, resend, watch};
 use super::{
-    Action, Actor, Age, At, Broken, Entry, Mistake, Outcome, Process, Protocol, Saw, State, Trust,
-    detach, overflow, stale,
+    Action, Actor, Age, At, Broken, Entry, Invalidation, Mistake, Outcome, Process, Protocol, Saw,
+    State, Trust, detach, overflow, stale, tags,
 };
 
 impl Actor {
@@ -15,6 +15,8 @@ impl Actor {
         asked: 0,
         floor: 0,
         saw: Saw::Unknown,
+        marker: None,
+        has_laid: false,
         servable: false,
         flight: 0,
         overflow: false,
@@ -39,6 +41,7 @@ pub(super) fn beginning(protocol: &Protocol) -> State {
         id: 1,
         value: Some(age),
         based_on: Saw::Nothing,
+        marker: 1,
     });
     let mut actors = vec![Actor::NEW; protocol.callers.len()];
     if protocol.options.detach {
@@ -49,6 +52,8 @@ pub(super) fn beginning(protocol: &Protocol) -> State {
     let processes = protocol.callers.iter().map(|ask| ask.process + 1).max();
     let mut state = State {
         store: stored,
+        marker: stored.map(|_| 1).filter(|_| protocol.options.tagged),
+        laid_elsewhere: None,
         lock: None,
         actors,
         processes: vec![Process::default(); usize::from(processes.unwrap_or_default())],
@@ -94,7 +99,10 @@ pub(super) fn apply(protocol: &Protocol, state: &mut State, action: Action) {
         Action::Step(i) => step(protocol, state, i),
         Action::ShareLook(i, j) => {
             ask(protocol, state, i);
-            (state.actors[i].at, state.actors[i].saw) = (state.actors[j].at, state.actors[j].saw);
+            let shared = &state.actors[j];
+            let (at, saw, marker) = (shared.at, shared.saw, shared.marker);
+            let caller = &mut state.actors[i];
+            (caller.at, caller.saw, caller.marker) = (at, saw, marker);
         }
         Action::Remember(i) => {
             ask(protocol, state, i);
@@ -117,6 +125,10 @@ pub(super) fn apply(protocol: &Protocol, state: &mut State, action: Action) {
         Action::Freeze(i) => state.actors[i].frozen = true,
         Action::LoseSession => (state.lock, state.lost_session) = (None, true),
         Action::Invalidate => invalidate(state),
+        Action::InvalidateTag => tags::invalidate(state),
+        Action::LayElsewhere => tags::lay_elsewhere(state),
+        Action::LayElsewhereAgain => tags::lay_elsewhere_again(state),
+        Action::LoseMarker => tags::lose_marker(protocol, state),
         Action::Resend(nth) => resend(protocol, state, nth),
         Action::Expire => expire(protocol, state),
         Action::Evict => evict(protocol, state),
@@ -137,10 +149,15 @@ fn step(protocol: &Protocol, state: &mut State, i: usize) {
         At::Try(old) => stale::try_lock(protocol, state, i, old),
         At::Lead => (state.lock, state.actors[i].at) = (Some(i), At::Sent),
         At::Sent => {
-            let standing = state.store;
+            let (standing, marker) = (state.store, state.marker);
             let leader = &mut state.actors[i];
+            (leader.marker, leader.trust, leader.behind) = (marker, Trust::Good, false);
             (leader.fence, leader.at) = (Saw::of(standing), At::Read(standing));
         }
+        At::Read(_) if tags::lacks_marker(protocol, &state.actors[i]) => {
+            state.actors[i].at = At::Lay;
+        }
+        At::Lay => tags::lay(protocol, state, i),
         At::Read(found) => answered(protocol, state, i, found),
         At::Body => state.actors[i].at = At::Put,
         At::Put => {
@@ -174,9 +191,10 @@ fn look(protocol: &Protocol, state: &mut State, i: usize) {
         let serves = is_servable(protocol, *entry) || protocol.options.stale_if_error;
         entry.value.is_some() && serves && !protocol.ask(i).refresh
     };
-    let found = state.store.filter(wanted);
+    let found = tags::valid(protocol, state.store, state.marker).filter(wanted);
+    let marker = state.marker;
     let caller = &mut state.actors[i];
-    caller.saw = Saw::of(state.store);
+    (caller.saw, caller.marker) = (Saw::of(state.store), marker);
     caller.servable = found.is_some_and(|entry| is_servable(protocol, entry));
     caller.at = At::Looked(found);
 }
@@ -187,6 +205,8 @@ fn answered(protocol: &Protocol, state: &mut State, i: usize, found: Option<Entr
     let (refresh, saw) = (protocol.ask(i).refresh, state.actors[i].saw);
     let replaces =
         |entry: Entry| saw == Saw::Entry(entry.id) && !protocol.has(Mistake::EarlyTakesWhatItSaw);
+    let old = tags::of_use(protocol, found, state.actors[i].marker);
+    let found = tags::valid(protocol, found, state.actors[i].marker);
     let usable = found.filter(|entry| {
         entry.value == Some(Age::Fresh)
             && !protocol.has(Mistake::NoLookUnderLock)
@@ -197,7 +217,7 @@ fn answered(protocol: &Protocol, state: &mut State, i: usize, found: Option<Entr
         state.actors[i].at = At::Land(Outcome::Found(entry));
         return;
     }
-    let is_first = fresh(state).is_some_and(|entry| !replaces(entry)) && !refresh;
+    let is_first = fresh(protocol, state).is_some_and(|entry| !replaces(entry)) && !refresh;
     // An overflow puts without the lock.
     let locked = !state.lost_session && protocol.faults.timeouts == 0;
     state.broken.computed_while_fresh |= is_first && locked;
@@ -205,14 +225,14 @@ fn answered(protocol: &Protocol, state: &mut State, i: usize, found: Option<Entr
     state.executions += 1;
     let leader = &mut state.actors[i];
     (leader.at, leader.number) = (At::Body, state.numbered);
-    leader.old = stale::for_failure(protocol, i, found);
+    leader.old = stale::for_failure(protocol, i, old);
 }
 
 fn returns(state: &mut State, nth: usize, process: Option<usize>) {
     if let Some(process) = process {
         state.processes[process].flight += 1;
     }
-    let laid = state.invalidating.remove(nth);
+    let Invalidation { laid, .. } = state.invalidating.remove(nth);
     state.invalidated = state.invalidated.max(laid);
 }
 

@@ -1,6 +1,8 @@
 //! What the store does, and what a leader's fence makes of it.
 
-use super::{Actor, Age, At, Entry, Mistake, Outcome, Protocol, Saw, State, Trust};
+use super::{
+    Actor, Age, At, Entry, Invalidation, Mistake, Outcome, Protocol, Saw, State, Trust, tags,
+};
 
 impl Saw {
     pub(super) fn of(entry: Option<Entry>) -> Self {
@@ -22,8 +24,9 @@ impl Actor {
 }
 
 /// The entry that a caller may be given for fresh.
-pub(super) fn fresh(state: &State) -> Option<Entry> {
-    state.store.filter(|entry| entry.value == Some(Age::Fresh))
+pub(super) fn fresh(protocol: &Protocol, state: &State) -> Option<Entry> {
+    let valid = tags::valid(protocol, state.store, state.marker);
+    valid.filter(|entry| entry.value == Some(Age::Fresh))
 }
 
 /// Whether a caller may be given the entry, be it that somebody is to compute anew.
@@ -48,6 +51,9 @@ pub(super) fn is_newer(protocol: &Protocol, entry: Entry, saw: Saw) -> bool {
 
 /// The fenced put.
 pub(super) fn put(protocol: &Protocol, state: &mut State, i: usize) {
+    let Some(marker) = tags::marker_to_put(protocol, state, i) else {
+        return;
+    };
     let leader = &state.actors[i];
     let fits = leader.trust == Trust::Good && leader.allows(state.store);
     if !fits && !protocol.has(Mistake::UnfencedPut) {
@@ -58,20 +64,26 @@ pub(super) fn put(protocol: &Protocol, state: &mut State, i: usize) {
         id: leader.number,
         value: Some(Age::Fresh),
         based_on: leader.fence,
+        marker,
     };
     place(state, entry, Some(i));
 }
 
 pub(super) fn invalidate(state: &mut State) {
     lay_tombstone(state);
-    state.invalidating.push(state.numbered);
+    state.invalidating.push(Invalidation {
+        laid: state.numbered,
+        of_tag: false,
+    });
 }
 
 /// The tombstone's answer was lost, and it is sent again: with a new id.
 pub(super) fn resend(protocol: &Protocol, state: &mut State, nth: usize) {
-    if protocol.has(Mistake::TombstoneKeepsId) {
-        let id = state.invalidating[nth];
-        place(state, tombstone(id), None);
+    let Invalidation { laid, of_tag } = state.invalidating[nth];
+    if of_tag {
+        tags::resend(protocol, state, laid);
+    } else if protocol.has(Mistake::TombstoneKeepsId) {
+        place(state, tombstone(laid), None);
     } else {
         lay_tombstone(state);
     }
@@ -87,6 +99,7 @@ fn tombstone(id: u8) -> Entry {
         id,
         value: None,
         based_on: Saw::Nothing,
+        marker: 0,
     }
 }
 
@@ -104,8 +117,9 @@ pub(super) fn can_expire(state: &State) -> bool {
 }
 
 pub(super) fn expire(protocol: &Protocol, state: &mut State) {
-    let goes_stale = fresh(state).is_some() && protocol.options.stale_while_revalidate;
     if let Some(entry) = &mut state.store {
+        let is_fresh = entry.value == Some(Age::Fresh);
+        let goes_stale = is_fresh && protocol.options.stale_while_revalidate;
         entry.value = Some(if goes_stale { Age::Stale } else { Age::Expired });
     }
 }

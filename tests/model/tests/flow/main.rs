@@ -5,6 +5,7 @@ mod mistakes;
 mod old;
 mod overflow;
 mod stale;
+mod tags;
 
 use model::explore::dead_end;
 use model::flow::{Action, Ask, Faults, Mistake, Protocol, State};
