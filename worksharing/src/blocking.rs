@@ -36,6 +36,8 @@ pub(crate) enum Wait {
     Brief,
     /// The end of another lead, which may need this very thread.
     ForLead,
+    /// What comes soon, for one of several futures that it drives at the same time.
+    OneOfSeveral,
 }
 
 thread_local! {
@@ -43,10 +45,21 @@ thread_local! {
     static BLOCKING: Cell<Option<Wait>> = const { Cell::new(None) };
 }
 
-/// Whether the running code is a future of ours on a thread that waits for it anyway, and may as well do the
-/// waiting inside of the poll.
+/// Whether the running code is a future of ours on a thread that waits for it anyway.
 pub(crate) fn is_blocking() -> bool {
     BLOCKING.get().is_some()
+}
+
+/// Whether that thread has nothing else to drive meanwhile: then the waiting may as well be done inside of the poll.
+pub(crate) fn may_serve() -> bool {
+    !matches!(BLOCKING.get(), None | Some(Wait::OneOfSeveral))
+}
+
+/// Polls one of several futures that a thread drives at the same time, if it blocks for them at all.
+pub(crate) fn poll_one_of_several<R>(poll: impl FnOnce() -> R) -> R {
+    let one = BLOCKING.get().map(|_| Wait::OneOfSeveral);
+    let _blocking = Blocking::set(one);
+    poll()
 }
 
 /// The running future waits for another lead.

@@ -100,6 +100,8 @@ pub(crate) enum Event<'a> {
     Panicked(&'a str),
     /// Its computation goes on for this long.
     Long(Duration),
+    /// A body returned so many values that it was not asked for.
+    Unasked(usize),
     /// It has waited for so many computations of others that left nothing to share.
     Convoy(u16),
 }
@@ -123,6 +125,7 @@ pub(crate) struct Events {
     long: RateLimited,
     convoy: RateLimited,
     panicked: RateLimited,
+    unasked: RateLimited,
     no_lifetime: RateLimited,
     too_large: OncePerKey,
     unreadable: OncePerKey,
@@ -175,6 +178,7 @@ impl Events {
             | Event::Unshareable(_)
             | Event::Panicked(_)
             | Event::Long(_)
+            | Event::Unasked(_)
             | Event::Convoy(_) => return,
         };
         counter.fetch_add(1, Ordering::Relaxed);
@@ -210,6 +214,8 @@ impl Events {
                 "waited for computations that left nothing to share, one after the other: share errors (derive \
                  `Clone`, or write `share_err`), store them (`cache_err`), store `None` (`cache_none`), or let \
                  computations outlive their callers (`detach`)"),
+            Event::Unasked(values) => say!(warn, self.unasked, who, { values, }
+                "a function of many keys returned values of ids that it was not asked for: they are dropped"),
             Event::NoLifetime => say!(warn, self.no_lifetime, who, {}
                 "a value was not stored: its time to live is zero; write how long it may be used, for example \
                  Duration::from_secs(60), or use `cache_if` to leave values out"),

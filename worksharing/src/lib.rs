@@ -20,6 +20,7 @@ mod handle;
 mod install;
 mod key;
 pub mod lock;
+mod many;
 mod namespace;
 #[cfg(feature = "postgres")]
 mod outbox;
@@ -50,6 +51,7 @@ pub use events::Stats;
 pub use handle::{AsyncCall, Call};
 pub use key::Key;
 pub use lock::PostgresLock;
+pub use many::ManyWork;
 pub use sharing::WorkSharing;
 pub use work::{Detached, Work};
 #[doc = include_str!("../docs/work_shared.md")]

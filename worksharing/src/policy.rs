@@ -115,7 +115,7 @@ pub struct Inner;
 pub struct Entire;
 
 /// No closure.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct NoRule;
 
 /// What a closure of an option says about a shared value.

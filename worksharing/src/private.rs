@@ -20,6 +20,7 @@ pub use crate::each::{
 };
 pub use crate::flow::{Acquired, Leading};
 pub use crate::handle::{AsyncCall, Call, GoOn, PlainAsyncCall, PlainCall};
+pub use crate::many::Many;
 pub use crate::plan::Plan;
 pub use crate::policy::{
     By, CacheRule, Errors, Fallible, Policy, Returns, Rule, Rules, ShareRule, Shareable,
@@ -38,6 +39,15 @@ pub fn acquire<P: Policy>(plan: Plan, _: P) -> impl Future<Output = Acquired<P::
 /// [`acquire`], blocking this thread.
 pub fn acquire_blocking<P: Policy>(plan: Plan, policy: P) -> Acquired<P::Returned> {
     crate::blocking::block_on(acquire(plan, policy))
+}
+
+/// The calls of many ids, on their way. Of the policy only its type counts.
+pub fn many<'a, E: Clone, P: Policy + 'a>(
+    entrants: impl IntoIterator<Item = (E, Plan)>,
+    _: &P,
+) -> Many<'a, E, P> {
+    let entrants = entrants.into_iter();
+    Many::new(entrants.map(|(id, plan)| (id, plan.into_call())))
 }
 
 /// Computes, and shares what comes of it. A function, for of a method whose bounds do not hold the compiler says that

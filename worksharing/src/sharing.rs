@@ -9,7 +9,7 @@ use crate::blocking::block_on;
 use crate::builder::Builder;
 use crate::events::Stats;
 use crate::runtime::Runtime;
-use crate::{Error, Key, Work};
+use crate::{Error, Key, ManyWork, Work};
 
 /// A runtime: where locks are taken and values are kept. A cheap clone; the last one to go closes its
 /// connections.
@@ -84,6 +84,15 @@ impl WorkSharing {
     /// namespace, if there is one).
     pub fn work<T>(&self, characteristic: impl AsRef<str>) -> Work<T> {
         Work::new(self, self.0.key(characteristic.as_ref()))
+    }
+
+    /// Work of many keys at once, by their characteristic strings, each made of an id.
+    pub fn many<K: Clone, S: AsRef<str>>(
+        &self,
+        ids: impl IntoIterator<Item = K>,
+        key: impl FnMut(&K) -> S,
+    ) -> ManyWork<K> {
+        ManyWork::new(self, ids, key)
     }
 
     /// The work that a key belongs to, as a call's [`key`](crate::Call::key) gives it: the namespace, which is in it

@@ -84,6 +84,10 @@ impl<T> Work<T> {
             "work",
             Options::default(),
         );
+        Self::of(call)
+    }
+
+    pub(crate) fn of(call: Call) -> Self {
         Self {
             call,
             on_timeout: Computes,
@@ -94,6 +98,10 @@ impl<T> Work<T> {
 }
 
 impl<T, W, X> Work<T, W, X> {
+    pub(crate) fn into_call(self) -> Call {
+        self.call
+    }
+
     /// How long the stored value lives. Left out: [`Builder::default_ttl`](crate::Builder::default_ttl).
     /// Zero means that it is not stored, with a warning.
     pub fn ttl(mut self, ttl: Duration) -> Self {

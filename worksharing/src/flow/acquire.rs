@@ -241,6 +241,9 @@ impl<'a> Acquisition<'a> {
         if !std::mem::replace(&mut self.waited, true) {
             self.call.record(Event::Waited);
         }
+        if let Some(busy) = &self.call.options.rare().busy {
+            busy.over();
+        }
     }
 
     async fn follow(&mut self, follower: Follower) -> Step {

@@ -50,6 +50,11 @@ pub(crate) async fn within<F: Future>(id: Id, body: F) -> F::Output {
 pub(super) struct Inherited(Vec<Id>);
 
 impl Inherited {
+    /// Those of one computation of several keys.
+    pub(super) fn of(ids: impl IntoIterator<Item = Id>) -> Self {
+        Self(ids.into_iter().collect())
+    }
+
     pub(super) fn here() -> Self {
         Self(STACK.with(|stack| stack.borrow().clone()))
     }

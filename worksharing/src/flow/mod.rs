@@ -15,6 +15,7 @@ mod invalidate;
 mod landing;
 mod lead;
 mod lock_and_look;
+mod many;
 mod options;
 mod pauses;
 mod product;
@@ -37,6 +38,7 @@ pub(crate) use self::flight::Flights;
 #[cfg(feature = "postgres")]
 pub(crate) use self::invalidate::without_value;
 use self::lead::{Lead, Older, Product};
+pub(crate) use self::many::Several;
 pub(crate) use self::options::{Jitter, Options};
 pub(crate) use self::pauses::Pauses;
 pub(crate) use self::timing::clamp;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::many::Busy;
 use super::timing::clamp;
 use crate::Key;
 use crate::payload::entry::Kind;
@@ -33,6 +34,8 @@ pub(crate) struct Rare {
     pub(crate) overflow: bool,
     /// The keys of the markers of its tags, in the order of their digests, each once.
     pub(crate) tags: Vec<Key>,
+    /// It is one of several calls that are under way together.
+    pub(crate) busy: Option<Busy>,
 }
 
 /// By how much a time to live is shortened at most.
@@ -51,6 +54,7 @@ static NONE: Rare = Rare {
     wait: None,
     overflow: false,
     tags: Vec::new(),
+    busy: None,
 };
 
 impl Options {

@@ -1,7 +1,7 @@
 use super::Protocol;
 use super::shared::Shared;
 use crate::Error;
-use crate::blocking::is_blocking;
+use crate::blocking::may_serve;
 
 /// A link's connection while a caller has it.
 struct BorrowedConnection<'a, W: Protocol> {
@@ -17,7 +17,7 @@ impl<W: Protocol> Shared<W> {
     /// has nothing to do: two threads need not be woken then. Otherwise, or if the connection is lost, the ask
     /// is given back.
     pub(super) fn serve_here(&self, ask: W::Ask) -> Result<Result<W::Answer, Error>, W::Ask> {
-        if !W::CALLER_MAY_SERVE || !is_blocking() {
+        if !W::CALLER_MAY_SERVE || !may_serve() {
             return Err(ask);
         }
         let Some(mut borrowed) = self.borrow() else {
