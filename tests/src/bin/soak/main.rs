@@ -16,6 +16,7 @@ mod keys;
 mod kind;
 mod troubles;
 mod witness;
+mod writer;
 
 use std::collections::BTreeMap;
 use std::env;
@@ -33,6 +34,7 @@ use self::fates::Fates;
 use self::keys::Keys;
 use self::kind::Kind;
 use self::witness::Witness;
+use self::writer::Writer;
 
 /// No call may take longer, whatever happens.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -69,6 +71,7 @@ struct Soak {
     events: Vec<Event>,
     keys: Keys,
     values: Option<Values>,
+    writer: Option<Writer>,
     old_entries: OldEntries,
     fates: Fates,
     verdicts: BTreeMap<Kind, Verdict>,
@@ -95,6 +98,7 @@ impl Soak {
             events: Vec::new(),
             keys: Keys::default(),
             values: None,
+            writer: None,
             old_entries: OldEntries::default(),
             fates: Fates::default(),
             verdicts: BTreeMap::new(),
@@ -111,6 +115,7 @@ impl Soak {
             redis: (!in_postgres).then(|| self.redis.redis_url()),
             log: Some("warn,worksharing=debug".to_owned()),
             tombstone_ttl: self.keys.tombstone_ttl(),
+            transactional_invalidation: kind == Kind::Changing,
             ..Setup::default()
         };
         if self.setup != setup {
@@ -123,6 +128,8 @@ impl Soak {
             self.workers.push(worker);
         }
         self.values = Some(Values::of(&self.servers, &self.setup));
+        let writer = || Writer::new(self.servers.postgres.connect(), in_postgres);
+        self.writer = (kind == Kind::Changing).then(writer);
     }
 
     fn worker(&self) -> Worker {
@@ -178,10 +185,19 @@ impl Soak {
         if self.random.one_of(4) == 0 {
             // While it is being computed, by chance, and more ask for it.
             thread::sleep(Duration::from_millis(self.random.one_of(60)));
-            let index = self.any_worker();
-            let (scope, name) = Keys::to_invalidate(&run, &mut self.random);
-            self.workers[index].begin_to_invalidate(scope, &name);
+            self.invalidate(&run);
             self.call(&run);
+        }
+    }
+
+    fn invalidate(&mut self, run: &Run) {
+        let (scope, name) = Keys::to_invalidate(run, &mut self.random);
+        let index = self.any_worker();
+        match &mut self.writer {
+            Some(writer) if self.random.one_of(3) == 0 => {
+                self.events.extend(writer.invalidate(scope, &name));
+            }
+            _ => self.workers[index].begin_to_invalidate(scope, &name),
         }
     }
 
