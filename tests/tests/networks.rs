@@ -4,6 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tests::{Callers, Mesh, Proxy, Run, Servers, Setup, scenarios, wait_until};
+use worksharing::WorkSharing;
 
 const WORKER: &str = env!("CARGO_BIN_EXE_worker");
 const LIMIT: Duration = Duration::from_secs(60);
@@ -180,5 +181,30 @@ fn interest_lost_on_its_way_is_taken_back_whole() {
         wait_until(seconds(3), "no interest is left", || {
             net.servers.postgres.advisory_locks() == 0
         });
+    }
+}
+
+// However many tags it has, a look at a value is one request.
+#[test]
+fn look_at_a_value_and_its_tags_is_one_round_trip() {
+    let net = Behind::start();
+    let on_postgres = || WorkSharing::builder().postgres(net.postgres.postgres_url());
+    let in_redis = || on_postgres().redis(net.redis.redis_url());
+    for (builder, store) in [(on_postgres(), &net.postgres), (in_redis(), &net.redis)] {
+        let sharing = builder.build().unwrap();
+        let tags: Vec<_> = (0..10).map(|tag| format!("tag {tag}")).collect();
+        let work = || sharing.work::<u32>("tagged").tags(&tags);
+        // PostgreSQL prepares the statement of the first look.
+        for _ in 0..2 {
+            assert_eq!(work().run_blocking(|| 7), 7);
+        }
+        store.delay(Duration::from_millis(100));
+        let begun = Instant::now();
+        let found = work().run_blocking(|| 8);
+        let took = begun.elapsed();
+        store.delay(Duration::ZERO);
+        assert_eq!(found, 7);
+        eprintln!("a look at a value with ten tags took {took:?}");
+        assert!((200..380).contains(&took.as_millis()), "{took:?}");
     }
 }
