@@ -39,6 +39,7 @@ pub(crate) struct Args {
     pub(crate) jitter: Option<(Ident, Jitter)>,
     pub(crate) wait: Option<(Ident, Time)>,
     pub(crate) on_timeout: Option<(Ident, OnTimeout)>,
+    pub(crate) local: Option<(Ident, Time)>,
     pub(crate) detach: Option<Span>,
     pub(crate) version: Option<Expr>,
     pub(crate) handle: Option<Handle>,
@@ -184,6 +185,7 @@ impl Args {
             "on_timeout" => self.on_timeout = Some((name.clone(), on_timeout(name, value)?)),
             "share_err" => self.share_err = Some(share_err(name, value)?),
             "cache_err" => self.cache_err = Some((name.clone(), cache_err(name, value)?)),
+            "local" => self.local = Some((name.clone(), time(name, value, "5s")?)),
             "detach" => self.detach = Some(value.flag(name)?),
             other => mistakes.at(
                 name.span(),

@@ -18,6 +18,7 @@ pub(crate) const OPTIONS: &[&str] = &[
     "jitter",
     "wait",
     "on_timeout",
+    "local",
     "detach",
     "version",
     "handle",
@@ -26,7 +27,7 @@ pub(crate) const OPTIONS: &[&str] = &[
 ];
 
 /// Reserved, so that they are not guessed to be misspelt.
-const LATER: &[&str] = &["local", "each", "codec"];
+const LATER: &[&str] = &["each", "codec"];
 
 /// What to write instead of an option that is not one.
 pub(crate) fn unknown_option(name: &str, value: Option<&str>) -> String {
@@ -87,6 +88,9 @@ fn habit(name: &str, value: Option<&str>) -> Option<String> {
         }
         "ttl_jitter" | "spread" | "splay" | "variance" => {
             "write `jitter = \"10%\"`, or `jitter = \"5s\"`"
+        }
+        "in_memory" | "memory" | "near" | "l1" | "local_ttl" | "near_ttl" | "memory_ttl" => {
+            "write `local = \"5s\"`: for so long the value is also kept in the process, decoded"
         }
         "default" | "otherwise" | "timeout_value" | "on_wait" => {
             "for what a caller gets that has waited for too long, write `wait = \"2s\", on_timeout = …`"

@@ -36,8 +36,23 @@ impl Template {
     /// The expression of the text.
     pub(crate) fn expand(&self, private: &TokenStream) -> TokenStream {
         let Self { format, values } = self;
-        let span = Span::mixed_site().located_at(format.span());
-        quote_spanned!(span=> #private::format!(#format #(, #values)*))
+        quote_spanned!(self.span()=> #private::format!(#format #(, #values)*))
+    }
+
+    /// The same, in a text that is used again.
+    pub(crate) fn expand_in_place(&self, private: &TokenStream) -> TokenStream {
+        let arguments = self.arguments(private);
+        quote_spanned!(self.span()=> #private::written(#arguments))
+    }
+
+    /// The same, not written yet.
+    pub(crate) fn arguments(&self, private: &TokenStream) -> TokenStream {
+        let Self { format, values } = self;
+        quote_spanned!(self.span()=> #private::format_args!(#format #(, #values)*))
+    }
+
+    fn span(&self) -> Span {
+        Span::mixed_site().located_at(self.format.span())
     }
 }
 

@@ -120,6 +120,86 @@ fn closures_and_flags() {
     );
 }
 
+/// What a hit does not need is made after the look.
+#[test]
+fn a_value_that_is_kept_locally() {
+    check(
+        quote!(
+            ttl = "60s",
+            key = "report:{year}",
+            version = 2,
+            stale_while_revalidate = "10m",
+            tags("year:{year}", function),
+            local = "5s",
+            via = state.sharing
+        ),
+        quote! {
+            fn report(state: &State, year: u32) -> Report {
+                build(state, year)
+            }
+        },
+        expect![[r#"
+            fn report(state: &State, year: u32) -> Report {
+                let __key = ::worksharing::__private_0_1::written(
+                    ::worksharing::__private_0_1::format_args!("report:{}", year),
+                );
+                let mut __plan = ::worksharing::__private_0_1::Plan::via(
+                        &state.sharing,
+                        __key,
+                        ::worksharing::__private_0_1::concat!(
+                            ::worksharing::__private_0_1::module_path!(), "::report"
+                        ),
+                    )
+                    .version(2)
+                    .salted(::worksharing::__private_0_1::format_args!("year:{}", year))
+                    .salted(
+                        ::worksharing::__private_0_1::format_args!(
+                            "\u{1}{}",
+                            ::worksharing::__private_0_1::concat!(::worksharing::__private_0_1::module_path!(),
+                            "::report")
+                        ),
+                    );
+                if let ::worksharing::__private_0_1::Some(__value) = ::worksharing::__private_0_1::find(
+                    &mut __plan,
+                    ::worksharing::__private_0_1::Returns::<Report>::new()
+                        .__policy()
+                        .local()
+                        .errors(::worksharing::__private_0_1::Returns::<Report>::new().__errors()),
+                ) {
+                    return __value;
+                }
+                let __plan = __plan
+                    .ttl(::worksharing::__private_0_1::Duration::from_millis(60000))
+                    .tag(&::worksharing::__private_0_1::format!("year:{}", year))
+                    .function_tag()
+                    .local(::worksharing::__private_0_1::Duration::from_millis(5000))
+                    .stale_while_revalidate(
+                        ::worksharing::__private_0_1::Duration::from_millis(600000),
+                    );
+                let __lead = match ::worksharing::__private_0_1::acquire_blocking(
+                    __plan,
+                    ::worksharing::__private_0_1::Returns::<Report>::new()
+                        .__policy()
+                        .local()
+                        .errors(::worksharing::__private_0_1::Returns::<Report>::new().__errors()),
+                ) {
+                    ::worksharing::__private_0_1::Acquired::Value(__value) => return __value,
+                    ::worksharing::__private_0_1::Acquired::Lead(__lead)
+                    | ::worksharing::__private_0_1::Acquired::TimedOut(__lead) => __lead,
+                };
+                ::worksharing::__private_0_1::land_blocking(
+                    __lead,
+                    ::worksharing::__private_0_1::Returns::<Report>::new()
+                        .__policy()
+                        .local()
+                        .errors(::worksharing::__private_0_1::Returns::<Report>::new().__errors()),
+                    move || -> Report { build(state, year) },
+                )
+            }
+        "#]],
+    );
+}
+
 #[test]
 fn after_a_mistake_the_function_stays() {
     check(
@@ -137,7 +217,7 @@ fn after_a_mistake_the_function_stays() {
                 "a number has no unit: write `ttl = \"60s\"`"
             }
             ::core::compile_error! {
-                "unknown option `banana`: the options are `ttl`, `key`, `tags`, `skip`, `skip_all`, `force_refresh`, `via`, `cache_if`, `cache_none`, `share_err`, `cache_err`, `stale_while_revalidate`, `stale_if_error`, `early_refresh`, `jitter`, `wait`, `on_timeout`, `detach`, `version`, `handle`, `name`, `crate`"
+                "unknown option `banana`: the options are `ttl`, `key`, `tags`, `skip`, `skip_all`, `force_refresh`, `via`, `cache_if`, `cache_none`, `share_err`, `cache_err`, `stale_while_revalidate`, `stale_if_error`, `early_refresh`, `jitter`, `wait`, `on_timeout`, `local`, `detach`, `version`, `handle`, `name`, `crate`"
             }
         "#]],
     );

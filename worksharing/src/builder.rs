@@ -15,6 +15,7 @@ use crate::events::Events;
 use crate::flow::{Flights, Pauses, Unstorable, clamp};
 use crate::lock::{Lock, PostgresLock};
 use crate::namespace::Namespace;
+use crate::near::Near;
 use crate::runtime::{self, Runtime, Timeouts};
 use crate::store::Store;
 use crate::{BoxFuture, Error, WorkSharing};
@@ -45,6 +46,8 @@ pub struct Builder {
     max_detached: usize,
     spawner: Option<Run>,
     transactional_invalidation: bool,
+    local_bytes: usize,
+    max_local_age: Duration,
 }
 
 /// What runs detached tasks.
@@ -83,6 +86,8 @@ impl Builder {
             max_detached: 1_024,
             spawner: None,
             transactional_invalidation: false,
+            local_bytes: 64 << 20,
+            max_local_age: Duration::from_secs(1),
         }
     }
 
@@ -271,6 +276,24 @@ impl Builder {
         self
     }
 
+    /// How much memory the values may take that [`local`](crate::Work::local) keeps in this process, in bytes. Each counts
+    /// as the length of its entry, which is encoded, and 256 bytes; decoded values of many small pieces, such as lists of
+    /// short texts, take more. What is seldom asked for goes first; a value of more than a sixteenth of all, or of 4 MiB
+    /// where that is more, is not kept. Left out: 64 MiB. No memory is taken before a value is kept.
+    pub fn local_bytes(mut self, bytes: usize) -> Self {
+        self.local_bytes = bytes;
+        self
+    }
+
+    /// How long a value that [`local`](crate::Work::local) keeps in this process is used while changes cannot be heard: while
+    /// PostgreSQL cannot be reached, behind a pooler that shares sessions, and always where there is no PostgreSQL but a
+    /// directory, or a store of your own. So long a change may go unseen there. In memory, changes are always heard. Left
+    /// out: one second.
+    pub fn max_local_age(mut self, time: Duration) -> Self {
+        self.max_local_age = clamp(time);
+        self
+    }
+
     /// Checks the settings. Servers are connected to when they are first needed, or by
     /// [`WorkSharing::check`].
     ///
@@ -288,11 +311,18 @@ impl Builder {
     }
 
     fn assemble(self, backends: Backends) -> WorkSharing {
-        let Backends { store, lock, .. } = backends;
+        let Backends {
+            store,
+            lock,
+            changes,
+            ..
+        } = backends;
         WorkSharing::new(Runtime {
             lock_scope: runtime::scope_of(&lock),
             store,
             lock,
+            changes,
+            near: Near::new(self.local_bytes, self.max_local_age),
             #[cfg(feature = "postgres")]
             outbox: backends.outbox,
             #[cfg(feature = "postgres")]

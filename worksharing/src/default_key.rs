@@ -1,6 +1,8 @@
 use std::any::type_name;
 use std::fmt::{Debug, Display, Write as _};
 
+use crate::near::{take, written};
+
 /// What can be part of the default key.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no `Debug`, so it cannot be part of the default key of a `#[work_shared]` function",
@@ -28,6 +30,11 @@ pub fn text<T: KeyText + ?Sized>(key: &T) -> String {
     key.to_string()
 }
 
+/// The same, [`written`].
+pub fn local_text<T: KeyText + ?Sized>(key: &T) -> String {
+    written(format_args!("{key}"))
+}
+
 /// The key of a function without the option `key`: where the function stands, then the `Debug` of
 /// every argument.
 ///
@@ -38,7 +45,6 @@ pub fn text<T: KeyText + ?Sized>(key: &T) -> String {
 pub struct DefaultKey {
     characteristic: String,
     empty: bool,
-    part: String,
 }
 
 impl DefaultKey {
@@ -57,9 +63,8 @@ impl DefaultKey {
 
     fn of(function: &str) -> Self {
         let mut key = Self {
-            characteristic: String::new(),
+            characteristic: take(),
             empty: true,
-            part: String::new(),
         };
         key.push(function);
         key.characteristic.push('(');
@@ -68,15 +73,10 @@ impl DefaultKey {
 
     /// Adds an argument.
     pub fn arg<T: KeyPart + ?Sized>(mut self, part: &T) -> Self {
-        let mut text = std::mem::take(&mut self.part);
-        text.clear();
-        // Writing to a string fails only if the `Debug` does: then the part is what it wrote.
-        let _ = write!(text, "{part:?}");
         if !std::mem::take(&mut self.empty) {
             self.characteristic.push(',');
         }
-        self.push(&text);
-        self.part = text;
+        self.push(format_args!("{part:?}"));
         self
     }
 
@@ -86,8 +86,21 @@ impl DefaultKey {
         self.characteristic
     }
 
-    fn push(&mut self, part: &str) {
-        let _ = write!(self.characteristic, "{}:{part}", part.len());
+    /// The length goes before the part once it is known, so that no part is written elsewhere first.
+    fn push(&mut self, part: impl Display) {
+        let text = &mut self.characteristic;
+        let start = text.len();
+        // Writing to a string fails only if the `Debug` does: then the part is what it wrote.
+        let _ = write!(text, "{part}");
+        let mut length = text.len() - start;
+        text.insert(start, ':');
+        loop {
+            text.insert(start, char::from(b'0' + (length % 10) as u8));
+            length /= 10;
+            if length == 0 {
+                break;
+            }
+        }
     }
 }
 

@@ -33,6 +33,8 @@ macro_rules! counts {
 counts! {
     /// Answered from the store, without waiting.
     hits,
+    /// Answered from this process, with a value that [`local`](crate::Work::local) keeps. None of them is in `hits`.
+    local,
     /// Bodies that were run, whatever came of them.
     computed,
     /// Waited for another caller, in this process or elsewhere.
@@ -92,6 +94,8 @@ pub(crate) enum Event<'a> {
     WithoutStore(&'a Error),
     /// Its body runs without the lock.
     WithoutLock(&'a Error),
+    /// Other processes were not told that its key has changed.
+    Untold(&'a Error),
     /// It is inside the computation of its own key.
     Recursive,
     /// It would have to block a thread that holds a suspended lead.
@@ -119,6 +123,7 @@ pub(crate) struct Events {
     counts: Counts,
     lock: RateLimited,
     store: RateLimited,
+    untold: RateLimited,
     refused: RateLimited,
     recursion: RateLimited,
     would_block: RateLimited,
@@ -153,6 +158,11 @@ impl Events {
         self.counts.snapshot()
     }
 
+    /// A call was answered with a value that is kept in this process.
+    pub(crate) fn found_here(&self) {
+        self.counts.local.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn record(&self, subject: Subject<'_>, event: Event<'_>) {
         self.count(event);
         self.log(subject, event);
@@ -171,7 +181,10 @@ impl Events {
             Event::Stored => &counts.stored,
             Event::Refused => &counts.refused,
             Event::Unreadable(_) => &counts.unreadable,
-            Event::WithoutStore(_) | Event::WithoutLock(_) | Event::WouldBlock => &counts.degraded,
+            Event::WithoutStore(_)
+            | Event::WithoutLock(_)
+            | Event::Untold(_)
+            | Event::WouldBlock => &counts.degraded,
             Event::Recursive => &counts.recursive,
             Event::NoLifetime
             | Event::TooLarge(_)
@@ -200,6 +213,8 @@ impl Events {
                 "computing without the lock: other processes may compute the same"),
             Event::WithoutStore(error) => say!(warn, self.store, who, { error = %error.chain(), }
                 "the store is not used: values are computed anew"),
+            Event::Untold(error) => say!(warn, self.untold, who, { error = %error.chain(), }
+                "other processes were not told of a change: what they keep by `local` they may use for as long as that"),
             Event::Refused => say!(info, self.refused, who, {}
                 "a value was not stored: something newer stands there"),
             Event::Recursive => say!(warn, self.recursion, who, {}

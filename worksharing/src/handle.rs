@@ -37,8 +37,11 @@ impl<R, P: Policy<Returned = R>, F: FnOnce(Acquired<R>) -> R> Call<R, P, F> {
     }
 
     /// What the function itself does: the stored value, or else the computed one.
-    pub fn get(self) -> R {
-        (self.go_on)(acquire_blocking(self.plain.plan, self.policy))
+    pub fn get(mut self) -> R {
+        match self.plain.plan.find(&self.policy) {
+            Some(kept) => kept,
+            None => (self.go_on)(acquire_blocking(self.plain.plan, self.policy)),
+        }
     }
 
     /// Computes without looking, and stores.
@@ -65,7 +68,7 @@ impl<R, P: Policy<Returned = R>, F: FnOnce(Acquired<R>) -> R> Call<R, P, F> {
 
     /// The key.
     pub fn key(&self) -> Key {
-        self.plain.plan.key().clone()
+        self.plain.plan.key()
     }
 }
 
@@ -181,7 +184,10 @@ impl<R, P: Policy<Returned = R>, F: GoOn<Returned = R>> AsyncCall<R, P, F> {
     ///
     /// # Cancel safety
     /// As of the function: dropped, it leaves nothing behind, and with `detach` its computation goes on.
-    pub async fn get(self) -> R {
+    pub async fn get(mut self) -> R {
+        if let Some(kept) = self.plain.plan.find(&self.policy) {
+            return kept;
+        }
         let acquired = acquire(self.plain.plan, self.policy).await;
         self.go_on.go_on(acquired).await
     }
@@ -217,7 +223,7 @@ impl<R, P: Policy<Returned = R>, F: GoOn<Returned = R>> AsyncCall<R, P, F> {
 
     /// The key.
     pub fn key(&self) -> Key {
-        self.plain.plan.key().clone()
+        self.plain.plan.key()
     }
 }
 

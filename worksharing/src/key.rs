@@ -40,6 +40,10 @@ impl Key {
         &self.characteristic
     }
 
+    pub(crate) fn shared_characteristic(&self) -> Arc<str> {
+        Arc::clone(&self.characteristic)
+    }
+
     /// The md5 of the characteristic string: 16 bytes.
     pub fn digest(&self) -> &[u8; 16] {
         &self.digest
@@ -52,13 +56,9 @@ impl Key {
 
     /// The same behind a prefix.
     pub(crate) fn hex_after(&self, prefix: &str) -> String {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut hex = String::with_capacity(prefix.len() + 32);
         hex.push_str(prefix);
-        for byte in self.digest {
-            hex.push(DIGITS[usize::from(byte >> 4)].into());
-            hex.push(DIGITS[usize::from(byte & 0xf)].into());
-        }
+        push_hex(&mut hex, &self.digest);
         hex
     }
 
@@ -75,6 +75,15 @@ impl Key {
     fn tagged(&self, tag: u64) -> i64 {
         let low = u128::from_be_bytes(self.digest) as u64 & (u64::MAX >> 4);
         (tag << 60 | low).cast_signed()
+    }
+}
+
+/// Writes a digest as 32 lowercase hex digits.
+pub(crate) fn push_hex(text: &mut String, digest: &[u8; 16]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in digest {
+        text.push(DIGITS[usize::from(byte >> 4)].into());
+        text.push(DIGITS[usize::from(byte & 0xf)].into());
     }
 }
 

@@ -9,6 +9,7 @@ mod backend;
 mod background;
 mod blocking;
 mod builder;
+mod changes;
 mod default_key;
 mod detached;
 mod each;
@@ -22,6 +23,7 @@ mod key;
 pub mod lock;
 mod many;
 mod namespace;
+mod near;
 #[cfg(feature = "postgres")]
 mod outbox;
 mod payload;

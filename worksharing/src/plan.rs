@@ -1,7 +1,10 @@
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::flow::{Call, Jitter, Options};
+use crate::flow::{Call, Jitter, Options, Rare};
+use crate::near::{Whose, give_back};
+use crate::policy::Policy;
 use crate::{Key, WorkSharing};
 
 /// A call of an annotated function, before the type of its value is known.
@@ -9,35 +12,44 @@ use crate::{Key, WorkSharing};
 #[must_use]
 pub struct Plan {
     sharing: WorkSharing,
-    key: Key,
+    /// The namespace is in it.
+    characteristic: String,
     name: &'static str,
     options: Options,
+    /// Here, and not boxed yet: most calls with `local` end before that is needed.
+    rare: Option<Rare>,
 }
 
 impl Plan {
     /// Work of the installed runtime.
     pub fn installed(characteristic: String, name: &'static str) -> Self {
-        Self::of(WorkSharing::installed(), &characteristic, name)
+        Self::of(WorkSharing::installed(), characteristic, name)
     }
 
     /// Work of this runtime. Whatever dereferences to one is coerced to it.
     pub fn via(sharing: &WorkSharing, characteristic: String, name: &'static str) -> Self {
-        Self::of(sharing.clone(), &characteristic, name)
+        Self::of(sharing.clone(), characteristic, name)
     }
 
-    fn of(sharing: WorkSharing, characteristic: &str, name: &'static str) -> Self {
+    fn of(sharing: WorkSharing, mut characteristic: String, name: &'static str) -> Self {
+        sharing.runtime().put_namespace(&mut characteristic);
         Self {
-            key: sharing.runtime().key(characteristic),
             sharing,
+            characteristic,
             name,
             options: Options::default(),
+            rare: None,
         }
     }
 
     /// The same of another key: that of one of many ids.
     pub fn keyed(&self, characteristic: &str) -> Self {
         let mut plan = self.clone();
-        plan.key = self.sharing.runtime().key(characteristic);
+        plan.characteristic.clear();
+        plan.characteristic.push_str(characteristic);
+        self.sharing
+            .runtime()
+            .put_namespace(&mut plan.characteristic);
         plan
     }
 
@@ -73,76 +85,110 @@ impl Plan {
 
     /// The option `stale_while_revalidate`.
     pub fn stale_while_revalidate(mut self, time: Duration) -> Self {
-        self.options.rare_mut().stale_while_revalidate = time;
+        self.rare_mut().stale_while_revalidate = time;
         self
     }
 
     /// The option `stale_if_error`.
     pub fn stale_if_error(mut self, time: Duration) -> Self {
-        self.options.rare_mut().stale_if_error = time;
+        self.rare_mut().stale_if_error = time;
         self
     }
 
     /// The option `early_refresh`.
     pub fn early_refresh(mut self, beta: f64) -> Self {
-        self.options.rare_mut().early_refresh = Some(beta);
+        self.rare_mut().early_refresh = Some(beta);
         self
     }
 
     /// The option `jitter`, where it is a duration.
     pub fn jitter(mut self, most: Duration) -> Self {
-        self.options.rare_mut().jitter = Some(Jitter::Time(most));
+        self.rare_mut().jitter = Some(Jitter::Time(most));
         self
     }
 
     /// The option `jitter`, as a part of the time to live.
     pub fn jitter_part(mut self, most: f64) -> Self {
-        self.options.rare_mut().jitter = Some(Jitter::Part(most));
+        self.rare_mut().jitter = Some(Jitter::Part(most));
         self
     }
 
     /// The option `wait`.
     pub fn wait(mut self, time: Duration) -> Self {
-        self.options.rare_mut().wait = Some(time);
+        self.rare_mut().wait = Some(time);
         self
     }
 
     /// The option `on_timeout = "compute"`.
     pub fn on_timeout_compute(mut self) -> Self {
-        self.options.rare_mut().overflow = true;
+        self.rare_mut().overflow = true;
         self
     }
 
     /// A text of the option `tags`.
     pub fn tag(mut self, tag: &str) -> Self {
-        self.options.add_tag(self.sharing.runtime().tag(tag));
+        let tag = self.sharing.runtime().tag(tag);
+        self.rare_mut().add_tag(tag);
         self
     }
 
     /// The word `function` of the option `tags`.
     pub fn function_tag(mut self) -> Self {
         let tag = self.sharing.runtime().function_tag(self.name);
-        self.options.add_tag(tag);
+        self.rare_mut().add_tag(tag);
         self
     }
 
-    pub(crate) fn key(&self) -> &Key {
-        &self.key
+    /// For what is kept in the process: a text that tells a call from those of the same key with other tags.
+    pub fn salted(mut self, text: fmt::Arguments<'_>) -> Self {
+        self.rare_mut().salt.add(text);
+        self
+    }
+
+    /// The option `local`.
+    pub fn local(mut self, time: Duration) -> Self {
+        self.rare_mut().local = time;
+        self
+    }
+
+    fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    pub(crate) fn key(&self) -> Key {
+        Key::new(&*self.characteristic)
+    }
+
+    /// What the function returns, if it is kept in this process. Then the plan is of no use any more.
+    pub(crate) fn find<P: Policy>(&mut self, policy: &P) -> Option<P::Returned> {
+        let keeping = policy.keeping().filter(|_| !self.options.force_refresh)?;
+        let whose = Whose {
+            characteristic: &self.characteristic,
+            version: self.options.version,
+            salt: self.rare.as_ref().map(|rare| rare.salt).unwrap_or_default(),
+        };
+        let shared = self.sharing.runtime().find(keeping, whose)?;
+        give_back(std::mem::take(&mut self.characteristic));
+        Some(P::from_shared(shared))
     }
 
     #[cfg(feature = "postgres")]
     pub(crate) fn invalidation_sql(&self) -> String {
-        self.sharing.runtime().invalidation_sql(&self.key)
+        self.sharing.runtime().invalidation_sql(&self.key())
     }
 
     pub(crate) fn call(&self) -> Call {
-        let runtime = Arc::clone(self.sharing.runtime());
-        let options = self.options.clone();
-        Call::new(runtime, self.key.clone(), self.name, options)
+        self.clone().into_call()
     }
 
     pub(crate) fn into_call(self) -> Call {
+        let key = self.key();
+        give_back(self.characteristic);
+        let mut options = self.options;
+        if let Some(rare) = self.rare {
+            *options.rare_mut() = rare;
+        }
         let runtime = Arc::clone(self.sharing.runtime());
-        Call::new(runtime, self.key, self.name, self.options)
+        Call::new(runtime, key, self.name, options)
     }
 }

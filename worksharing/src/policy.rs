@@ -18,6 +18,7 @@ pub use self::errors::{CacheRule, Errors, Fallible, ShareRule, ShareableError, S
 pub use self::returns::Returns;
 pub use self::rules::Rules;
 pub(crate) use self::stored::{Encoded, Storable};
+use crate::near::Keeping;
 
 /// What can be stored and shared.
 #[diagnostic::on_unimplemented(
@@ -58,6 +59,14 @@ pub trait Policy {
         default: Duration,
         cache_none: bool,
     ) -> Option<Storable<'r>>;
+
+    /// What others may be given of it; `None`: nothing.
+    fn shared(returned: &Self::Returned) -> Option<&Self::Shared>;
+
+    /// How the value is kept in this process, if it is.
+    fn keeping(&self) -> Option<Keeping<Self::Shared>> {
+        None
+    }
 
     /// What a caller returns that was given the value.
     fn from_shared(value: Self::Shared) -> Self::Returned;

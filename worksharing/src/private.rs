@@ -12,15 +12,16 @@ pub use std::primitive::bool;
 pub use std::result::Result::{Err, Ok};
 pub use std::string::String;
 pub use std::time::Duration;
-pub use std::{concat, format, module_path};
+pub use std::{concat, format, format_args, module_path};
 
-pub use crate::default_key::{DefaultKey, KeyPart, KeyText, text};
+pub use crate::default_key::{DefaultKey, KeyPart, KeyText, local_text, text};
 pub use crate::each::{
     Again, AsKey, ByKey, EachReturned, Entrants, Ids, Lent, again, entrants_in, entrants_of, lent,
 };
 pub use crate::flow::{Acquired, Leading};
 pub use crate::handle::{AsyncCall, Call, GoOn, PlainAsyncCall, PlainCall};
 pub use crate::many::Many;
+pub use crate::near::{Local, written};
 pub use crate::plan::Plan;
 pub use crate::policy::{
     By, CacheRule, Errors, Fallible, Policy, Returns, Rule, Rules, ShareRule, Shareable,
@@ -30,10 +31,16 @@ pub use crate::taken::{
     Argument, Cloned, ClonedInside, Moved, OfOption, OfOwned, OfReference, argument,
 };
 
+/// What the function returns, if it is kept in this process: before anything of the call is made that costs. Of the
+/// policy only its type counts, and whether it keeps.
+pub fn find<P: Policy>(plan: &mut Plan, policy: P) -> Option<P::Returned> {
+    plan.find(&policy)
+}
+
 /// Looks, joins or waits, until there is a value or it is this caller's turn to compute. Of the policy only its type
-/// counts.
-pub fn acquire<P: Policy>(plan: Plan, _: P) -> impl Future<Output = Acquired<P::Returned>> {
-    crate::flow::begin::<P>(plan.into_call())
+/// counts, and whether it keeps.
+pub fn acquire<P: Policy>(plan: Plan, policy: P) -> impl Future<Output = Acquired<P::Returned>> {
+    crate::flow::begin::<P>(plan.into_call(), policy.keeping())
 }
 
 /// [`acquire`], blocking this thread.

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 #[cfg(feature = "postgres")]
 use crate::backend::postgres::outbox::Names;
+use crate::changes::Changed;
 use crate::detached::Detached;
 use crate::events::Events;
 use crate::flow::{Flights, Pauses, Unstorable};
 use crate::lock::Lock;
 use crate::namespace::Namespace;
+use crate::near::{Fill, Keeping, Near, Whose};
 #[cfg(feature = "postgres")]
 use crate::outbox::Outbox;
 use crate::store::Store;
@@ -21,6 +23,8 @@ use crate::{Error, Key};
 pub(crate) struct Runtime {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) lock: Arc<dyn Lock>,
+    pub(crate) changes: Arc<Changed>,
+    pub(crate) near: Near,
     /// The same for all runtimes whose locks exclude each other.
     pub(crate) lock_scope: u64,
     /// What transactions invalidate.
@@ -100,6 +104,27 @@ impl Runtime {
         let text = self.namespace.text(key).map(|(_, text)| text);
         let text = text.unwrap_or_else(|| key.characteristic());
         self.names.invalidate(text)
+    }
+
+    /// Puts the namespace before a characteristic string.
+    pub(crate) fn put_namespace(&self, characteristic: &mut String) {
+        if let Some(namespace) = self.namespace.name() {
+            characteristic.insert(0, ':');
+            characteristic.insert_str(0, namespace);
+        }
+    }
+
+    /// A clone of a value that is kept in this process.
+    pub(crate) fn find<S>(&self, keeping: Keeping<S>, whose: Whose<'_>) -> Option<S> {
+        let found = keeping.find(&self.near, self.changes.epochs(), whose)?;
+        self.events.found_here();
+        Some(found)
+    }
+
+    /// Keeps a clone of a value, and sees to it that changes of it are heard.
+    pub(crate) fn keep<S>(&self, keeping: Keeping<S>, fill: &Fill, value: &S) {
+        keeping.keep(&self.near, self.changes.epochs(), fill, value);
+        self.changes.listen();
     }
 
     /// Waits until what was queued behind callers' backs has taken effect.

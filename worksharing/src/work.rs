@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::blocking::block_on;
 use crate::flow::{self, Acquired, Call, Jitter, Leading, Options};
+use crate::near::{Keeping, Local};
 use crate::policy::{
     AllFor, CacheErrors, CloneErrors, ErrorRules, Errors, OkOnly, Policy, Rules, ShareErrors, Whole,
 };
@@ -33,6 +34,8 @@ pub struct Work<T, W = Computes, X = Errors> {
     call: Call,
     on_timeout: W,
     errors: X,
+    /// How the value is kept in this process, if it is.
+    keeping: Option<Keeping<T>>,
     value: PhantomData<fn() -> T>,
 }
 
@@ -92,6 +95,7 @@ impl<T> Work<T> {
             call,
             on_timeout: Computes,
             errors: Errors::KEPT,
+            keeping: None,
             value: PhantomData,
         }
     }
@@ -178,8 +182,33 @@ impl<T, W, X> Work<T, W, X> {
             call: self.call,
             on_timeout: Gives(value),
             errors: self.errors,
+            keeping: self.keeping,
             value: PhantomData,
         }
+    }
+
+    /// Also keeps the value in this process, decoded, for at most this long and for as long as it is fresh, and gives out
+    /// clones of it, with no server asked. A change that is made through worksharing, in whatever process, reaches it
+    /// within milliseconds, by a notification of PostgreSQL. While that cannot be heard a value is used for at most
+    /// [`Builder::max_local_age`](crate::Builder::max_local_age). For large values, share an `Arc`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use worksharing::WorkSharing;
+    ///
+    /// let sharing = WorkSharing::in_memory();
+    /// let report = || sharing.work("report").local(Duration::from_secs(5));
+    /// assert_eq!(report().run_blocking(|| 42), 42);
+    /// assert_eq!(report().run_blocking(|| unreachable!("it is kept")), 42);
+    /// assert_eq!(sharing.stats().local, 1);
+    /// ```
+    pub fn local(mut self, time: Duration) -> Self
+    where
+        T: Local,
+    {
+        self.call.options.rare_mut().local = time;
+        self.keeping = (!time.is_zero()).then(Keeping::new);
+        self
     }
 
     /// The computation belongs to the runtime, and not to the caller: one that goes away does not end it.
@@ -192,8 +221,10 @@ impl<T, W, X> Work<T, W, X> {
     /// value, in the same round trip. A value belongs to the tags that it was stored with, in whatever order: another
     /// function, or a reader by hand, with the same key and other tags does not see it.
     pub fn tag(mut self, tag: impl AsRef<str>) -> Self {
-        let tag = self.call.runtime.tag(tag.as_ref());
-        self.call.options.add_tag(tag);
+        let key = self.call.runtime.tag(tag.as_ref());
+        let rare = self.call.options.rare_mut();
+        rare.add_tag(key);
+        rare.salt.add(format_args!("{}", tag.as_ref()));
         self
     }
 
@@ -289,6 +320,7 @@ impl<T, W, X, D> Work<T, W, Errors<X, D>> {
             call: self.call,
             on_timeout: self.on_timeout,
             errors: map(self.errors),
+            keeping: self.keeping,
             value: PhantomData,
         }
     }
@@ -308,11 +340,8 @@ impl<T: Serialize + DeserializeOwned, W, X> Work<T, W, X> {
     where
         W: OnTimeout<T>,
     {
-        let policy = Rules::<Whole, T>::new();
-        match flow::begin::<Rules<Whole, T>>(self.call)
-            .await
-            .or(self.on_timeout)
-        {
+        let policy = Rules::<Whole, T>::new().kept(self.keeping);
+        match begin(self.call, &policy).await.or(self.on_timeout) {
             Ok(value) => value,
             Err(lead) => lead.land(policy, pin!(compute())).await,
         }
@@ -327,8 +356,8 @@ impl<T: Serialize + DeserializeOwned, W, X> Work<T, W, X> {
     where
         W: OnTimeout<T>,
     {
-        let policy = Rules::<Whole, T>::new();
-        match block_on(flow::begin::<Rules<Whole, T>>(self.call)).or(self.on_timeout) {
+        let policy = Rules::<Whole, T>::new().kept(self.keeping);
+        match block_on(begin(self.call, &policy)).or(self.on_timeout) {
             Ok(value) => value,
             Err(lead) => lead.land_blocking(policy, compute),
         }
@@ -350,7 +379,7 @@ impl<T: Serialize + DeserializeOwned, W, X> Work<T, W, X> {
         W: OnTimeout<Result<T, E>>,
         X: ErrorRules<E>,
     {
-        let policy = Rules::<OkOnly<E>, T, _, _, _>::with_errors(self.errors);
+        let policy = Rules::<OkOnly<E>, T, _, _, _>::with_errors(self.errors).kept(self.keeping);
         match begin(self.call, &policy).await.or(self.on_timeout) {
             Ok(value) => value,
             Err(lead) => lead.land(policy, pin!(compute())).await,
@@ -369,7 +398,7 @@ impl<T: Serialize + DeserializeOwned, W, X> Work<T, W, X> {
         W: OnTimeout<Result<T, E>>,
         X: ErrorRules<E>,
     {
-        let policy = Rules::<OkOnly<E>, T, _, _, _>::with_errors(self.errors);
+        let policy = Rules::<OkOnly<E>, T, _, _, _>::with_errors(self.errors).kept(self.keeping);
         match block_on(begin(self.call, &policy)).or(self.on_timeout) {
             Ok(value) => value,
             Err(lead) => lead.land_blocking(policy, compute),
@@ -433,8 +462,17 @@ impl<T: Serialize + DeserializeOwned, W, X> Work<T, W, X> {
 }
 
 /// The flow of a call with this policy.
-fn begin<P: Policy>(call: Call, _: &P) -> impl Future<Output = Acquired<P::Returned>> + use<P> {
-    flow::begin::<P>(call)
+fn begin<P: Policy>(
+    call: Call,
+    policy: &P,
+) -> impl Future<Output = Acquired<P::Returned>> + use<P> {
+    let keeping = policy.keeping();
+    async move {
+        match call.find(keeping) {
+            Some(kept) => Acquired::Value(P::from_shared(kept)),
+            None => flow::begin::<P>(call, keeping).await,
+        }
+    }
 }
 
 impl<R> Acquired<R> {
@@ -476,9 +514,13 @@ impl<T: Serialize + DeserializeOwned + Send + 'static, W, X> Detached<T, W, X> {
         W: OnTimeout<T>,
     {
         let Work {
-            call, on_timeout, ..
+            call,
+            on_timeout,
+            keeping,
+            ..
         } = self.0;
-        land(call, on_timeout, Rules::<Whole, T>::new(), compute).await
+        let policy = Rules::<Whole, T>::new().kept(keeping);
+        land(call, on_timeout, policy, compute).await
     }
 
     /// [`Work::try_run`], computing in a task of its own.
@@ -502,9 +544,10 @@ impl<T: Serialize + DeserializeOwned + Send + 'static, W, X> Detached<T, W, X> {
             call,
             on_timeout,
             errors,
+            keeping,
             ..
         } = self.0;
-        let policy = Rules::<OkOnly<E>, T, _, _, _>::with_errors(errors);
+        let policy = Rules::<OkOnly<E>, T, _, _, _>::with_errors(errors).kept(keeping);
         land(call, on_timeout, policy, compute).await
     }
 
@@ -517,9 +560,13 @@ impl<T: Serialize + DeserializeOwned + Send + 'static, W, X> Detached<T, W, X> {
         W: OnTimeout<T>,
     {
         let Work {
-            call, on_timeout, ..
+            call,
+            on_timeout,
+            keeping,
+            ..
         } = self.0;
-        land_blocking(call, on_timeout, Rules::<Whole, T>::new(), compute)
+        let policy = Rules::<Whole, T>::new().kept(keeping);
+        land_blocking(call, on_timeout, policy, compute)
     }
 
     /// [`try_run`](Self::try_run) for a function that blocks, as [`run_blocking`](Self::run_blocking).
@@ -542,9 +589,10 @@ impl<T: Serialize + DeserializeOwned + Send + 'static, W, X> Detached<T, W, X> {
             call,
             on_timeout,
             errors,
+            keeping,
             ..
         } = self.0;
-        let policy = Rules::<OkOnly<E>, T, _, _, _>::with_errors(errors);
+        let policy = Rules::<OkOnly<E>, T, _, _, _>::with_errors(errors).kept(keeping);
         land_blocking(call, on_timeout, policy, compute)
     }
 }

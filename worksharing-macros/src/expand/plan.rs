@@ -1,6 +1,6 @@
 //! Runtime, key and options of a call.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
@@ -15,7 +15,7 @@ impl Expansion<'_> {
     /// The key first, while every argument is whole; then patterns are taken apart.
     pub(super) fn plan(&self) -> TokenStream {
         let private = &self.private;
-        let (key, label, options) = (self.key(), self.label(), self.options());
+        let (key, label) = (self.key(), self.label());
         let patterns = self
             .renamed()
             .filter(|(_, _, pattern)| !matches!(pattern, Pat::Wild(_)));
@@ -32,21 +32,59 @@ impl Expansion<'_> {
             }
             None => quote_spanned!(here()=> #private::Plan::installed(__key, #label)),
         };
+        let plan = match self.args.local {
+            Some(_) if self.args.handle.is_none() => self.looked_for(&make),
+            _ => {
+                let (ttl, head, rest) = (self.ttl(), self.head(), self.rest_of_options());
+                quote_spanned!(here()=> let __plan = #make #ttl #head #rest;)
+            }
+        };
         quote_spanned! {here()=>
             let __key = #key;
             #patterns
-            let __plan = #make #options;
+            #plan
+        }
+    }
+
+    /// ```text
+    /// let mut plan = Plan::…;
+    /// if let Some(value) = find(&mut plan, policy) {
+    ///     return value;
+    /// }
+    /// let plan = plan.ttl(…)…;
+    /// ```
+    /// What a hit does not need is made after that. A handle looks when it is asked for its value.
+    fn looked_for(&self, make: &TokenStream) -> TokenStream {
+        let place = at(self.output.span());
+        let private = private(self.args, place);
+        let (ttl, head, rest) = (self.ttl(), self.head(), self.rest_of_options());
+        let types = self.types();
+        let found = quote_spanned! {place=>
+            if let #private::Some(__value) = #private::find(&mut __plan, #types) {
+                return __value;
+            }
+        };
+        quote_spanned! {here()=>
+            let mut __plan = #make #head;
+            #found
+            let __plan = __plan #ttl #rest;
         }
     }
 
     fn key(&self) -> TokenStream {
         let private = &self.private;
         match self.key {
+            Key::Template(template) if self.args.local.is_some() => {
+                template.expand_in_place(private)
+            }
             Key::Template(template) => template.expand(private),
             Key::Expr(expr) => {
                 let (place, key) = (at(expr.span()), reference(expr));
                 let private = self::private(self.args, place);
-                quote_spanned!(place=> #private::text(#key))
+                match self.args.local {
+                    Some(_) => quote_spanned!(place=> #private::local_text(#key)),
+                    None => quote_spanned!(place=> #private::text(#key)),
+                }
             }
             Key::Default(parts) => {
                 let parts = parts.iter().map(|&at| self.key_part(at));
@@ -88,30 +126,44 @@ impl Expansion<'_> {
         }
     }
 
-    fn options(&self) -> TokenStream {
-        let Args {
-            ttl,
-            version,
-            force_refresh,
-            cache_none,
-            ..
-        } = self.args;
-        let ttl = match ttl {
+    fn ttl(&self) -> Option<TokenStream> {
+        match &self.args.ttl {
             Some(Ttl::Time(time)) => {
                 let time = self.time(time);
                 Some(quote_spanned!(here()=> .ttl(#time)))
             }
             Some(Ttl::Closure(_)) | None => None,
-        };
+        }
+    }
+
+    /// The options that decide whether a value is kept in the process, and which.
+    fn head(&self) -> TokenStream {
+        let Args {
+            version,
+            force_refresh,
+            ..
+        } = self.args;
         let version = version
             .as_ref()
             .map(|expr| quote_spanned!(here()=> .version(#expr)));
         let force = force_refresh
             .as_ref()
             .map(|expr| quote_spanned!(here()=> .force_refresh(#expr)));
-        let none = cache_none.map(|_| quote_spanned!(here()=> .cache_none()));
+        let salts = self.args.local.as_ref().map(|_| self.salts());
+        quote!(#version #force #salts)
+    }
+
+    fn rest_of_options(&self) -> TokenStream {
+        let none = self
+            .args
+            .cache_none
+            .map(|_| quote_spanned!(here()=> .cache_none()));
+        let local = self.args.local.as_ref().map(|(_, time)| {
+            let time = self.time(time);
+            quote_spanned!(here()=> .local(#time))
+        });
         let (tags, fates) = (self.tags(), self.fates());
-        quote!(#ttl #version #force #none #tags #fates)
+        quote!(#none #tags #local #fates)
     }
 
     fn tags(&self) -> TokenStream {
@@ -119,8 +171,26 @@ impl Expansion<'_> {
             let text = tag.expand(&self.private);
             quote_spanned!(here()=> .tag(&#text))
         });
-        let function = self.args.tags.as_ref().and_then(|tags| tags.function);
+        let function = self.function_tag();
         let function = function.map(|_| quote_spanned!(here()=> .function_tag()));
+        quote!(#(#texts)* #function)
+    }
+
+    fn function_tag(&self) -> Option<Span> {
+        self.args.tags.as_ref()?.function
+    }
+
+    /// What tells a value that is kept in the process from one of the same key with other tags.
+    fn salts(&self) -> TokenStream {
+        let private = &self.private;
+        let texts = self.tags.iter().map(|tag| {
+            let text = tag.arguments(private);
+            quote_spanned!(here()=> .salted(#text))
+        });
+        let function = self.function_tag().map(|_| {
+            let label = self.label();
+            quote_spanned!(here()=> .salted(#private::format_args!("\u{1}{}", #label)))
+        });
         quote!(#(#texts)* #function)
     }
 

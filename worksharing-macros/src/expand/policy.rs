@@ -25,8 +25,8 @@ impl Expansion<'_> {
             }
             _ => None,
         };
-        let errors = self.errors(false);
-        quote_spanned!(at(output.span())=> #returns.__policy() #errors #cache_if #ttl)
+        let (errors, local) = (self.errors(false), self.local());
+        quote_spanned!(at(output.span())=> #returns.__policy() #local #errors #cache_if #ttl)
     }
 
     /// The policy without the closures: all that counts before there is a value.
@@ -34,8 +34,15 @@ impl Expansion<'_> {
         let output = self.output;
         let private = private(self.args, at(output.span()));
         let returns = quote_spanned!(at(output.span())=> #private::Returns::<#output>::new());
-        let errors = self.errors(true);
-        quote_spanned!(at(output.span())=> #returns.__policy() #errors)
+        let (errors, local) = (self.errors(true), self.local());
+        quote_spanned!(at(output.span())=> #returns.__policy() #local #errors)
+    }
+
+    /// Spanned by the return type, too: that is what can be kept or not.
+    fn local(&self) -> Option<TokenStream> {
+        let place = at(self.output.span());
+        let local = self.args.local.as_ref();
+        local.map(|_| quote_spanned!(place=> .local()))
     }
 
     /// What becomes of errors, or only its type.

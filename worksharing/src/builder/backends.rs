@@ -6,6 +6,7 @@ use super::Builder;
 use crate::Error;
 #[cfg(feature = "postgres")]
 use crate::backend::postgres::outbox::{Names, Queue};
+use crate::changes::{Changed, Changes, Epochs};
 use crate::lock::{self, Lock};
 #[cfg(feature = "postgres")]
 use crate::namespace::Namespace;
@@ -13,10 +14,11 @@ use crate::namespace::Namespace;
 use crate::outbox::Outbox;
 use crate::store::{self, Store};
 
-/// Where values are kept, and who computes.
+/// Where values are kept, who computes, and who is told of changes.
 pub(super) struct Backends {
     pub(super) store: Arc<dyn Store>,
     pub(super) lock: Arc<dyn Lock>,
+    pub(super) changes: Arc<Changed>,
     /// What transactions invalidate.
     #[cfg(feature = "postgres")]
     pub(super) outbox: Option<Arc<Outbox>>,
@@ -28,6 +30,7 @@ impl Backends {
         Self {
             store: Arc::new(store::Memory::new()),
             lock: Arc::new(lock::Local::new()),
+            changes: Changed::new(Arc::new(Epochs::alone()), None),
             #[cfg(feature = "postgres")]
             outbox: None,
         }
@@ -38,6 +41,7 @@ impl Backends {
 struct Postgres {
     store: Arc<dyn Store>,
     lock: Arc<dyn Lock>,
+    changes: Arc<dyn Changes>,
     #[cfg(feature = "postgres")]
     queue: Option<Queue>,
 }
@@ -45,6 +49,7 @@ struct Postgres {
 impl Builder {
     pub(super) fn backends(&self) -> Result<Backends, Error> {
         let (mut store, mut lock) = (self.store.clone(), self.lock.clone());
+        let (mut epochs, mut others) = (Arc::new(Epochs::new()), None);
         #[cfg(feature = "postgres")]
         let (mut queue, mut is_exact) = (None, false);
         if let Some(url) = &self.redis
@@ -55,13 +60,14 @@ impl Builder {
         if let Some(url) = &self.postgres
             && (store.is_none() || lock.is_none() || self.transactional_invalidation)
         {
-            let postgres = self.postgres_backends(&url.0)?;
+            let postgres = self.postgres_backends(&url.0, &epochs)?;
             #[cfg(feature = "postgres")]
             {
                 (queue, is_exact) = (postgres.queue, store.is_none());
             }
             store.get_or_insert(postgres.store);
             lock.get_or_insert(postgres.lock);
+            others = Some(postgres.changes);
         }
         if let Some(path) = &self.directory {
             if store.is_none() {
@@ -78,25 +84,37 @@ impl Builder {
                  WORKSHARING_POSTGRES_URL; for a single process write `.lock(worksharing::lock::Local::new())`",
             ));
         }
-        let store = store.unwrap_or_else(|| Arc::new(store::Memory::new()));
+        let store = store.unwrap_or_else(|| {
+            epochs = Arc::new(Epochs::alone());
+            Arc::new(store::Memory::new())
+        });
+        let changes = Changed::new(epochs, others);
         #[cfg(feature = "postgres")]
-        let outbox = queue.map(|queue| self.outbox(queue, &store, is_exact));
+        let outbox = queue.map(|queue| self.outbox(queue, &store, is_exact, &changes));
         Ok(Backends {
             #[cfg(feature = "postgres")]
             store: outbox.as_ref().map_or(store, Outbox::store),
             #[cfg(not(feature = "postgres"))]
             store,
             lock: lock.unwrap_or_else(|| Arc::new(lock::Local::new())),
+            changes,
             #[cfg(feature = "postgres")]
             outbox,
         })
     }
 
     #[cfg(feature = "postgres")]
-    fn outbox(&self, queue: Queue, store: &Arc<dyn Store>, is_exact: bool) -> Arc<Outbox> {
+    fn outbox(
+        &self,
+        queue: Queue,
+        store: &Arc<dyn Store>,
+        is_exact: bool,
+        changes: &Arc<Changed>,
+    ) -> Arc<Outbox> {
         let namespace = Namespace::new(self.namespace.clone());
         let ttl = self.timeouts.tombstone_ttl;
-        Outbox::new(queue, Arc::clone(store), is_exact, namespace, ttl)
+        let (store, changes) = (Arc::clone(store), Arc::clone(changes));
+        Outbox::new(queue, store, is_exact, namespace, ttl, changes)
     }
 
     #[cfg(feature = "redis")]
@@ -110,7 +128,7 @@ impl Builder {
     }
 
     #[cfg(feature = "postgres")]
-    fn postgres_backends(&self, url: &str) -> Result<Postgres, Error> {
+    fn postgres_backends(&self, url: &str, epochs: &Arc<Epochs>) -> Result<Postgres, Error> {
         let transactional = self.transactional_invalidation;
         let namespace = Namespace::new(self.namespace.clone());
         let server = crate::backend::postgres::Server::new(crate::backend::postgres::Settings {
@@ -120,16 +138,18 @@ impl Builder {
             max_held_keys: self.max_held_keys,
             lock: self.postgres_lock,
             outbox: transactional.then(|| (Names::new(&self.table), namespace)),
+            epochs: Arc::clone(epochs),
         })?;
         Ok(Postgres {
             store: Arc::new(store::Postgres::new(&server)),
             lock: Arc::new(lock::Postgres::new(&server)),
             queue: transactional.then(|| Queue::new(&server)),
+            changes: server,
         })
     }
 
     #[cfg(not(feature = "postgres"))]
-    fn postgres_backends(&self, _url: &str) -> Result<Postgres, Error> {
+    fn postgres_backends(&self, _url: &str, _epochs: &Arc<Epochs>) -> Result<Postgres, Error> {
         Err(not_enabled("postgres"))
     }
 }

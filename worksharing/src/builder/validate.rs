@@ -75,6 +75,7 @@ impl Builder {
             ("max_held_keys", self.max_held_keys),
             ("max_value_bytes", self.max_value_bytes),
             ("max_detached", self.max_detached),
+            ("local_bytes", self.local_bytes),
         ] {
             if number == 0 {
                 return Err(Error::setting(format!(
@@ -112,6 +113,7 @@ mod tests {
         let transactional = || builder().transactional_invalidation(true);
         refused(transactional(), "write its URL");
         refused(builder().max_detached(0), "max_detached is 0");
+        refused(builder().local_bytes(0), "local_bytes is 0");
         refused(builder().max_held_keys(0), "max_held_keys is 0");
         refused(builder().max_value_bytes(0), "max_value_bytes is 0");
         let longest = builder().tombstone_ttl(Duration::MAX);

@@ -12,7 +12,7 @@
 //! Source: the gist "cache work-sharing using PostgreSQL advisory locks": get, lock, get, compute, store,
 //! release.
 
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,6 +22,7 @@ use super::ancestry;
 use super::call::{Call, Sight};
 use super::convoy::Convoy;
 use super::flight::{Flights, Follower, Leader, Role, Turn};
+use super::keeping::Filling;
 use super::landing::{Joiner, Outcome};
 use super::lead::Lead;
 use super::pauses::Paused;
@@ -34,8 +35,8 @@ use crate::policy::SharedError;
 
 /// How a call goes on.
 pub(crate) enum Next {
-    /// With an entry of its key and type.
-    Served(Bytes, Event<'static>),
+    /// With an entry of its key and type, which may be kept in this process.
+    Served(Bytes, Event<'static>, Filling),
     /// With an error that another lead computed.
     Failed(SharedError),
     /// Without: it has waited for as long as it may.
@@ -146,7 +147,7 @@ impl<'a> Acquisition<'a> {
             step = match step {
                 Step::Over(next) => return next,
                 Step::Look => self.look_and_join().await,
-                Step::Follow(follower) => self.follow(follower).await,
+                Step::Follow(mut follower) => self.follow(&mut follower).await,
                 Step::Lead(leader, why) => self.lead(leader, why).await,
                 Step::TimedOut => self.timed_out(),
             };
@@ -188,10 +189,11 @@ impl<'a> Acquisition<'a> {
     /// With what its look found.
     pub(super) fn served(&mut self) -> Step {
         let first = std::mem::take(&mut self.first);
+        let filling = first.filling(self.call);
         match (first.entry, first.stored) {
             (Some(entry), Some(stored)) => {
                 let event = served_as(entry.verdict, self.waited);
-                Next::Served(stored.bytes, event).into()
+                Next::Served(stored.bytes, event, filling).into()
             }
             _ => Step::Look,
         }
@@ -246,14 +248,13 @@ impl<'a> Acquisition<'a> {
         }
     }
 
-    async fn follow(&mut self, follower: Follower) -> Step {
+    async fn follow(&mut self, follower: &mut Follower) -> Step {
         self.count_wait();
         let call = self.call;
-        let mut follower = pin!(follower);
-        let mut turn = wait(follower.as_mut(), self.deadline()).await;
+        let mut turn = wait(Pin::new(&mut *follower), self.deadline()).await;
         // Beside a body of its own process that goes on anyway it begins no other.
         if turn.is_err() && call.options.rare().overflow && follower.awaits_detached_body() {
-            turn = wait(follower.as_mut(), None).await;
+            turn = wait(Pin::new(&mut *follower), None).await;
         }
         self.convoy.waited_in_vain(call, follower.waited_in_vain());
         match turn {
@@ -267,7 +268,7 @@ impl<'a> Acquisition<'a> {
             Ok(Turn::Served(Outcome::Error(error))) => Next::Failed(error).into(),
             // Unless somebody else uses the same key for another type: the next flight may be ours.
             Ok(Turn::Served(Outcome::Entry(bytes))) => match call.frame(&bytes) {
-                Some(_) => Next::Served(bytes, Event::Shared).into(),
+                Some(_) => Next::Served(bytes, Event::Shared, None).into(),
                 None => Step::Look,
             },
         }
@@ -279,7 +280,7 @@ impl<'a> Acquisition<'a> {
         if let Some(bytes) = first.into_servable()
             && !options.force_refresh
         {
-            return Next::Served(bytes, Event::Stale).into();
+            return Next::Served(bytes, Event::Stale, None).into();
         }
         self.call.record(Event::TimedOut);
         if !options.rare().overflow {

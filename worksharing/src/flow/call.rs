@@ -9,6 +9,7 @@ use super::ancestry;
 use super::options::Options;
 use super::tags::Markers;
 use super::timing::{self, Verdict};
+use crate::changes::{Digest, Stamp};
 use crate::events::{Event, Subject};
 use crate::payload::entry::{Container, EntryId, Frame, Kind, Types};
 use crate::runtime::Runtime;
@@ -44,6 +45,8 @@ pub(crate) struct Sight {
     /// The entry of this call's type in it, if it is valid under its tags.
     pub(crate) entry: Option<Sighted>,
     pub(crate) markers: Markers,
+    /// From before it, of a call that keeps values in this process.
+    pub(super) stamp: Option<Box<Stamp>>,
 }
 
 /// An entry, and what may be done with it.
@@ -143,8 +146,12 @@ impl Call {
             look = look.with_time_left();
         }
         loop {
+            let stamp = self.stamp();
             let sight = match self.get(look).await {
-                Ok((stored, markers)) => self.sight(stored, markers, look, distrust),
+                Ok((stored, markers)) => Sight {
+                    stamp,
+                    ..self.sight(stored, markers, look, distrust)
+                },
                 Err(error) => return self.without_store(&error),
             };
             let verdict = sight.entry.map(|entry| entry.verdict);
@@ -171,6 +178,7 @@ impl Call {
             entry: entry.filter(|entry| is_ours && Some(entry.id) != distrust),
             stored,
             markers,
+            stamp: None,
         }
     }
 
@@ -259,5 +267,16 @@ impl Call {
     /// Removes what is stored, and keeps computations under way from storing theirs.
     pub(crate) async fn invalidate(&self) -> Result<(), Error> {
         self.runtime.invalidate(&self.key).await
+    }
+
+    /// Of all whose change makes a value invalid: the key, and the tags.
+    pub(crate) fn digests(&self) -> Vec<Digest> {
+        let keys = std::iter::once(&self.key).chain(self.tags());
+        keys.map(|key| *key.digest()).collect()
+    }
+
+    /// Tells everybody who may have kept what stood under the key, and completes when this process knows.
+    pub(super) async fn tell_of_change(&self) {
+        self.runtime.tell_of_change(self.name, &self.key).await;
     }
 }

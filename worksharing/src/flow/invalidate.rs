@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::events::{Event, Subject};
 use crate::payload::entry::{Draft, Header, Kind, Written};
 use crate::runtime::Runtime;
 use crate::{Error, Key};
@@ -11,12 +12,23 @@ impl Runtime {
     pub(crate) async fn invalidate(&self, key: &Key) -> Result<(), Error> {
         let laid = self.lay(key, Kind::Tombstone).await;
         self.flights.supersede(key.digest());
+        self.tell_of_change("invalidate", key).await;
         laid
     }
 
     /// Lays another marker. Flights under way go by what their callers saw of it.
     pub(crate) async fn invalidate_tag(&self, tag: &Key) -> Result<(), Error> {
-        self.lay(tag, Kind::Marker).await
+        let laid = self.lay(tag, Kind::Marker).await;
+        self.tell_of_change("invalidate_tag", tag).await;
+        laid
+    }
+
+    /// Tells everybody who may have kept what the change makes invalid. This process knows when it completes.
+    pub(super) async fn tell_of_change(&self, name: &'static str, key: &Key) {
+        if let Err(error) = self.changes.tell(&[*key.digest()]).await {
+            self.events
+                .record(Subject { name, key }, Event::Untold(&error));
+        }
     }
 
     async fn lay(&self, key: &Key, kind: Kind) -> Result<(), Error> {

@@ -9,8 +9,10 @@ use futures_util::future::join;
 use super::call::{Call, Sight, id_of};
 use super::fence::FenceWatch;
 use super::flight::Leader;
+use super::keeping::Filling;
 use super::landing::{Landing, Origin, Outcomes};
 use super::tags::Markers;
+use crate::changes::Stamp;
 use crate::events::Event;
 use crate::lock::LockGuard;
 use crate::payload::entry::{Carried, Container, EntryId, Kind, Written};
@@ -30,6 +32,8 @@ pub(crate) struct Lead {
     /// Of its tags, as it saw them before it computes.
     markers: Markers,
     pause: Option<Pause>,
+    /// From before its look.
+    stamp: Option<Box<Stamp>>,
     begun: Instant,
 }
 
@@ -86,6 +90,7 @@ impl Lead {
             is_early,
         });
         Self {
+            stamp: sight.stamp,
             fence: Some(FenceWatch::begin(call, sight.seen)),
             found,
             markers: sight.markers,
@@ -102,6 +107,7 @@ impl Lead {
             found: None,
             markers: Markers::default(),
             pause: None,
+            stamp: None,
             begun: Instant::now(),
         }
     }
@@ -202,11 +208,20 @@ impl Lead {
             drop(self.held.take());
             return landed;
         };
+        let (bytes, asked) = (entry.bytes.clone(), call.runtime.changes.epochs().now());
         let keep = call.keep_markers(&self.markers, entry.lives_for, self.elapsed());
         let put = put_fenced(call, entry, fence, self.held.take());
-        let (is_there, ()) = join(put, keep).await;
-        if let Some(pause) = self.pause.take_if(|_| is_there) {
+        let (put, ()) = join(put, keep).await;
+        if let Some(pause) = self.pause.take_if(|_| put != Put::Failed) {
             pause.over();
+        }
+        if put == Put::Stored {
+            if call.options.force_refresh {
+                call.tell_of_change().await;
+            }
+            let stamp = self.stamp.take_if(|_| self.markers.hash().is_some());
+            let filling = |stamp: Box<_>| call.filling_of_put(*stamp, asked, &bytes);
+            landed.filling = stamp.and_then(filling);
         }
         landed
     }
@@ -227,20 +242,32 @@ impl Lead {
             };
             (leader, landing)
         });
-        Landed { lead, makes_errors }
+        Landed {
+            lead,
+            makes_errors,
+            filling: None,
+        }
     }
 }
 
-/// Whether something stands there now that is no older than the entry.
+/// What became of a put.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Put {
+    Stored,
+    /// Something newer stands there.
+    Refused,
+    Failed,
+}
+
 async fn put_fenced(
     call: &Call,
     entry: Written,
     fence: FenceWatch,
     held: Option<LockGuard>,
-) -> bool {
+) -> Put {
     let Some(seen) = fence.confirmed(call).await else {
         call.record(Event::Refused);
-        return true;
+        return Put::Refused;
     };
     let runtime = &call.runtime;
     let fence = Fence::new(seen, held);
@@ -249,16 +276,16 @@ async fn put_fenced(
         Ok(true) => {
             runtime.unstorable.remove(call.key.digest());
             call.record(Event::Stored);
-            true
+            Put::Stored
         }
         Ok(false) => {
             call.record(Event::Refused);
-            true
+            Put::Refused
         }
         Err(error) => {
             runtime.unstorable.insert(call.key.digest());
             call.record(Event::WithoutStore(&error));
-            false
+            Put::Failed
         }
     }
 }
@@ -298,6 +325,8 @@ impl Drop for Pause {
 pub(super) struct Landed {
     lead: Option<(Leader, Landing)>,
     makes_errors: bool,
+    /// Of a value that was stored.
+    pub(super) filling: Filling,
 }
 
 impl Landed {
@@ -305,6 +334,7 @@ impl Landed {
         Self {
             lead: None,
             makes_errors: false,
+            filling: None,
         }
     }
 

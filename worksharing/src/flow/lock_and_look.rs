@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::acquire::{Acquisition, Next, Step, Why};
 use super::call::{Call, Sight, id_of};
 use super::flight::Leader;
+use super::keeping::Filling;
 use super::landing::{Landing, Origin, Outcomes, is_newer};
 use super::lead::Lead;
 use super::waiting::{Unserved, wait};
@@ -154,6 +155,7 @@ fn land_found(leader: Leader, found: Found, look: u64) -> Step {
         id,
         based_on,
         tags,
+        filling,
     } = found;
     leader.land(Landing {
         outcomes: Outcomes::Entry(bytes.clone()),
@@ -161,7 +163,7 @@ fn land_found(leader: Leader, found: Found, look: u64) -> Step {
         tags,
         origin: Origin::Found { id, based_on },
     });
-    Next::Served(bytes, Event::Shared).into()
+    Next::Served(bytes, Event::Shared, filling).into()
 }
 
 enum Locked {
@@ -204,6 +206,7 @@ impl Sight {
             id,
             based_on,
             tags: self.markers.hash(),
+            filling: self.filling(call),
         })
     }
 }
@@ -214,4 +217,5 @@ struct Found {
     id: EntryId,
     based_on: Option<EntryId>,
     tags: Option<u64>,
+    filling: Filling,
 }

@@ -108,7 +108,7 @@ impl<'a, P: Policy + 'a> Several<'a, P> {
             };
             let step = Busy::new(&self.busy);
             call.options.rare_mut().busy = Some(step.clone());
-            let call = Box::pin(begin::<P>(call));
+            let call = Box::pin(begin::<P>(call, None));
             self.under_way.push(UnderWay { place, call, step });
         }
     }

@@ -12,6 +12,7 @@ mod explore;
 mod fence;
 mod flight;
 mod invalidate;
+mod keeping;
 mod landing;
 mod lead;
 mod lock_and_look;
@@ -39,7 +40,7 @@ pub(crate) use self::flight::Flights;
 pub(crate) use self::invalidate::without_value;
 use self::lead::{Lead, Older, Product};
 pub(crate) use self::many::Several;
-pub(crate) use self::options::{Jitter, Options};
+pub(crate) use self::options::{Jitter, Options, Rare};
 pub(crate) use self::pauses::Pauses;
 pub(crate) use self::timing::clamp;
 pub(crate) use self::unstorable::Unstorable;
@@ -47,6 +48,7 @@ use crate::blocking::block_on;
 use crate::detached::Permit;
 use crate::entry::Entry;
 use crate::events::Event;
+use crate::near::Keeping;
 use crate::payload::entry::{EntryId, Kind, Types};
 use crate::payload::fingerprint::fingerprint;
 use crate::policy::{Encoded, Policy};
@@ -97,7 +99,10 @@ impl fmt::Debug for Leading {
 }
 
 /// Looks, joins or waits, until there is something to return or to be computed.
-pub(crate) fn begin<P: Policy>(mut call: Call) -> impl Future<Output = Acquired<P::Returned>> {
+pub(crate) fn begin<P: Policy>(
+    mut call: Call,
+    keeping: Option<Keeping<P::Shared>>,
+) -> impl Future<Output = Acquired<P::Returned>> {
     let version = call.options.version;
     call.types = Types::new(
         fingerprint::<P::Shared>(version).hash,
@@ -106,7 +111,7 @@ pub(crate) fn begin<P: Policy>(mut call: Call) -> impl Future<Output = Acquired<
     .salted(tags::salt(call.tags()));
     let wait = call.options.rare().wait;
     call.deadline = wait.and_then(|wait| Instant::now().checked_add(wait));
-    go_on::<P>(call, None)
+    go_on::<P>(call, None, keeping)
 }
 
 /// The same from the beginning of a lead on, if there is one.
@@ -114,6 +119,7 @@ pub(crate) fn begin<P: Policy>(mut call: Call) -> impl Future<Output = Acquired<
 fn go_on<P: Policy>(
     call: Call,
     mut begun: Option<Box<Begun>>,
+    keeping: Option<Keeping<P::Shared>>,
 ) -> impl Future<Output = Acquired<P::Returned>> {
     async move {
         let mut distrust = None;
@@ -122,8 +128,8 @@ fn go_on<P: Policy>(
                 let mut acquisition = Acquisition::new(&call, distrust);
                 acquisition.acquire(begun.take()).await
             };
-            let (bytes, event) = match next {
-                Next::Served(bytes, event) => (bytes, event),
+            let (bytes, event, filling) = match next {
+                Next::Served(bytes, event, filling) => (bytes, event, filling),
                 Next::Failed(error) => match P::with_error(error) {
                     Some(returned) => {
                         call.record(Event::Shared);
@@ -141,7 +147,8 @@ fn go_on<P: Policy>(
                     return Acquired::Lead(Leading::new(call, stage));
                 }
             };
-            match call.decode::<P>(&bytes) {
+            let keep = |shared: &_| call.keep(keeping, filling, shared);
+            match call.decode_and::<P>(&bytes, keep) {
                 Ok(returned) => {
                     call.record(event);
                     return Acquired::Value(returned);
@@ -200,7 +207,7 @@ impl Leading {
         let mut led = self.0;
         async move {
             if let Stage::Begun(..) = led.stage {
-                match Box::pin(resume::<P>(led)).await {
+                match Box::pin(resume::<P>(led, policy.keeping())).await {
                     Ok(value) => return value,
                     Err(at_the_body) => led = at_the_body,
                 }
@@ -222,7 +229,7 @@ impl Leading {
     ) -> P::Returned {
         let mut led = self.0;
         if let Stage::Begun(..) = led.stage {
-            match block_on(resume::<P>(led)) {
+            match block_on(resume::<P>(led, policy.keeping())) {
                 Ok(value) => return value,
                 Err(at_the_body) => led = at_the_body,
             }
@@ -237,7 +244,10 @@ impl Leading {
 }
 
 /// The way from the beginning of a lead to a value, or to the body.
-async fn resume<P: Policy>(led: Box<Led>) -> Result<P::Returned, Box<Led>> {
+async fn resume<P: Policy>(
+    led: Box<Led>,
+    keeping: Option<Keeping<P::Shared>>,
+) -> Result<P::Returned, Box<Led>> {
     let Led { mut call, stage } = *led;
     let Stage::Begun(begun, _) = stage else {
         return Err(Box::new(Led { call, stage }));
@@ -247,7 +257,7 @@ async fn resume<P: Policy>(led: Box<Led>) -> Result<P::Returned, Box<Led>> {
     if !call.options.rare().overflow {
         call.deadline = None;
     }
-    match go_on::<P>(call, Some(begun)).await {
+    match go_on::<P>(call, Some(begun), keeping).await {
         Acquired::Value(value) => Ok(value),
         Acquired::TimedOut(Leading(led)) | Acquired::Lead(Leading(led)) => Err(led),
     }
@@ -264,8 +274,11 @@ fn share<P: Policy>(
     async move {
         // Boxed for the same reason as the lead up to here.
         let mut finishing = Box::pin(lead.finish(&call, product));
-        let landed = suspended::counted(finishing.as_mut()).await;
+        let mut landed = suspended::counted(finishing.as_mut()).await;
         drop(finishing);
+        if let Some(shared) = P::shared(&returned) {
+            call.keep(policy.keeping(), landed.filling.take(), shared);
+        }
         landed.land(|| product::error(&call, &policy, &returned));
         returned
     }
@@ -301,9 +314,18 @@ impl Call {
     /// What a caller returns that was given an entry of this call's key and types; or the id of the one that cannot be
     /// decoded.
     fn decode<P: Policy>(&self, bytes: &[u8]) -> Result<P::Returned, Option<EntryId>> {
+        self.decode_and::<P>(bytes, |_| ())
+    }
+
+    /// [`decode`](Self::decode), and shows the value in between.
+    fn decode_and<P: Policy>(
+        &self,
+        bytes: &[u8],
+        show: impl FnOnce(&P::Shared),
+    ) -> Result<P::Returned, Option<EntryId>> {
         self.decode_by(bytes, |kind, stored| match kind {
             Kind::Error => P::decode_error(stored),
-            _ => stored.decode().map(P::from_shared),
+            _ => stored.decode().inspect(show).map(P::from_shared),
         })
     }
 

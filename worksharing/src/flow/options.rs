@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::many::Busy;
 use super::timing::clamp;
 use crate::Key;
+use crate::near::Salt;
 use crate::payload::entry::Kind;
 
 /// What a caller may ask for.
@@ -36,6 +37,10 @@ pub(crate) struct Rare {
     pub(crate) tags: Vec<Key>,
     /// It is one of several calls that are under way together.
     pub(crate) busy: Option<Busy>,
+    /// How long a value is also kept in the process; zero: it is not.
+    pub(crate) local: Duration,
+    /// What tells it from values of the same key with other tags there.
+    pub(crate) salt: Salt,
 }
 
 /// By how much a time to live is shortened at most.
@@ -55,6 +60,8 @@ static NONE: Rare = Rare {
     overflow: false,
     tags: Vec::new(),
     busy: None,
+    local: Duration::ZERO,
+    salt: Salt::NONE,
 };
 
 impl Options {
@@ -73,18 +80,18 @@ impl Options {
     pub(crate) fn rare_mut(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
     }
+}
 
+impl Rare {
     /// Adds the key of a tag's marker.
     pub(crate) fn add_tag(&mut self, tag: Key) {
-        let tags = &mut self.rare_mut().tags;
+        let tags = &mut self.tags;
         let place = tags.binary_search_by(|other| other.digest().cmp(tag.digest()));
         if let Err(place) = place {
             tags.insert(place, tag);
         }
     }
-}
 
-impl Rare {
     /// Whether a value may be served that is not simply fresh: then its age is needed.
     pub(crate) fn is_about_age(&self) -> bool {
         self.serves_stale() || self.early_refresh.is_some()

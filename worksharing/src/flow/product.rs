@@ -42,7 +42,7 @@ pub(super) fn error<P: Policy>(
     caught(call, || policy.share_error(returned))
 }
 
-fn caught<R>(call: &Call, run: impl FnOnce() -> Option<R>) -> Option<R> {
+pub(super) fn caught<R>(call: &Call, run: impl FnOnce() -> Option<R>) -> Option<R> {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
         call.record(Event::Unshareable(
             "its `Serialize` or `Clone`, or a closure of its options, panicked",

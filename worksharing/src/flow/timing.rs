@@ -50,7 +50,7 @@ impl Verdict {
 }
 
 /// Judges an entry whose age is known or not, for a reader with these options. `kept`: how long it is kept from its put
-/// on. `draw`: see [`is_due`].
+/// on. `draw`: see [`gap`].
 pub(crate) fn judge(
     header: &Header,
     kept: Duration,
@@ -69,7 +69,7 @@ pub(crate) fn judge(
     let Some(stale_since) = age.checked_sub(header.fresh_for) else {
         let due = options.early_refresh.is_some_and(|beta| {
             let left = header.fresh_for - age;
-            is_due(left, header.fresh_for, beta, header.compute_time, draw())
+            left <= gap(header, beta, draw())
         });
         return if due { Verdict::Due } else { Verdict::Fresh };
     };
@@ -87,23 +87,31 @@ pub(crate) fn servable_for(header: &Header, age: Duration, options: &Rare) -> Du
     (header.fresh_for + options.stale_for()).saturating_sub(age)
 }
 
-/// Whether a value that is fresh for `left` is computed anew now: with a probability that grows towards its expiry,
-/// scaled by what the last computation took.
+/// For how long from now on a fresh entry of this age may be used by this process without a look: until it expires or, if
+/// that is earlier, is due.
+pub(crate) fn usable_for(
+    header: &Header,
+    age: Duration,
+    options: &Rare,
+    draw: impl FnOnce() -> f64,
+) -> Duration {
+    let early = options.early_refresh.map(|beta| gap(header, beta, draw()));
+    let left = header.fresh_for.saturating_sub(age);
+    left.saturating_sub(early.unwrap_or_default())
+}
+
+/// How long before its end a value is computed anew: at random, scaled by what the last computation took, so that the
+/// probability grows towards its expiry.
 ///
 /// Source: XFetch (A. Vattani, F. Chierichetti, K. Lowenstein: Optimal Probabilistic Cache Stampede Prevention, VLDB
 /// 2015). There each call draws anew, so that the busier a key is the earlier it is refreshed; and the gap may be shorter
 /// than the computation. Here a process draws once for each entry, `draw` in (0, 1], and the gap is at least one
 /// computation: the lock sees to it that only one caller computes, so the draws need not.
-fn is_due(
-    left: Duration,
-    fresh_for: Duration,
-    beta: f64,
-    compute_time: Duration,
-    draw: f64,
-) -> bool {
-    let gap = compute_time.as_secs_f64() * beta * (1.0 - draw.ln() / 2.0);
+fn gap(header: &Header, beta: f64, draw: f64) -> Duration {
+    let gap = header.compute_time.as_secs_f64() * beta * (1.0 - draw.ln() / 2.0);
     // Of a computation that takes as long as its value is fresh, half of the time is not spent computing.
-    left.as_secs_f64() <= gap.min(fresh_for.as_secs_f64() / 2.0)
+    let most = header.fresh_for / 2;
+    Duration::try_from_secs_f64(gap.max(0.0)).map_or(most, |gap| gap.min(most))
 }
 
 /// How long a value that is to be fresh for `lifetime` is fresh: shortened by a random part of at most the jitter. `draw`
@@ -136,7 +144,7 @@ pub(crate) fn clamp(duration: Duration) -> Duration {
 
 /// Whether the time that is left to an entry will be needed, so that it is better asked for at once.
 pub(crate) fn asks_for_age(fresh_for: Duration, options: &Rare) -> bool {
-    fresh_for < FENCE_LIFE || options.is_about_age()
+    fresh_for < FENCE_LIFE || options.is_about_age() || !options.local.is_zero()
 }
 
 /// How long this process does not try again after so many failures in a row: doubled with each, up to half a minute.
@@ -242,6 +250,26 @@ mod tests {
                 || draw,
             );
             assert_eq!(verdict, expected, "{options:?} {age} {draw}");
+        }
+    }
+
+    #[test]
+    fn an_entry_is_used_until_it_expires_or_is_due() {
+        let early = |beta| Rare {
+            early_refresh: Some(beta),
+            ..Rare::default()
+        };
+        for (options, age, expected) in [
+            (Rare::default(), 0, 60),
+            (Rare::default(), 59, 1),
+            (Rare::default(), 61, 0),
+            (early(1.0), 10, 45),
+            (early(2.0), 10, 40),
+            (early(1.0), 56, 0),
+            (early(1e300), 10, 20),
+        ] {
+            let usable = usable_for(&header(60, 5), seconds(age), &options, || 1.0);
+            assert_eq!(usable, seconds(expected), "{options:?} {age}");
         }
     }
 

@@ -75,7 +75,7 @@ impl Outbox {
         let laid = due
             .iter()
             .filter(|due| laid.contains(&self.queue.value_key(&due.key)));
-        self.tell(laid.map(|due| &due.key));
+        self.tell(laid.map(|due| &due.key)).await;
         Ok(())
     }
 
@@ -98,14 +98,20 @@ impl Outbox {
             }
         }
         if !done.is_empty() {
+            // First: who dies in between is followed by one who does both again.
+            self.tell(told.iter()).await;
             self.queue.done(store, done).await?;
-            self.tell(told.iter());
         }
         failed.map_or(Ok(()), Err)
     }
 
     /// Tells all processes, once it is laid.
-    fn tell<'a>(&self, _keys: impl Iterator<Item = &'a Key>) {
-        // The call of `Changes::tell` belongs here.
+    async fn tell(&self, keys: impl Iterator<Item = &Key>) {
+        let digests: Vec<_> = keys.map(|key| *key.digest()).collect();
+        if !digests.is_empty()
+            && let Err(error) = self.changes.tell(&digests).await
+        {
+            self.troubles.untold(&error);
+        }
     }
 }

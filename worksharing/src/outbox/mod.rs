@@ -17,6 +17,7 @@ use self::gate::Gate;
 use self::store::Looked;
 use self::trouble::Troubles;
 use crate::backend::postgres::outbox::Queue;
+use crate::changes::Changed;
 use crate::namespace::Namespace;
 use crate::payload::entry::{EntryId, Kind};
 use crate::per_process::PerProcess;
@@ -119,6 +120,7 @@ pub(crate) struct Outbox {
     is_exact: bool,
     namespace: Namespace,
     tombstone_ttl: Duration,
+    changes: Arc<Changed>,
     /// A forked child consumes by itself.
     process: PerProcess<Process>,
     troubles: Troubles,
@@ -152,6 +154,7 @@ impl Outbox {
         is_exact: bool,
         namespace: Namespace,
         tombstone_ttl: Duration,
+        changes: Arc<Changed>,
     ) -> Arc<Self> {
         Arc::new(Self {
             queue,
@@ -159,6 +162,7 @@ impl Outbox {
             is_exact,
             namespace,
             tombstone_ttl,
+            changes,
             process: PerProcess::default(),
             troubles: Troubles::default(),
         })

@@ -13,6 +13,7 @@ pub(super) struct Troubles {
     late: RateLimited,
     strange: RateLimited,
     forgotten: RateLimited,
+    untold: RateLimited,
 }
 
 impl Troubles {
@@ -46,6 +47,18 @@ impl Troubles {
                 kept_back,
                 "the outbox was not empty a second after the start: what is stored may be from before a transaction that \
                  has committed"
+            );
+        });
+    }
+
+    /// What was laid was told to nobody.
+    pub(super) fn untold(&self, error: &Error) {
+        self.untold.say(|kept_back| {
+            tracing::warn!(
+                error = %error.chain(),
+                kept_back,
+                "processes were not told of what transactions have invalidated: what they keep by `local` they may use for \
+                 as long as that"
             );
         });
     }

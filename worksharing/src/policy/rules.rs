@@ -6,6 +6,7 @@ use super::{
     Rule, ShareErrors, ShareRule, Shareable, ShareableError, SharedError, Storable, TakeErrors,
     Whole,
 };
+use crate::near::{Keeping, Local};
 use crate::payload::codec;
 
 /// A policy: how the return type is shared (`K`), the closures of `cache_if` and `ttl`, and how errors are (`X`).
@@ -16,6 +17,7 @@ pub struct Rules<K, S, C = NoRule, L = NoRule, X = Errors> {
     cache_if: C,
     ttl: L,
     errors: X,
+    keeping: Option<Keeping<S>>,
 }
 
 impl<K, S> Rules<K, S> {
@@ -31,7 +33,23 @@ impl<K, S, X> Rules<K, S, NoRule, NoRule, X> {
             cache_if: NoRule,
             ttl: NoRule,
             errors,
+            keeping: None,
         }
+    }
+}
+
+impl<K, S, C, L, X> Rules<K, S, C, L, X> {
+    /// The option `local`.
+    pub fn local(self) -> Self
+    where
+        S: Local,
+    {
+        self.kept(Some(Keeping::new()))
+    }
+
+    pub(crate) fn kept(mut self, keeping: Option<Keeping<S>>) -> Self {
+        self.keeping = keeping;
+        self
     }
 }
 
@@ -48,6 +66,7 @@ impl<K, S, C, L, X, D> Rules<K, S, C, L, Errors<X, D>> {
             cache_if,
             ttl: self.ttl,
             errors: self.errors,
+            keeping: self.keeping,
         }
     }
 
@@ -61,6 +80,7 @@ impl<K, S, C, L, X, D> Rules<K, S, C, L, Errors<X, D>> {
             cache_if: self.cache_if,
             ttl,
             errors: self.errors,
+            keeping: self.keeping,
         }
     }
 
@@ -119,6 +139,7 @@ impl<K, S, C, L, X, D> Rules<K, S, C, L, Errors<X, D>> {
             cache_if: self.cache_if,
             ttl: self.ttl,
             errors: map(self.errors),
+            keeping: self.keeping,
         }
     }
 }
@@ -144,6 +165,14 @@ impl<R: Shareable, C: Rule<R, bool>, L: Rule<R, Duration>, X> Policy for Rules<W
         cache_none: bool,
     ) -> Option<Storable<'r>> {
         Some(self.of_value(returned, default, cache_none))
+    }
+
+    fn shared(returned: &R) -> Option<&R> {
+        Some(returned)
+    }
+
+    fn keeping(&self) -> Option<Keeping<R>> {
+        self.keeping
     }
 
     fn from_shared(value: R) -> R {
@@ -177,6 +206,14 @@ where
             Ok(value) => Some(self.of_value(value, default, cache_none)),
             Err(error) => self.errors.rules().1.stored(error),
         }
+    }
+
+    fn shared(returned: &Result<T, E>) -> Option<&T> {
+        returned.as_ref().ok()
+    }
+
+    fn keeping(&self) -> Option<Keeping<T>> {
+        self.keeping
     }
 
     fn from_shared(value: T) -> Result<T, E> {

@@ -2,15 +2,17 @@ use std::sync::{Arc, Weak, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ::postgres::Client;
 use ::postgres::fallible_iterator::FallibleIterator as _;
+use ::postgres::{Client, Notification};
 
 use super::address::Address;
+use super::changes;
 use super::lock::KeyTable;
 use super::probe;
 use super::socket::InterruptibleClient;
 use crate::Error;
 use crate::backend::link::{Protocol, Watchdog};
+use crate::changes::Epochs;
 use crate::sync::{Mutex, MutexGuard, lock};
 
 /// Where releases are told, with the lock key as payload. Of each database its own.
@@ -101,21 +103,25 @@ impl ProbeHandoff {
     }
 }
 
-/// The protocol of the session that hears of releases. Nothing is asked of it.
+/// The protocol of the session that hears of releases, and of changes once somebody wants to. Nothing is asked of it.
 pub(crate) struct Listener {
     address: Arc<Address>,
     key_table: Arc<KeyTable>,
+    epochs: Arc<Epochs>,
     handoff: Arc<ProbeHandoff>,
 }
 
 /// A listening session.
 pub(crate) struct Listening {
     client: InterruptibleClient,
+    hears_changes: bool,
     heartbeat: Instant,
 }
 
 /// Notifications do not count as activity for `idle_session_timeout`.
 const HEARTBEAT: Duration = Duration::from_secs(5);
+/// While somebody relies on hearing of changes: twice in the time that its last answer counts for.
+const RELIED_ON: Duration = Duration::from_millis(400);
 /// So long the thread listens before it looks whether the runtime is gone.
 const LISTEN: Duration = Duration::from_millis(500);
 
@@ -123,18 +129,61 @@ impl Listener {
     pub(crate) fn new(
         address: &Arc<Address>,
         key_table: &Arc<KeyTable>,
+        epochs: Arc<Epochs>,
         handoff: &Arc<ProbeHandoff>,
     ) -> Self {
         Self {
             address: Arc::clone(address),
             key_table: Arc::clone(key_table),
+            epochs,
             handoff: Arc::clone(handoff),
         }
     }
 
+    fn execute(&self, client: &mut Client, command: &str) -> Result<(), Error> {
+        let done = client.batch_execute(command);
+        done.map_err(|error| self.address.error(error))
+    }
+
+    /// Looks whether the server is still there. What it had to tell before is noted before that counts.
+    fn beat(&self, connection: &mut Listening) -> Result<(), Error> {
+        let client = &mut connection.client;
+        let asked = Instant::now();
+        let begins = !connection.hears_changes && self.epochs.were_wanted();
+        if begins {
+            self.execute(client, &format!("LISTEN {}", changes::CHANNEL))?;
+            connection.hears_changes = true;
+            self.epochs.listening(asked);
+        }
+        probe::not_in_recovery(client, &self.address)?;
+        let mut queued = client.notifications();
+        let number = queued.len();
+        let mut queued = queued.iter();
+        for _ in 0..number {
+            let heard = queued.next().map_err(|error| self.address.error(error))?;
+            heard.iter().for_each(|heard| self.pass_on(heard));
+        }
+        if connection.hears_changes {
+            self.epochs.confirmed(asked);
+        }
+        connection.heartbeat = asked + HEARTBEAT;
+        Ok(())
+    }
+
+    /// When the server is looked at next.
+    fn next_beat(&self, connection: &Listening) -> Instant {
+        let is_relied_on = connection.hears_changes && self.epochs.are_wanted();
+        if !connection.hears_changes && self.epochs.were_wanted() {
+            Instant::now()
+        } else if is_relied_on {
+            connection.heartbeat - (HEARTBEAT - RELIED_ON)
+        } else {
+            connection.heartbeat
+        }
+    }
+
     /// Passes on what is heard, for a while: however much that is, a heartbeat and the end come in time.
-    fn hear(&self, client: &mut Client) -> Result<(), Error> {
-        let until = Instant::now() + LISTEN;
+    fn hear(&self, client: &mut Client, until: Instant) -> Result<(), Error> {
         loop {
             let left = until.saturating_duration_since(Instant::now());
             let mut notifications = client.notifications();
@@ -142,12 +191,20 @@ impl Listener {
             let Some(heard) = heard.map_err(|error| self.address.error(error))? else {
                 return Ok(());
             };
-            if let Ok(key) = heard.payload().parse() {
-                self.key_table.released(key);
-            }
+            self.pass_on(&heard);
             if left.is_zero() {
                 return Ok(());
             }
+        }
+    }
+
+    fn pass_on(&self, heard: &Notification) {
+        if heard.channel() == CHANNEL {
+            if let Ok(key) = heard.payload().parse() {
+                self.key_table.released(key);
+            }
+        } else if let Some(digests) = changes::digests(heard.payload()) {
+            self.epochs.changed(&digests);
         }
     }
 }
@@ -170,13 +227,11 @@ impl Protocol for Listener {
             None => self.address.connect(watchdog)?,
         };
         probe::set_up(&mut client, &self.address)?;
-        let listen = format!("LISTEN {CHANNEL}");
-        client
-            .batch_execute(&listen)
-            .map_err(|error| self.address.error(error))?;
+        self.execute(&mut client, &format!("LISTEN {CHANNEL}"))?;
         self.key_table.heard(true);
         Ok(Listening {
             client,
+            hears_changes: false,
             heartbeat: Instant::now() + HEARTBEAT,
         })
     }
@@ -195,14 +250,15 @@ impl Protocol for Listener {
     }
 
     fn tick(&self, connection: &mut Listening, watchdog: &Watchdog) -> Result<(), Error> {
-        let Listening { client, heartbeat } = connection;
-        if *heartbeat <= Instant::now() {
+        if self.next_beat(connection) <= Instant::now() {
             watchdog.arm();
-            probe::not_in_recovery(client, &self.address)?;
-            *heartbeat = Instant::now() + HEARTBEAT;
+            self.beat(connection)?;
         }
         watchdog.arm();
-        self.hear(client)?;
+        let until = Instant::now() + LISTEN;
+        let until = until.min(self.next_beat(connection));
+        let client = &mut connection.client;
+        self.hear(client, until)?;
         if client.is_closed() {
             return Err(Error::unavailable(format!(
                 "{} closed the connection",
@@ -214,6 +270,7 @@ impl Protocol for Listener {
 
     fn lost(&self, _error: &Error) {
         self.key_table.heard(false);
+        self.epochs.deaf();
     }
 
     fn grace(&self) -> Duration {

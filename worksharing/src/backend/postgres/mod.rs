@@ -4,6 +4,7 @@
 //! first, and nothing there knows a session.
 
 mod address;
+mod changes;
 mod listener;
 pub(crate) mod lock;
 pub(crate) mod outbox;
@@ -24,6 +25,7 @@ pub use self::store::Postgres as PostgresStore;
 use self::table::Table;
 use crate::backend::link::Link;
 use crate::backend::tls;
+use crate::changes::Epochs;
 use crate::lock::PostgresLock;
 use crate::namespace::Namespace;
 use crate::outbox::StoreId;
@@ -38,6 +40,8 @@ pub(crate) struct Settings<'a> {
     pub(crate) lock: PostgresLock,
     /// Where there is an outbox: its names, and what is put before texts.
     pub(crate) outbox: Option<(Names, Namespace)>,
+    /// Where it is noted what was heard of changes.
+    pub(crate) epochs: Arc<Epochs>,
 }
 
 /// A PostgreSQL server with this process's two sessions on it, shared by the lock and the store.
@@ -60,7 +64,8 @@ impl Server {
         let outbox = settings
             .outbox
             .map(|(names, namespace)| (names, StoreId::values().of(&namespace)));
-        let session = Session::new(address, table, settings.lock, outbox, &key_table);
+        let (lock, epochs) = (settings.lock, settings.epochs);
+        let session = Session::new(address, table, lock, outbox, &key_table, epochs);
         Ok(Arc::new(Self {
             session: Link::new(session),
             key_table,

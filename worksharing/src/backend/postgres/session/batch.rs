@@ -7,6 +7,7 @@ use super::outbox::{OutboxAnswer, OutboxAsk};
 use super::pending::Texts;
 use crate::Error;
 use crate::backend::postgres::lock::{Asked, Held, SessionNumber};
+use crate::changes::Digest;
 use crate::outbox::Text;
 use crate::store::{Fence, Look, Stored};
 
@@ -32,6 +33,8 @@ pub(crate) enum Ask {
     Keep(Vec<String>, Duration),
     /// Something about the outbox.
     Outbox(OutboxAsk),
+    /// Tell other processes that these have changed.
+    Tell(Vec<Digest>),
     /// Look after those who queue in this process.
     RunTimers,
     /// Nothing: what was asked before is done when this is answered.
@@ -87,6 +90,7 @@ pub(super) struct Batch<'a> {
     pub(super) put: Vec<(usize, &'a Put)>,
     pub(super) keep: Vec<(usize, &'a [String], Duration)>,
     pub(super) outbox: Vec<(usize, &'a OutboxAsk)>,
+    pub(super) tell: Vec<(usize, &'a [Digest])>,
     pub(super) run_timers: bool,
     pub(super) check_lock: Vec<usize>,
     pub(super) check_values: Vec<(usize, &'a str)>,
@@ -105,6 +109,7 @@ impl<'a> Batch<'a> {
                 Ask::Put(put) => batch.put.push((place, put)),
                 Ask::Keep(keys, ttl) => batch.keep.push((place, keys, *ttl)),
                 Ask::Outbox(ask) => batch.outbox.push((place, ask)),
+                Ask::Tell(digests) => batch.tell.push((place, digests)),
                 Ask::RunTimers => batch.run_timers = true,
                 Ask::Flush => (),
                 Ask::CheckLock => batch.check_lock.push(place),

@@ -10,6 +10,7 @@ mod serve;
 mod statement;
 mod strategy;
 mod sweeper;
+mod tell;
 mod timers;
 mod values;
 
@@ -30,6 +31,7 @@ use self::pending::Pending;
 use self::serve::Round;
 use self::statement::Statement;
 use self::strategy::{LockStrategy, Tried};
+use self::tell::Teller;
 use self::values::Values;
 use super::address::Address;
 use super::listener::{Listener, ProbeHandoff};
@@ -39,6 +41,7 @@ use super::probe;
 use super::socket::InterruptibleClient;
 use super::table::{Table, advice};
 use crate::backend::link::{Link, Protocol, Watchdog};
+use crate::changes::Epochs;
 use crate::events::RateLimited;
 use crate::lock::PostgresLock;
 use crate::{Error, ErrorKind};
@@ -66,6 +69,7 @@ pub(crate) struct Connection {
     strategy: LockStrategy,
     values: Values,
     outbox: Option<Outbox>,
+    teller: Teller,
     heartbeat: Instant,
     /// Keys that somebody waits for and nobody may try, and when it is listed which of them are free.
     barred: HashSet<i64>,
@@ -81,10 +85,11 @@ impl Session {
         lock: PostgresLock,
         outbox: Option<(Names, String)>,
         key_table: &Arc<KeyTable>,
+        epochs: Arc<Epochs>,
     ) -> Self {
         let address = Arc::new(address);
         let handoff = Arc::default();
-        let listener = Listener::new(&address, key_table, &handoff);
+        let listener = Listener::new(&address, key_table, epochs, &handoff);
         Self {
             address,
             table,
@@ -231,6 +236,7 @@ impl Protocol for Session {
                 .pending
                 .clone()
                 .map(|pending| Outbox::new(pending, statement)),
+            teller: Teller::new(own_session),
             heartbeat: now + timers::HEARTBEAT,
             barred: HashSet::new(),
             list: now,

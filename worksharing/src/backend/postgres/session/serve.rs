@@ -29,6 +29,7 @@ impl Round<'_> {
         }
         self.keep(&batch)?;
         self.outbox(&batch)?;
+        self.tell(&batch)?;
         self.check(&batch)
     }
 
@@ -163,6 +164,23 @@ impl Round<'_> {
         let kept = self.of_values(|values, client| values.keep(client, &keys))?;
         for (place, ..) in &batch.keep {
             self.answer(*place, &kept, |()| Answer::Done);
+        }
+        Ok(())
+    }
+
+    /// Tells other processes of changes, all at once.
+    fn tell(&mut self, batch: &Batch<'_>) -> Result<(), Error> {
+        if batch.tell.is_empty() {
+            return Ok(());
+        }
+        let digests = batch.tell.iter().flat_map(|(_, digests)| *digests);
+        let digests = digests.copied().collect();
+        self.watchdog.arm();
+        let Connection { client, teller, .. } = &mut *self.connection;
+        let told = teller.tell(client, digests);
+        let told = self.settle(told)?;
+        for (place, _) in &batch.tell {
+            self.answer(*place, &told, |()| Answer::Done);
         }
         Ok(())
     }
