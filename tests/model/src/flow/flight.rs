@@ -7,10 +7,10 @@ use super::{Actor, At, Entry, Mistake, Outcome, Protocol, Saw, State, Trust, tag
 impl Actor {
     /// Whether it is the leader of its flight, or named to be.
     pub(super) fn leads(&self) -> bool {
-        use At::{Body, Land, Lay, Lead, Put, Read, Sent, Successor, Try};
+        use At::{Body, HalfRead, Land, Lay, Lead, Put, Read, Sent, Successor, Try};
         matches!(
             self.at,
-            Successor | Try(_) | Lead | Sent | Read(_) | Lay | Body | Put | Land(_)
+            Successor | Try(_) | Lead | Sent | HalfRead(_) | Read(_) | Lay | Body | Put | Land(_)
         )
     }
 }
@@ -58,7 +58,7 @@ pub(super) fn join(protocol: &Protocol, state: &mut State, i: usize) {
     let early = match state.actors[leader].at {
         At::Successor | At::Try(_) | At::Lead | At::Lay => true,
         // The overflow flight's leader sends its look when it joins.
-        At::Sent | At::Read(_) => protocol.has(Mistake::EarlyUntilAnswered),
+        At::Sent | At::HalfRead(_) | At::Read(_) => protocol.has(Mistake::EarlyUntilAnswered),
         _ => false,
     };
     let caller = &mut state.actors[i];

@@ -28,6 +28,7 @@
 mod action;
 mod detach;
 mod flight;
+mod look;
 mod mistake;
 mod overflow;
 mod properties;
@@ -41,7 +42,7 @@ use stateright::{Model, Property};
 
 pub use action::Action;
 pub use mistake::Mistake;
-pub use setting::{Ask, Faults, Options, Protocol};
+pub use setting::{Ask, Faults, Options, Protocol, Reads};
 
 /// How old a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -90,6 +91,8 @@ enum Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum At {
     Ask,
+    /// Its look has read one cell of two, the entry perhaps.
+    HalfLooked(Option<Entry>),
     /// Its look was answered, perhaps with a value.
     Looked(Option<Entry>),
     Follow,
@@ -101,6 +104,8 @@ enum At {
     Lead,
     /// Its look under the lock is sent, …
     Sent,
+    /// … has read one cell of two, …
+    HalfRead(Option<Entry>),
     /// … has read this, and is not yet answered.
     Read(Option<Entry>),
     /// Is to lay the marker that is missing.

@@ -22,6 +22,20 @@ pub struct Options {
     pub stale_if_error: bool,
     /// The key has a tag.
     pub tagged: bool,
+    /// How a look reads the entry and the tag's marker.
+    pub reads: Reads,
+}
+
+/// How a look reads two cells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reads {
+    /// At one moment.
+    #[default]
+    AtOnce,
+    /// The entry, and then the marker.
+    EntryFirst,
+    /// The marker, and then the entry.
+    MarkerFirst,
 }
 
 /// How many of each fault, or other chance, may still happen.
@@ -86,6 +100,7 @@ impl Options {
         stale_while_revalidate: false,
         stale_if_error: false,
         tagged: false,
+        reads: Reads::AtOnce,
     };
 }
 
@@ -171,6 +186,12 @@ impl Protocol {
     /// The same with a tag. Its marker stands there where a value does.
     pub const fn tagged(mut self) -> Self {
         self.options.tagged = true;
+        self
+    }
+
+    /// The same where looks read like this.
+    pub const fn reading(mut self, reads: Reads) -> Self {
+        self.options.reads = reads;
         self
     }
 

@@ -5,7 +5,7 @@ use super::flight::{can_succeed, join, land, pass_on, renew, serve};
 use super::store::{evict, expire, fresh, invalidate, is_newer, is_servable, put, resend, watch};
 use super::{
     Action, Actor, Age, At, Broken, Entry, Invalidation, Mistake, Outcome, Process, Protocol, Saw,
-    State, Trust, detach, overflow, stale, tags,
+    State, Trust, detach, look, overflow, stale, tags,
 };
 
 impl Actor {
@@ -67,7 +67,7 @@ pub(super) fn beginning(protocol: &Protocol) -> State {
         faults: protocol.faults,
     };
     if protocol.at_once {
-        (0..protocol.callers.len()).for_each(|i| look(protocol, &mut state, i));
+        (0..protocol.callers.len()).for_each(|i| look::at_once(protocol, &mut state, i));
     }
     state
 }
@@ -98,14 +98,14 @@ pub(super) fn apply(protocol: &Protocol, state: &mut State, action: Action) {
     match action {
         Action::Step(i) => step(protocol, state, i),
         Action::ShareLook(i, j) => {
-            ask(protocol, state, i);
+            look::ask(protocol, state, i);
             let shared = &state.actors[j];
             let (at, saw, marker) = (shared.at, shared.saw, shared.marker);
             let caller = &mut state.actors[i];
             (caller.at, caller.saw, caller.marker) = (at, saw, marker);
         }
         Action::Remember(i) => {
-            ask(protocol, state, i);
+            look::ask(protocol, state, i);
             stale::serve_remembered(protocol, state, i);
         }
         Action::ServeOld(i) => stale::serve_old(protocol, state, i),
@@ -113,7 +113,7 @@ pub(super) fn apply(protocol: &Protocol, state: &mut State, action: Action) {
         Action::Renew(i) => renew(protocol, state, i),
         Action::Return(nth, process) => returns(state, nth, process),
         Action::FailLook(i) => {
-            ask(protocol, state, i);
+            look::ask(protocol, state, i);
             state.actors[i].at = At::Looked(None);
         }
         Action::RefreshEarly(i) => stale::refresh_early(protocol, state, i),
@@ -137,7 +137,8 @@ pub(super) fn apply(protocol: &Protocol, state: &mut State, action: Action) {
 
 fn step(protocol: &Protocol, state: &mut State, i: usize) {
     match state.actors[i].at {
-        At::Ask => look(protocol, state, i),
+        At::Ask => look::begin(protocol, state, i),
+        At::HalfLooked(found) => look::end(protocol, state, i, found),
         At::Looked(Some(entry)) if entry.value == Some(Age::Fresh) => {
             serve(protocol, state, i, entry.id);
         }
@@ -148,12 +149,8 @@ fn step(protocol: &Protocol, state: &mut State, i: usize) {
         At::Successor => detach::lead(protocol, state, i),
         At::Try(old) => stale::try_lock(protocol, state, i, old),
         At::Lead => (state.lock, state.actors[i].at) = (Some(i), At::Sent),
-        At::Sent => {
-            let (standing, marker) = (state.store, state.marker);
-            let leader = &mut state.actors[i];
-            (leader.marker, leader.trust, leader.behind) = (marker, Trust::Good, false);
-            (leader.fence, leader.at) = (Saw::of(standing), At::Read(standing));
-        }
+        At::Sent => look::begin_under_lock(protocol, state, i),
+        At::HalfRead(found) => look::end_under_lock(protocol, state, i, found),
         At::Read(_) if tags::lacks_marker(protocol, &state.actors[i]) => {
             state.actors[i].at = At::Lay;
         }
@@ -174,29 +171,6 @@ fn step(protocol: &Protocol, state: &mut State, i: usize) {
         }
         At::Follow | At::Done => {}
     }
-}
-
-fn ask(protocol: &Protocol, state: &mut State, i: usize) {
-    let caller = &mut state.actors[i];
-    caller.after = state.invalidated;
-    caller.floor = state.processes[protocol.process(i)].returned;
-    if protocol.ask(i).refresh {
-        caller.asked = state.numbered;
-    }
-}
-
-fn look(protocol: &Protocol, state: &mut State, i: usize) {
-    ask(protocol, state, i);
-    let wanted = |entry: &Entry| {
-        let serves = is_servable(protocol, *entry) || protocol.options.stale_if_error;
-        entry.value.is_some() && serves && !protocol.ask(i).refresh
-    };
-    let found = tags::valid(protocol, state.store, state.marker).filter(wanted);
-    let marker = state.marker;
-    let caller = &mut state.actors[i];
-    (caller.saw, caller.marker) = (Saw::of(state.store), marker);
-    caller.servable = found.is_some_and(|entry| is_servable(protocol, entry));
-    caller.at = At::Looked(found);
 }
 
 /// The look under the lock is answered: what it found is landed, or the body begins. What is to be replaced is

@@ -13,8 +13,11 @@ impl Saw {
 impl Actor {
     /// Whether it relies on what it read under the lock.
     fn is_fenced(&self) -> bool {
-        use At::{Body, Land, Put, Read};
-        matches!(self.at, Read(_) | Body | Put | Land(Outcome::Computed))
+        use At::{Body, HalfRead, Land, Put, Read};
+        matches!(
+            self.at,
+            HalfRead(_) | Read(_) | Body | Put | Land(Outcome::Computed)
+        )
     }
 
     /// Whether the fence allows what stands in the store: what was seen under the lock, or nothing.

@@ -4,7 +4,7 @@ use super::{
     ALONE_EACH, MIXED, NONE, OLDER, ONE_PROCESS, ONE_REFRESH, REFRESHES, SAFE, SUPERSEDED, THREE,
     TOGETHER, assert_finds, assert_holds, assert_safe, finds, unserved,
 };
-use model::flow::{Age, Faults, Mistake, Protocol};
+use model::flow::{Age, Faults, Mistake, Protocol, Reads};
 
 const TAG: Faults = Faults {
     tag_invalidations: 1,
@@ -77,6 +77,28 @@ fn markers_and_entries_come_and_go() {
     for callers in [TOGETHER, ALONE_EACH, ONE_REFRESH] {
         for faults in [evicted, failing, overtaken, LAID_ELSEWHERE] {
             assert_right(callers, faults);
+        }
+    }
+}
+
+/// No script over several keys is needed.
+#[test]
+fn entry_and_marker_may_be_read_one_after_the_other() {
+    let faults = Faults {
+        lost_sessions: 1,
+        ..LOST_MARKER
+    };
+    for reads in [Reads::EntryFirst, Reads::MarkerFirst] {
+        for callers in [TOGETHER, ALONE_EACH, ONE_REFRESH].map(|callers| callers.reading(reads)) {
+            assert_right(callers, TAG);
+            for protocol in [callers.over_an_old_value(), callers.over(Age::Fresh)] {
+                assert_holds(protocol.tagged().with(LOST_MARKER), &SAFE);
+            }
+        }
+        let protocol = ALONE_EACH.tagged().reading(reads);
+        assert_holds(protocol.with(faults), &SAFE);
+        for mistake in [Mistake::MarkerReadAtPut, Mistake::MarkerLaidAfterwards] {
+            assert_finds(mistake, protocol.with(TAG), OLDER);
         }
     }
 }
