@@ -6,6 +6,7 @@
 mod consumer;
 mod gate;
 mod lay;
+mod resolve;
 mod store;
 mod trouble;
 
@@ -14,6 +15,7 @@ use std::sync::{Arc, Once, Weak};
 use std::time::Duration;
 
 use self::gate::Gate;
+use self::resolve::Found;
 use self::store::Looked;
 use self::trouble::Troubles;
 use crate::backend::postgres::outbox::Queue;
@@ -131,6 +133,7 @@ struct Process {
     /// By which its claims are known.
     number: i64,
     gate: Gate,
+    found: Found,
     begun: Once,
     /// The store that it looks after.
     claimed: Mutex<Option<String>>,
@@ -141,6 +144,7 @@ impl Process {
         Self {
             number: EntryId::random().number(),
             gate: Gate::default(),
+            found: Found::default(),
             begun: Once::new(),
             claimed: Mutex::default(),
         }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Outbox, StoreId, Text};
+use super::{Outbox, Text};
+use crate::namespace::Namespace;
 use crate::payload::entry::{Kind, Written};
 use crate::store::{Fence, Look, Store, Stored};
 use crate::{BoxFuture, Error, Key};
@@ -31,12 +32,11 @@ impl Looked {
         self.0.ready().await;
         let mut found = self.store().get(keys, look).await?;
         for _ in 0..ROUNDS {
-            let pending = pending(keys, &found);
+            let pending = pending(keys, &found, &self.0.namespace);
             if pending.is_empty() {
                 return Ok(found);
             }
-            // Laid at once, a leader that has looked may put over it. Where that fails, it is as good as laid.
-            drop(self.0.consume(pending).await);
+            self.0.resolve(pending).await;
             found = self.store().get(keys, look).await?;
         }
         let all = keys.iter().zip(found);
@@ -58,21 +58,13 @@ impl Looked {
     }
 }
 
-fn pending<'a>(keys: &'a [Key], found: &[Option<Stored>]) -> Vec<&'a Key> {
+/// What is pending of these keys.
+fn pending(keys: &[Key], found: &[Option<Stored>], namespace: &Namespace) -> Vec<Text> {
     let is_pending = |found: &Option<Stored>| found.as_ref().is_some_and(|found| found.is_pending);
     let pending = keys.iter().zip(found);
     let pending = pending.filter(|(_, found)| is_pending(found));
-    pending.map(|(key, _)| key).collect()
-}
-
-impl Outbox {
-    /// Lays what is pending for these keys, if nobody else is at it.
-    async fn consume(&self, keys: Vec<&Key>) -> Result<(), Error> {
-        let texts = keys.iter().filter_map(|key| Text::of(key, &self.namespace));
-        let store = StoreId::values().of(&self.namespace);
-        let rows = self.queue.take(&store, 0, texts.collect()).await?;
-        self.lay(&store, rows).await
-    }
+    let text = |(key, _): (&Key, _)| Text::of(key, namespace);
+    pending.filter_map(text).collect()
 }
 
 impl Store for Looked {

@@ -20,14 +20,14 @@ pub(super) struct Texts<'a> {
 }
 
 impl Pending {
-    /// SQL of those of the keys that are pending. Its parameters have the numbers from `first` on.
+    /// SQL of those of the keys that are pending: looked up by an index, where `EXISTS` may read all rows into a table. Its parameters have the numbers from `first` on.
     pub(super) fn keys(&self, first: usize) -> String {
         let [rows, due, _] = self.names.tables();
         let [keys, kinds, texts, store] = [0, 1, 2, 3].map(|place| first + place);
         format!(
             "SELECT w.key FROM unnest(${keys}::text[], ${kinds}::smallint[], ${texts}::text[]) AS w(key, kind, text)
-              WHERE EXISTS (SELECT FROM {rows} AS r WHERE r.text = w.text AND r.kind = w.kind)
-                 OR EXISTS (SELECT FROM {due} AS d WHERE d.text = w.text AND d.kind = w.kind AND d.store = ${store})"
+              WHERE (SELECT true FROM {rows} AS r WHERE r.text = w.text AND r.kind = w.kind LIMIT 1)
+                 OR (SELECT true FROM {due} AS d WHERE d.text = w.text AND d.kind = w.kind AND d.store = ${store} LIMIT 1)"
         )
     }
 }

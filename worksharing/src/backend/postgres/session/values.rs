@@ -1,4 +1,7 @@
-use std::collections::{HashMap, HashSet};
+mod lay;
+mod look;
+
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use ::postgres::error::SqlState;
@@ -7,12 +10,12 @@ use ::postgres::{Client, Error, Row};
 use bytes::Bytes;
 
 use super::batch::Put;
-use super::outbox::Laid;
 use super::pending::{Pending, Texts};
+use super::prepared::Prepared;
 use super::statement::{Parameters, Statement};
 use super::sweeper::Sweeper;
 use crate::backend::postgres::table::{Table, create};
-use crate::store::{Fence, Look, Seen, Stored};
+use crate::store::{Fence, Seen};
 
 /// The unlogged table of values.
 pub(super) struct Values {
@@ -21,18 +24,12 @@ pub(super) struct Values {
     statement: Statement,
     /// Where it stands what transactions have invalidated, if that is to be looked at.
     pending: Option<Pending>,
+    /// What stands under keys; and what of it is pending.
+    looks: [Option<Prepared>; 2],
     used: bool,
     sweeper: Sweeper,
     /// The table is left alone until then, because of this.
     paused: Option<(Instant, crate::Error)>,
-}
-
-/// What stands under a key.
-pub(super) struct Found {
-    bytes: Bytes,
-    length: usize,
-    time_left: Duration,
-    is_pending: bool,
 }
 
 /// An entry larger than this goes alone, and may take its time.
@@ -55,6 +52,7 @@ impl Values {
             creation: table.creation_of_values(),
             statement,
             pending: None,
+            looks: [None, None],
             used: false,
             sweeper: Sweeper::new(&table.values, is_dead, "octet_length(value)"),
             paused: None,
@@ -64,54 +62,6 @@ impl Values {
     /// Looks and puts go by what is pending from now on, or do not.
     pub(super) fn go_by(&mut self, pending: Option<&Pending>) {
         self.pending = pending.cloned();
-    }
-
-    /// The entries that stand under these keys and have not expired. Of those of more than `most` bytes the
-    /// beginning. A key whose text is pending has no entry, whatever stands there: both are seen at one moment.
-    pub(super) fn get(
-        &mut self,
-        client: &mut Client,
-        keys: &[&str],
-        most: usize,
-        texts: &Texts<'_>,
-    ) -> Result<HashMap<String, Found>, Error> {
-        let sql = format!(
-            "SELECT key, CASE WHEN octet_length(value) <= $2 THEN value ELSE substring(value FROM 1 FOR {LEN}) END,
-                    octet_length(value), extract(epoch FROM expires - clock_timestamp())::float8
-               FROM {table} WHERE key = ANY($1) AND expires > clock_timestamp()",
-            table = self.table,
-            LEN = Seen::LEN,
-        );
-        let at_once = i32::try_from(most.min(LARGE)).unwrap_or(i32::MAX);
-        let parameters: Parameters<'_> = &[(&keys, Type::TEXT_ARRAY), (&at_once, Type::INT4)];
-        let rows = match self.pending.clone().filter(|_| !texts.is_empty()) {
-            None => self.run(client, &sql, parameters, false)?,
-            Some(pending) => {
-                let sql = format!(
-                    "{sql} UNION ALL SELECT key, NULL, NULL, NULL FROM ({}) AS p",
-                    pending.keys(parameters.len() + 1)
-                );
-                let all = [parameters, &texts.parameters(&pending)].concat();
-                self.run(client, &sql, &all, false)?
-            }
-        };
-        let all = rows.iter().map(|row| (row.get(0), Found::of(row)));
-        let (pending, there): (Vec<_>, Vec<_>) = all.partition(|(_, found)| found.is_pending);
-        let mut found: HashMap<String, Found> = there.into_iter().chain(pending).collect();
-        let most = i32::try_from(most).unwrap_or(i32::MAX);
-        for key in keys {
-            let is_wanted = |found: &Found| !found.is_whole() && found.length <= most as usize;
-            if !found.get(*key).is_some_and(is_wanted) {
-                continue;
-            }
-            let parameters: Parameters<'_> =
-                &[(&&[*key][..], Type::TEXT_ARRAY), (&most, Type::INT4)];
-            match self.run(client, &sql, parameters, true)?.first() {
-                Some(row) => found.insert(row.get(0), Found::of(row)),
-                None => found.remove(*key),
-            };
-        }
-        Ok(found)
     }
 
     /// Stores entries, none of them under the same key, and returns the keys of those that were stored.
@@ -195,53 +145,6 @@ impl Values {
         self.run(client, &sql, parameters, false).map(drop)
     }
 
-    /// Lays entries, each if one of its rows is due still, and has done with these rows. Rows that another session is at
-    /// are left to it. No key occurs twice.
-    pub(super) fn lay(
-        &mut self,
-        client: &mut Client,
-        due: &str,
-        store: &str,
-        all: &[Laid],
-    ) -> Result<HashSet<String>, Error> {
-        let (mut ids, mut places) = (Vec::new(), Vec::new());
-        for (place, laid) in (0_i32..).zip(all) {
-            ids.extend_from_slice(&laid.rows);
-            places.resize(ids.len(), place);
-        }
-        let order: Vec<i32> = (0_i32..).take(all.len()).collect();
-        let keys: Vec<&str> = all.iter().map(|laid| &*laid.entry.key).collect();
-        let entries: Vec<&[u8]> = all.iter().map(|laid| &*laid.entry.entry).collect();
-        let seconds = |laid: &Laid| laid.entry.ttl.min(LONGEST).as_secs_f64();
-        let seconds: Vec<f64> = all.iter().map(seconds).collect();
-        let sql = format!(
-            "WITH free AS MATERIALIZED (
-               SELECT id FROM {due} WHERE store = $1 AND id = ANY($2) ORDER BY id FOR UPDATE SKIP LOCKED),
-             gone AS (
-               DELETE FROM {due} AS d USING free WHERE d.store = $1 AND d.id = free.id RETURNING d.id)
-             INSERT INTO {table} AS t (key, value, expires)
-             SELECT key, value, clock_timestamp() + make_interval(secs => seconds)
-               FROM unnest($4::int[], $5::text[], $6::bytea[], $7::float8[]) AS n(place, key, value, seconds)
-              WHERE place IN (SELECT place FROM unnest($2::bigint[], $3::int[]) AS r(id, place) JOIN gone USING (id))
-              ORDER BY key
-             ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires = excluded.expires
-             RETURNING key",
-            table = self.table,
-        );
-        let parameters: Parameters<'_> = &[
-            (&store, Type::TEXT),
-            (&ids, Type::INT8_ARRAY),
-            (&places, Type::INT4_ARRAY),
-            (&order, Type::INT4_ARRAY),
-            (&keys, Type::TEXT_ARRAY),
-            (&entries, Type::BYTEA_ARRAY),
-            (&seconds, Type::FLOAT8_ARRAY),
-        ];
-        let laid = self.run(client, &sql, parameters, false)?;
-        self.sweeper.stored();
-        Ok(laid.iter().map(|row| row.get(0)).collect())
-    }
-
     /// Stores, replaces and reads a value, and says what did not go as it must.
     pub(super) fn check(
         &mut self,
@@ -309,7 +212,8 @@ impl Values {
         self.sweeper.sweep(client, now)
     }
 
-    /// Runs a statement, and makes the table if it turns out to be missing.
+    /// Runs a statement, and makes the table if it turns out to be missing. A large value may take longer than what the
+    /// session's settings allow.
     fn run(
         &mut self,
         client: &mut Client,
@@ -317,8 +221,20 @@ impl Values {
         parameters: Parameters<'_>,
         is_large: bool,
     ) -> Result<Vec<Row>, Error> {
+        let statement = self.statement;
+        self.with_table(client, |client| match is_large {
+            true => statement.run_patiently(client, sql, parameters),
+            false => statement.run(client, sql, parameters),
+        })
+    }
+
+    fn with_table(
+        &mut self,
+        client: &mut Client,
+        mut run: impl FnMut(&mut Client) -> Result<Vec<Row>, Error>,
+    ) -> Result<Vec<Row>, Error> {
         self.used = true;
-        match self.run_once(client, sql, parameters, is_large) {
+        match run(client) {
             Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => {
                 create(client, &self.creation)?;
                 // Entries are not worth compressing: most are small, and the codecs are compact. And the beginning
@@ -328,52 +244,10 @@ impl Values {
                     self.table
                 );
                 drop(client.batch_execute(&plain));
-                self.run_once(client, sql, parameters, is_large)
+                run(client)
             }
             done => done,
         }
-    }
-
-    fn run_once(
-        &self,
-        client: &mut Client,
-        sql: &str,
-        parameters: Parameters<'_>,
-        is_large: bool,
-    ) -> Result<Vec<Row>, Error> {
-        if is_large {
-            return self.statement.run_patiently(client, sql, parameters);
-        }
-        self.statement.run(client, sql, parameters)
-    }
-}
-
-impl Found {
-    fn of(row: &Row) -> Self {
-        let bytes: Option<Vec<u8>> = row.get(1);
-        let length: Option<i32> = row.get(2);
-        let time_left: Option<f64> = row.get(3);
-        Self {
-            is_pending: bytes.is_none(),
-            bytes: bytes.unwrap_or_default().into(),
-            length: usize::try_from(length.unwrap_or_default()).unwrap_or_default(),
-            time_left: Duration::try_from_secs_f64(time_left.unwrap_or_default())
-                .unwrap_or_default(),
-        }
-    }
-
-    fn is_whole(&self) -> bool {
-        self.bytes.len() == self.length
-    }
-
-    /// As whoever looks for it wants it.
-    pub(super) fn stored(&self, look: Look) -> Stored {
-        if self.is_pending {
-            return Stored::pending(look);
-        }
-        let mut stored = Stored::new(self.bytes.clone(), look).with_time_left(self.time_left);
-        stored.whole &= self.is_whole();
-        stored
     }
 }
 

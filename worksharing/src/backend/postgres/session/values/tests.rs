@@ -1,6 +1,7 @@
 use ::tests::PostgresServer;
 
 use super::*;
+use crate::store::{Look, Stored};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
