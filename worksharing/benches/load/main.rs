@@ -20,6 +20,7 @@ mod herd;
 mod hits;
 mod misses;
 mod rounds;
+mod transactions;
 
 use std::time::Duration;
 
@@ -43,7 +44,7 @@ struct Load {
 /// A part of the program, by name.
 type Part = (&'static str, fn(&Load) -> Result<()>);
 
-const PARTS: [Part; 13] = [
+const PARTS: [Part; 16] = [
     ("hit-1", hits::one_thread),
     ("hit-64", hits::threads),
     ("hit-512", hits::tasks),
@@ -54,6 +55,9 @@ const PARTS: [Part; 13] = [
     ("detach-miss-task", detached::async_miss),
     ("detach-miss-thread", detached::blocking_miss),
     ("detach-hit", detached::blocking_hit),
+    ("transaction", transactions::commits),
+    ("outbox", transactions::consumed),
+    ("outbox-hit", transactions::hits),
     ("connections", connections::of_keys_in_flight),
     ("herd-tasks", herd::tasks),
     ("herd-threads", herd::threads),
