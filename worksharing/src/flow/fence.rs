@@ -176,4 +176,22 @@ mod tests {
             assert_eq!(!state.superseded, holds, "{seen:?} {looks:?}");
         }
     }
+
+    /// Something came after 1 s, stood for `FENCE_LIFE` and went, long before the body ended.
+    #[test]
+    fn no_body_is_too_long_to_have_seen_what_superseded_it() {
+        const BODY: u64 = 90;
+        let begun = Instant::now();
+        let (nothing, newer) = (Seen::default(), Seen::of(Some(b"magicWSE entry Y")));
+        for first_look in 1..=FENCE_CHECK.as_secs() {
+            let mut state = State::new(Some(nothing), begun);
+            let looks = (first_look..BODY).step_by(FENCE_CHECK.as_secs() as usize);
+            for at in looks.map(Duration::from_secs) {
+                let second = Duration::from_secs(1);
+                let stands = (second..second + FENCE_LIFE).contains(&at);
+                state.learn(if stands { newer } else { nothing }, begun + at);
+            }
+            assert!(state.superseded, "{first_look}");
+        }
+    }
 }
