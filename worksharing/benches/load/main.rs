@@ -18,6 +18,7 @@ mod detached;
 mod freshness;
 mod herd;
 mod hits;
+mod many;
 mod misses;
 mod rounds;
 mod transactions;
@@ -44,7 +45,7 @@ struct Load {
 /// A part of the program, by name.
 type Part = (&'static str, fn(&Load) -> Result<()>);
 
-const PARTS: [Part; 16] = [
+const PARTS: [Part; 18] = [
     ("hit-1", hits::one_thread),
     ("hit-64", hits::threads),
     ("hit-512", hits::tasks),
@@ -58,6 +59,8 @@ const PARTS: [Part; 16] = [
     ("transaction", transactions::commits),
     ("outbox", transactions::consumed),
     ("outbox-hit", transactions::hits),
+    ("many-stored", many::stored),
+    ("many-cold", many::cold),
     ("connections", connections::of_keys_in_flight),
     ("herd-tasks", herd::tasks),
     ("herd-threads", herd::threads),
