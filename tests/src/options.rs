@@ -19,6 +19,7 @@ pub struct Options {
     pub cache_none: bool,
     pub force_refresh: bool,
     pub tags: Vec<String>,
+    pub local: Option<Duration>,
 }
 
 impl Options {

@@ -24,6 +24,8 @@ pub struct Setup {
     pub tombstone_ttl: Option<Duration>,
     /// Builder's `transactional_invalidation`.
     pub transactional_invalidation: bool,
+    /// Builder's `max_local_age`.
+    pub max_local_age: Option<Duration>,
     /// For how long it drains when it is asked to end (SIGTERM), which it tells by [`Event::Checked`]. Left out: it ends at
     /// once.
     pub drains_for: Option<Duration>,

@@ -37,7 +37,7 @@ macro_rules! counts {
     };
 }
 
-counts! { hits computed waited shared stale timed_out failed stored refused degraded unreadable recursive }
+counts! { hits local computed waited shared stale timed_out failed stored refused degraded unreadable recursive }
 
 impl Sum for WorkerStats {
     fn sum<I: Iterator<Item = Self>>(all: I) -> Self {

@@ -143,7 +143,7 @@ impl Verdict {
     }
 
     fn judge_values(&mut self, timeline: &Timeline, rules: &Rules, invalidations: &[Invalidation]) {
-        let older = timeline.older_than(invalidations, rules.reaches_within);
+        let older = timeline.older_than(invalidations, |one| rules.reaches_within(one));
         self.from_before
             .extend(older.iter().map(|one| format!("{one:?}")));
         let mut from_nowhere = timeline.calls_from_nowhere();

@@ -96,6 +96,9 @@ fn build_from(setup: &Setup, mut builder: Builder) -> Result<WorkSharing, worksh
         builder = builder.tombstone_ttl(time);
     }
     builder = builder.transactional_invalidation(setup.transactional_invalidation);
+    if let Some(time) = setup.max_local_age {
+        builder = builder.max_local_age(time);
+    }
     match setup.lock.as_deref() {
         Some("session") => builder = builder.postgres_lock(PostgresLock::Session),
         Some("lease") => builder = builder.postgres_lock(PostgresLock::Lease),

@@ -109,7 +109,7 @@ fn assert_nothing_older(timeline: &Timeline, key: &str) {
     let invalidations = timeline.invalidations(key, &[]);
     assert_eq!(invalidations.len(), 1);
     let timeline = timeline.key(key);
-    let older = timeline.older_than(&invalidations, Duration::ZERO);
+    let older = timeline.older_than(&invalidations, |_| Duration::ZERO);
     assert!(older.is_empty(), "{older:?}");
     let overtaken = timeline.bodies().swap_remove(0);
     let given = timeline.calls();

@@ -192,7 +192,7 @@ fn invalidation_wins_over_a_refresh_in_the_background() {
         let timeline = mesh.wait_for_answers("invalidated", 2 + 8);
         let invalidations = timeline.invalidations("invalidated", &[]);
         assert_eq!(invalidations.len(), 1);
-        let older = timeline.older_than(&invalidations, Duration::ZERO);
+        let older = timeline.older_than(&invalidations, |_| Duration::ZERO);
         assert!(older.is_empty(), "{older:?}");
         assert_eq!(mesh.stats().refused, 1, "the refresh");
         // What was computed then is fresh for less than that takes, so that it is refreshed, too.

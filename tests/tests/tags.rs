@@ -94,7 +94,7 @@ fn assert_nothing_older(mesh: &Mesh, run: &Run) {
     assert_eq!(invalidations.len(), 1);
     let older = timeline
         .key(&run.key)
-        .older_than(&invalidations, Duration::ZERO);
+        .older_than(&invalidations, |_| Duration::ZERO);
     assert!(older.is_empty(), "{older:?}");
 }
 

@@ -78,12 +78,12 @@ impl Timeline {
         ended.into_iter().chain(unknown).collect()
     }
 
-    /// The calls that were given what is from before one of these invalidations, which had returned so long before they
-    /// began.
+    /// The calls that were given what is from before one of these invalidations, which had returned when they began; so
+    /// long before where it need not have reached everybody at once.
     pub fn older_than(
         &self,
         invalidations: &[Invalidation],
-        reaches_within: Duration,
+        reaches_within: impl Fn(&Invalidation) -> Duration,
     ) -> Vec<Older> {
         let (bodies, bounds) = (self.bodies(), Bounds::of(invalidations, reaches_within));
         let given = Given::by(&bodies);
@@ -148,11 +148,14 @@ impl<'a> Given<'a> {
 struct Bounds<'a>(Vec<(u64, &'a Invalidation)>);
 
 impl<'a> Bounds<'a> {
-    fn of(invalidations: &'a [Invalidation], reaches_within: Duration) -> Self {
-        let within = u64::try_from(reaches_within.as_micros()).unwrap_or(u64::MAX);
+    fn of(
+        invalidations: &'a [Invalidation],
+        reaches_within: impl Fn(&Invalidation) -> Duration,
+    ) -> Self {
         let reached = invalidations.iter().filter_map(|one| {
-            let returned = one.returned_us?;
-            Some((returned.saturating_add(within), one))
+            let within = u64::try_from(reaches_within(one).as_micros());
+            let within = within.unwrap_or(u64::MAX);
+            Some((one.returned_us?.saturating_add(within), one))
         });
         let mut bounds: Vec<_> = reached.collect();
         bounds.sort_by_key(|(at, _)| *at);

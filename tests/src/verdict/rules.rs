@@ -20,6 +20,8 @@ pub struct Rules {
     pub on_timeout: Option<String>,
     /// How long after an invalidation had returned it has reached everybody.
     pub reaches_within: Duration,
+    /// The same of what this process has committed.
+    pub committed: Option<(u32, Duration)>,
     /// When its entry may have been lost: from when to when, on the clock of [`now_us`](crate::now_us).
     pub lost: Vec<(u64, u64)>,
 }
@@ -50,6 +52,12 @@ impl Rules {
             on_timeout: options.on_timeout.clone(),
             ..Self::default()
         }
+    }
+
+    pub(super) fn reaches_within(&self, invalidation: &Invalidation) -> Duration {
+        let by = invalidation.asked.pid;
+        let committed = self.committed.filter(|(pid, _)| *pid == by);
+        committed.map_or(self.reaches_within, |(_, within)| within)
     }
 
     /// From when on another body may begin after this one.

@@ -292,12 +292,21 @@ fn nothing_may_be_the_nothing_of_the_newest_body() {
 }
 
 #[test]
-fn what_is_kept_in_a_process_may_be_older_for_a_while() {
-    for (within, wrong) in [(100, 0), (40, 1)] {
+fn invalidation_may_take_its_time_to_reach_everybody() {
+    let within = |ms| Duration::from_millis(ms);
+    // The same for all, another one for what that process commits, or some other process.
+    for (all, committed, wrong) in [
+        (100, None, 0),
+        (40, None, 1),
+        (0, Some((3, within(100))), 0),
+        (100, Some((3, within(40))), 1),
+        (0, Some((4, within(100))), 1),
+    ] {
         let mut events = [body(1, [100, 150], "a"), answered(2, [350, 400], "a")].concat();
         events.extend(invalidation(3, 200, Some(300)));
         let rules = Rules {
-            reaches_within: Duration::from_millis(within),
+            reaches_within: within(all),
+            committed,
             ..Rules::default()
         };
         assert_eq!(judge_by(&rules, events, &[]).from_before.len(), wrong);

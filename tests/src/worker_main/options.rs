@@ -6,7 +6,7 @@ use crate::Options;
 
 impl Options {
     /// All that do not change the type.
-    pub(super) fn of<T>(&self, mut work: Work<T>) -> Work<T> {
+    pub(super) fn of<T: Clone + Send + Sync + 'static>(&self, mut work: Work<T>) -> Work<T> {
         work = work.force_refresh(self.force_refresh).tags(&self.tags);
         if self.cache_none {
             work = work.cache_none();
@@ -25,6 +25,9 @@ impl Options {
         }
         if let Some(time) = self.wait {
             work = work.wait(time);
+        }
+        if let Some(time) = self.local {
+            work = work.local(time);
         }
         work
     }

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::process;
 use std::time::Duration;
 
 use tests::soaking::Random;
@@ -25,6 +26,12 @@ const LONG: u64 = 3_000;
 /// In changing rounds: until when some keys are asked for, and from when on again.
 const BEGINNING: Duration = Duration::from_millis(1_500);
 const END: Duration = Duration::from_millis(13_000);
+/// How long some values are kept in a process; and how long where changes are not heard.
+const LOCAL: Duration = Duration::from_secs(30);
+pub(crate) const UNHEARD: Duration = Duration::from_millis(100);
+/// After how long an invalidation, and after how long a commit, has reached every process, on a loaded machine.
+const TOLD: Duration = Duration::from_millis(500);
+const LAID: Duration = Duration::from_secs(4);
 /// What a loaded machine, a frozen process and a slow network may add to a wait.
 const SLACK: Duration = Duration::from_millis(1_500);
 /// What a caller gets that has waited for too long.
@@ -37,6 +44,7 @@ pub(crate) struct Keys {
     began: u64,
     tags: Vec<String>,
     tombstone_ttl: Option<Duration>,
+    in_postgres: bool,
 }
 
 struct Asked {
@@ -69,6 +77,7 @@ impl Keys {
             began: 0,
             tags,
             tombstone_ttl: is_short.then_some(FENCE_LIFE),
+            in_postgres: kind.is_in_postgres(round),
         }
     }
 
@@ -157,7 +166,21 @@ impl Keys {
         let longest = limit.map(|wait| wait + SLACK);
         Rules {
             longest,
+            reaches_within: options.local.map_or(Duration::ZERO, |_| TOLD),
+            committed: Some((process::id(), self.commits_reach(options))),
             ..Rules::of(options, *ttl)
+        }
+    }
+}
+
+impl Keys {
+    /// Looks into PostgreSQL see a commit at once. Elsewhere a process lays what was committed, and another one where that
+    /// is killed.
+    fn commits_reach(&self, options: &Options) -> Duration {
+        if self.in_postgres && options.local.is_none() {
+            Duration::ZERO
+        } else {
+            LAID
         }
     }
 }
@@ -192,6 +215,7 @@ fn options(tags: &[String], random: &mut Random) -> Options {
     let (detach, clone_errors, cache_none) = (half(), half(), half());
     let [early, waits, gives] = [half(), half(), half()];
     let force_refresh = half() && half() && half();
+    let is_local = half();
     let tags = tags.iter().filter(|_| half()).cloned().collect();
     let mut time = |most| (random.one_of(2) == 0).then(|| ms(1 + random.one_of(most)));
     Options {
@@ -207,6 +231,7 @@ fn options(tags: &[String], random: &mut Random) -> Options {
         cache_none,
         force_refresh,
         tags,
+        local: is_local.then_some(LOCAL),
     }
 }
 

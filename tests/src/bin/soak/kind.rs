@@ -18,6 +18,11 @@ impl Kind {
         [Self::Quiet, Self::Stormy, Self::Changing][round % 3]
     }
 
+    /// Whether its values are in PostgreSQL, and in Redis otherwise.
+    pub(crate) fn is_in_postgres(self, round: usize) -> bool {
+        self == Self::Changing && round % 2 == 1
+    }
+
     /// How many processes take part.
     pub(crate) fn workers(self) -> usize {
         match self {

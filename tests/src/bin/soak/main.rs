@@ -109,10 +109,11 @@ impl Soak {
 
     /// The processes of a round: those of the one before it, where they will do.
     fn staff(&mut self, round: usize, kind: Kind) {
-        let in_postgres = kind == Kind::Changing && round % 2 == 1;
+        let in_redis = !kind.is_in_postgres(round);
         let setup = Setup {
             postgres: Some(self.postgres.postgres_url()),
-            redis: (!in_postgres).then(|| self.redis.redis_url()),
+            redis: in_redis.then(|| self.redis.redis_url()),
+            max_local_age: Some(keys::UNHEARD),
             log: Some("warn,worksharing=debug".to_owned()),
             tombstone_ttl: self.keys.tombstone_ttl(),
             transactional_invalidation: kind == Kind::Changing,
@@ -128,7 +129,7 @@ impl Soak {
             self.workers.push(worker);
         }
         self.values = Some(Values::of(&self.servers, &self.setup));
-        let writer = || Writer::new(self.servers.postgres.connect(), in_postgres);
+        let writer = || Writer::new(self.servers.postgres.connect());
         self.writer = (kind == Kind::Changing).then(writer);
     }
 
