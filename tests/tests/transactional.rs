@@ -729,6 +729,37 @@ fn nobody_serves_what_a_tag_invalidated_before_its_look() {
 }
 
 #[test]
+fn what_is_kept_in_processes_goes_too() {
+    each_builder(|servers, builder| {
+        let all = [(), (), ()].map(|()| transactional(builder()));
+        let work = |sharing: &WorkSharing| {
+            let work = sharing.work::<u32>("key").tag("tag");
+            work.local(Duration::from_secs(60))
+                .ttl(Duration::from_secs(600))
+        };
+        let mut client = servers.postgres.connect();
+        for round in 0..4 {
+            for sharing in &all {
+                assert_eq!(work(sharing).run_blocking(|| round), round);
+            }
+            let sql = match round % 2 {
+                0 => work(&all[0]).invalidation_sql(),
+                _ => all[0].tag_invalidation_sql("tag"),
+            };
+            client.batch_execute(&sql).unwrap();
+            let begun = Instant::now();
+            for sharing in &all {
+                wait_until(LIMIT, "it is gone", || {
+                    work(sharing).run_blocking(|| round + 1) == round + 1
+                });
+            }
+            eprintln!("in all processes after {:?}", begun.elapsed());
+            assert!(begun.elapsed() < Duration::from_secs(5));
+        }
+    });
+}
+
+#[test]
 fn an_invalidation_settles_before_anything_is_stored() {
     each_builder(|servers, builder| {
         let settle = Duration::from_secs(2);

@@ -71,12 +71,10 @@ impl Outbox {
             let rows = due.rows.clone();
             Laid { rows, entry }
         });
-        let laid = self.queue.lay(store, entries.collect()).await?;
-        let laid = due
-            .iter()
-            .filter(|due| laid.contains(&self.queue.value_key(&due.key)));
-        self.tell(laid.map(|due| &due.key)).await;
-        Ok(())
+        let entries = entries.collect();
+        // First, since what is pending counts as laid; who dies in between is followed by one who does both.
+        self.tell(due.iter().map(|due| &due.key)).await;
+        self.queue.lay(store, entries).await
     }
 
     /// Elsewhere: laid first, then done.

@@ -1,4 +1,3 @@
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -108,17 +107,10 @@ impl Queue {
     }
 
     /// Lays entries in the table of values, each if one of its rows is not done yet, and has done with those rows: one
-    /// step, so that each is laid once however many try. Returns the keys of those that were laid.
-    pub(crate) async fn lay(
-        &self,
-        store: &str,
-        entries: Vec<Laid>,
-    ) -> Result<HashSet<String>, Error> {
+    /// step, so that each is laid once however many try.
+    pub(crate) async fn lay(&self, store: &str, entries: Vec<Laid>) -> Result<(), Error> {
         let store = store.to_owned();
-        match self.ask(OutboxAsk::Lay { store, entries }).await? {
-            OutboxAnswer::Laid(keys) => Ok(keys),
-            other => Err(unexpected(&other)),
-        }
+        self.ask(OutboxAsk::Lay { store, entries }).await.map(drop)
     }
 
     /// Writes a row.

@@ -5,7 +5,6 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use ::postgres::types::Type;
@@ -66,7 +65,6 @@ pub(crate) enum OutboxAnswer {
     Is(bool),
     Last(i64),
     Rows(Vec<Row>),
-    Laid(HashSet<String>),
 }
 
 /// The outbox of a session.

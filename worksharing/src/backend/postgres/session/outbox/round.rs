@@ -29,7 +29,7 @@ impl Round<'_> {
         if let OutboxAsk::Lay { store, entries } = ask {
             let due = outbox.names.due();
             let laid = self.of_values(|values, client| values.lay(client, &due, store, entries))?;
-            return Ok(laid.map(OutboxAnswer::Laid));
+            return Ok(laid.map(|_| OutboxAnswer::Done));
         }
         self.watchdog.arm();
         let answer = outbox.serve(&mut self.connection.client, ask);
