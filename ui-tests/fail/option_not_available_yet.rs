@@ -1,6 +1,6 @@
 use worksharing::work_shared;
 
-#[work_shared(each = n, codec = json)]
+#[work_shared(codec = json)]
 fn later(n: u32) -> u32 {
     n
 }

@@ -1,7 +1,7 @@
 //! Crates of another edition, a renamed dependency, and re-exports.
 
 use edition_2021::{
-    borrowing, borrowing_call, detached, facade, keyed, later, later_call, patterns, tick,
+    borrowing, borrowing_call, detached, each, facade, keyed, later, later_call, patterns, tick,
 };
 
 #[facade::work_shared(crate = facade::hidden)]
@@ -54,4 +54,12 @@ fn through_other_names() {
     assert_ne!(through_a_facade(1), through_a_facade(2));
     assert_eq!(renamed(1), renamed_call(1).get());
     assert_eq!(by_a_macro(1), by_a_macro(1));
+}
+
+#[tokio::test]
+async fn many_ids_in_an_older_edition() {
+    let first = each(&["a"].into(), String::new()).await.unwrap();
+    let both = each(&["a", "b"].into(), String::new()).await.unwrap();
+    assert!(both["a"] == first["a"] && both["b"] != first["a"]);
+    assert!(each(&["c"].into(), "fails".into()).await.is_err());
 }

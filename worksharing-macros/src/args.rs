@@ -1,3 +1,4 @@
+mod each;
 mod forms;
 mod tags;
 mod times;
@@ -10,6 +11,8 @@ use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
 use syn::{Expr, ExprClosure, Ident, LitStr, Path, Token};
 
+pub(crate) use self::each::Each;
+use self::each::each;
 use self::forms::{handle, key, krate, label, rule, version};
 pub(crate) use self::tags::Tags;
 use self::tags::tags;
@@ -23,6 +26,8 @@ use crate::value::{Value, skip_to_comma};
 pub(crate) struct Args {
     pub(crate) ttl: Option<Ttl>,
     pub(crate) key: Option<KeyForm>,
+    pub(crate) each: Option<Each>,
+    pub(crate) is_each_unreadable: bool,
     pub(crate) tags: Option<Tags>,
     pub(crate) skip: Vec<Ident>,
     pub(crate) skip_span: Option<Span>,
@@ -126,13 +131,22 @@ impl Args {
         let Ok(name) = input.call(Ident::parse_any) else {
             return Err(input.error("write an option here, like `ttl = \"60s\"`"));
         };
+        let is_new = seen.insert(name.to_string());
+        let twice = format!("`{name}` is given twice: remove one of them");
+        let twice = syn::Error::new(name.span(), twice);
+        // What follows it is no expression.
+        if name == "each" {
+            let each = each(&name, input);
+            self.is_each_unreadable |= each.is_err();
+            self.each.get_or_insert(each?);
+            return is_new.then_some(()).ok_or(twice);
+        }
         let value = Value::parse(input)?;
         if !input.is_empty() && !input.peek(Token![,]) {
             return Err(input.error("write a `,` between two options"));
         }
-        if !seen.insert(name.to_string()) {
-            let message = format!("`{name}` is given twice: remove one of them");
-            return Err(syn::Error::new(name.span(), message));
+        if !is_new {
+            return Err(twice);
         }
         self.set(&name, value, mistakes)
     }

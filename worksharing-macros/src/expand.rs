@@ -1,4 +1,5 @@
 mod detach;
+mod each;
 mod handle;
 mod plan;
 mod policy;
@@ -9,7 +10,7 @@ use syn::spanned::Spanned as _;
 use syn::{Expr, FnArg, Pat, Signature, Type};
 
 use crate::args::{Args, OnTimeout};
-use crate::task::taken;
+use crate::task::Taken;
 use crate::template::Template;
 use crate::validate::{Checked, Key};
 use crate::work_fn::{Form, WorkFn};
@@ -84,6 +85,9 @@ impl Expansion<'_> {
     /// All but the plan has the place of the policy, so that the compiler takes what goes wrong in both for
     /// one mistake.
     fn shared(&self) -> TokenStream {
+        if let Some(each) = &self.args.each {
+            return self.shared_each(each);
+        }
         let place = at(self.output.span());
         let private = private(self.args, place);
         let (plan, policy) = (self.plan(), self.types());
@@ -185,20 +189,22 @@ impl Expansion<'_> {
         if !self.function.is_async() {
             let body = self.function.body.clone();
             let body = self.in_task(|task| task.group(&body)).unwrap_or(body);
+            let body = self.as_lent(body);
             return quote_spanned!(here()=> move || -> #output #body);
         }
         let body = match &self.function.boxed {
             Some(boxed) => {
-                let taken = self.args.detach.map(|_| taken(self.args, self.function));
-                boxed.body(|name| {
-                    taken
-                        .as_ref()
-                        .is_none_or(|taken| taken.iter().any(|taken| taken.name == *name))
-                })
+                let anew = self.anew();
+                let is_wanted = |name: &Ident| {
+                    let has = |anew: &Vec<Taken>| anew.iter().any(|taken| taken.name == *name);
+                    anew.as_ref().is_none_or(has)
+                };
+                boxed.body(is_wanted)
             }
             None => self.function.body.clone(),
         };
         let body = self.in_task(|task| task.group(&body)).unwrap_or(body);
+        let body = self.as_lent(body);
         let (body, private) = (inner_block(&body), private(self.args, at(output.span())));
         let dead = quote_spanned!(at(output.span())=> return #private::never::<#output>(););
         quote_spanned!(here()=> async move { if false { #dead } #body })

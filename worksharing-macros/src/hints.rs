@@ -3,6 +3,7 @@
 pub(crate) const OPTIONS: &[&str] = &[
     "ttl",
     "key",
+    "each",
     "tags",
     "skip",
     "skip_all",
@@ -27,7 +28,7 @@ pub(crate) const OPTIONS: &[&str] = &[
 ];
 
 /// Reserved, so that they are not guessed to be misspelt.
-const LATER: &[&str] = &["each", "codec"];
+const LATER: &[&str] = &["codec"];
 
 /// What to write instead of an option that is not one.
 pub(crate) fn unknown_option(name: &str, value: Option<&str>) -> String {
@@ -123,6 +124,9 @@ fn habit(name: &str, value: Option<&str>) -> Option<String> {
         "depends_on" | "dependencies" | "deps" | "group" | "groups" | "surrogate_keys"
         | "labels" | "invalidated_by" | "sync_to" => {
             "write `tags(\"user:{user}\")`: `invalidate_tag` then makes a miss of all that has the tag"
+        }
+        "for_each" | "many" | "batch" | "bulk" | "multi" | "multiget" | "keys" | "items" => {
+            "write `each = id in ids, key = \"user:{id}\"`: each id is then shared work of its own"
         }
         "ignore" | "exclude" => "write `skip(…)` to leave arguments out of the default key",
         "force" | "force_update" | "refresh" => "write `force_refresh = …`",

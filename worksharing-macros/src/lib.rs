@@ -10,9 +10,11 @@ mod boxed;
 mod contradictions;
 mod detachable;
 mod duration;
+mod each;
 mod expand;
 mod fallback;
 mod hints;
+mod ids;
 mod in_task;
 mod key_parts;
 mod krate;
@@ -49,9 +51,18 @@ pub fn work_shared(
 fn work_shared_impl(options: TokenStream, item: TokenStream) -> TokenStream {
     let mut mistakes = Mistakes::default();
     let args = Args::parse(options, &mut mistakes);
-    let Some(function) = WorkFn::parse(item.clone(), &mut mistakes) else {
+    let Some(mut function) = WorkFn::parse(item.clone(), &mut mistakes) else {
         return fallback::emit(mistakes, item);
     };
+    // Of an id that could not be read, nothing is to be said where it is named.
+    if args.is_each_unreadable {
+        return fallback::emit(mistakes, item);
+    }
+    function.of_each = args
+        .each
+        .iter()
+        .flat_map(|each| each.bound.clone())
+        .collect();
     let checked = validate::validate(&args, &function, &mut mistakes);
     if mistakes.any() {
         return fallback::emit(mistakes, item);

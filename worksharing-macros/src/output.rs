@@ -3,11 +3,12 @@
 use quote::ToTokens;
 use syn::{GenericArgument, Path, PathArguments, Type};
 
+use crate::args::Args;
 use crate::boxed::{boxed_output, future_output};
 use crate::mistakes::Mistakes;
 use crate::work_fn::WorkFn;
 
-pub(crate) fn check_output(function: &WorkFn, mistakes: &mut Mistakes) {
+pub(crate) fn check_output(args: &Args, function: &WorkFn, mistakes: &mut Mistakes) {
     let Some(output) = function.output() else {
         let name = &function.sig.ident;
         let message =
@@ -18,7 +19,37 @@ pub(crate) fn check_output(function: &WorkFn, mistakes: &mut Mistakes) {
         let message = "a boxed future cannot be shared, only what it gives: write `async fn`";
         return mistakes.on(output, message);
     }
-    check_shared(output, mistakes);
+    match args.each {
+        Some(_) => values_of(output)
+            .into_iter()
+            .for_each(|value| check_shared(value, mistakes)),
+        None => check_shared(output, mistakes),
+    }
+}
+
+/// The values of a map, or of a `Result` of one, if they can be seen. The keys may borrow.
+fn values_of(output: &Type) -> Option<&Type> {
+    let (name, arguments) = match output {
+        Type::Group(group) => return values_of(&group.elem),
+        Type::Paren(paren) => return values_of(&paren.elem),
+        Type::Path(path) => {
+            let last = path.path.segments.last()?;
+            let PathArguments::AngleBracketed(arguments) = &last.arguments else {
+                return None;
+            };
+            (&last.ident, &arguments.args)
+        }
+        _ => return None,
+    };
+    let mut types = arguments.iter().filter_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    });
+    match types.next()? {
+        map if name == "Result" => values_of(map),
+        _ if name == "HashMap" || name == "BTreeMap" => types.next(),
+        _ => None,
+    }
 }
 
 /// Refuses what can be seen not to be storable. The rest is left to the bounds of the value.

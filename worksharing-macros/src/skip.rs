@@ -54,7 +54,9 @@ pub(crate) fn check_left_out(
     if args.skip_span.is_none() || mistakes.any() {
         return;
     }
-    let shown: Vec<_> = template.values.iter().flat_map(named).collect();
+    // Of all ids, `each` shows them one by one.
+    let each = args.each.iter().map(|each| each.ids.clone());
+    let shown: Vec<_> = template.values.iter().flat_map(named).chain(each).collect();
     let forced: Vec<_> = args.force_refresh.iter().flat_map(named).collect();
     for name in function.params.iter().flat_map(Param::bindings) {
         let is_in = |names: &[Ident]| names.iter().any(|other| other.unraw() == name.unraw());

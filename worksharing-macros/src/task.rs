@@ -29,13 +29,14 @@ pub(crate) enum How {
     ByType,
 }
 
+/// All that the body names.
+pub(crate) fn used(function: &WorkFn) -> Vec<Taken> {
+    select(function, &Names::of_body(function))
+}
+
 /// All that the task uses, by what the body and the closures name.
 pub(crate) fn taken(args: &Args, function: &WorkFn) -> Vec<Taken> {
-    let mut names = Names::default();
-    names.of(match &function.boxed {
-        Some(boxed) => boxed.statements(),
-        None => function.body.stream(),
-    });
+    let mut names = Names::of_body(function);
     for rule in rules(args) {
         names.of(match rule {
             Rule::Closure(closure) => closure.to_token_stream(),
@@ -45,6 +46,11 @@ pub(crate) fn taken(args: &Args, function: &WorkFn) -> Vec<Taken> {
     if let Some((_, Ttl::Time(Time::Expr(time)))) = &args.cache_err {
         names.of(time.to_token_stream());
     }
+    select(function, &names)
+}
+
+/// The arguments that are named.
+fn select(function: &WorkFn, names: &Names) -> Vec<Taken> {
     let inputs = function.params.iter().zip(&function.sig.inputs);
     let taken = inputs.flat_map(|(param, input)| match input {
         FnArg::Receiver(receiver) => vec![Taken {
@@ -137,6 +143,15 @@ struct Names {
 }
 
 impl Names {
+    fn of_body(function: &WorkFn) -> Self {
+        let mut names = Self::default();
+        names.of(match &function.boxed {
+            Some(boxed) => boxed.statements(),
+            None => function.body.stream(),
+        });
+        names
+    }
+
     fn of(&mut self, tokens: TokenStream) {
         let tokens: Vec<TokenTree> = tokens.into_iter().collect();
         for (at, token) in tokens.iter().enumerate() {

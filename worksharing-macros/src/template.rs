@@ -51,7 +51,7 @@ impl Template {
         quote_spanned!(self.span()=> #private::format_args!(#format #(, #values)*))
     }
 
-    fn span(&self) -> Span {
+    pub(crate) fn span(&self) -> Span {
         Span::mixed_site().located_at(self.format.span())
     }
 }

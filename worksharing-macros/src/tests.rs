@@ -6,6 +6,7 @@ use quote::quote;
 
 mod async_fns;
 mod detached;
+mod each;
 mod tags;
 
 fn check(options: TokenStream, item: TokenStream, expected: Expect) {
@@ -217,7 +218,7 @@ fn after_a_mistake_the_function_stays() {
                 "a number has no unit: write `ttl = \"60s\"`"
             }
             ::core::compile_error! {
-                "unknown option `banana`: the options are `ttl`, `key`, `tags`, `skip`, `skip_all`, `force_refresh`, `via`, `cache_if`, `cache_none`, `share_err`, `cache_err`, `stale_while_revalidate`, `stale_if_error`, `early_refresh`, `jitter`, `wait`, `on_timeout`, `local`, `detach`, `version`, `handle`, `name`, `crate`"
+                "unknown option `banana`: the options are `ttl`, `key`, `each`, `tags`, `skip`, `skip_all`, `force_refresh`, `via`, `cache_if`, `cache_none`, `share_err`, `cache_err`, `stale_while_revalidate`, `stale_if_error`, `early_refresh`, `jitter`, `wait`, `on_timeout`, `local`, `detach`, `version`, `handle`, `name`, `crate`"
             }
         "#]],
     );

@@ -5,6 +5,7 @@ use syn::{Expr, Signature};
 use crate::args::{Args, KeyForm, Rule, ShareErr, Ttl};
 use crate::contradictions::check_contradictions;
 use crate::detachable::check_detachable;
+use crate::each::{check_each, check_key_of_each, check_tags_of_each};
 use crate::key_parts::{cfg_of, key_parts};
 use crate::krate::check_crate;
 use crate::mistakes::Mistakes;
@@ -36,16 +37,20 @@ pub(crate) fn validate<'a>(
     check_contradictions(args, function, mistakes);
     check_crate(args, mistakes);
     check_modifiers(&function.sig, mistakes);
-    check_output(function, mistakes);
+    check_output(args, function, mistakes);
     check_clashes(args, mistakes);
     check_closures(args, mistakes);
     check_skipped(args, function, mistakes);
     check_handle(args, function, mistakes);
     check_detachable(args, function, mistakes);
-    Checked {
+    check_each(args, function, mistakes);
+    let checked = Checked {
         key: check_key(args, function, mistakes),
         tags: check_tags(args, function, mistakes),
-    }
+    };
+    check_key_of_each(args, &checked.key, mistakes);
+    check_tags_of_each(args, &checked.tags, mistakes);
+    checked
 }
 
 fn check_key<'a>(args: &'a Args, function: &WorkFn, mistakes: &mut Mistakes) -> Key<'a> {

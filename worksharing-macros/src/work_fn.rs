@@ -16,6 +16,8 @@ pub(crate) struct WorkFn {
     /// Not parsed: whatever it holds is passed on, and the compiler judges it.
     pub(crate) body: Group,
     pub(crate) params: Vec<Param>,
+    /// What the option `each` binds, for one id at a time.
+    pub(crate) of_each: Vec<Ident>,
     /// Set where the function is not `async`, but returns a boxed async block.
     pub(crate) boxed: Option<Boxed>,
 }
@@ -54,6 +56,7 @@ impl WorkFn {
                     sig,
                     body,
                     params,
+                    of_each: Vec::new(),
                     boxed,
                 })
             }
@@ -101,6 +104,7 @@ impl WorkFn {
             .iter()
             .filter(|param| !param.is_receiver())
             .flat_map(Param::bindings)
+            .chain(&self.of_each)
             .chain(consts)
     }
 

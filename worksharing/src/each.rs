@@ -5,9 +5,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hash};
+use std::marker::PhantomData;
 
 use crate::plan::Plan;
-use crate::policy::Policy;
+use crate::policy::{OkOnly, Policy, Rules, Shareable, Value, Whole};
 
 /// A map of values by id: what a function with the option `each` returns, alone or in a `Result`.
 ///
@@ -65,23 +66,64 @@ impl<K: Ord, V> ByKey for BTreeMap<K, V> {
     note = "return a map whose keys are the ids; of `&str` they may be `String`",
     note = "an id must be `Clone`"
 )]
-pub trait AsKey<K> {
+pub trait AsKey<K>: Sized {
+    /// The id itself. Of an id that is no key there is none: so nothing else is wrong with it.
+    type Id;
+
     /// The key.
     fn as_key(&self) -> K;
+
+    /// The id itself.
+    fn itself(self) -> Self::Id;
 }
 
 #[diagnostic::do_not_recommend]
 impl<T: Clone> AsKey<T> for T {
+    type Id = T;
+
     fn as_key(&self) -> T {
         self.clone()
+    }
+
+    fn itself(self) -> T {
+        self
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl AsKey<String> for &str {
+impl<'a> AsKey<String> for &'a str {
+    type Id = &'a str;
+
     fn as_key(&self) -> String {
         (*self).to_owned()
     }
+
+    fn itself(self) -> &'a str {
+        self
+    }
+}
+
+/// What a function with `each` returns: a map, shared in this way.
+#[derive(Debug)]
+pub struct OfMap<M, K>(PhantomData<fn() -> (M, K)>);
+
+impl<M, K> OfMap<M, K> {
+    pub(crate) fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+/// The policy of one id. A function, for of a method whose bounds do not hold the compiler says that there is none.
+pub fn policy_of_one<M: ByKey, K>(_: OfMap<M, K>) -> Rules<K, Option<M::Value>>
+where
+    Option<M::Value>: Shareable,
+{
+    Rules::new()
+}
+
+/// For closures over the value of one id.
+pub fn value_of_one<M: ByKey, K>(_: OfMap<M, K>) -> Value<Option<M::Value>> {
+    Value::new()
 }
 
 /// What a function of many ids of the type `E` returns, whose policy of one id is `P`.
@@ -108,12 +150,12 @@ pub trait EachReturned<E, P: Policy>: Sized {
     fn failed(error: P::Returned) -> Self;
 }
 
-#[diagnostic::do_not_recommend]
-impl<E, P, M> EachReturned<E, P> for M
+// By the kind of the policy, so that one of them is meant, and what is wrong is wrong with the map.
+impl<E, M, S, C, L, X> EachReturned<E, Rules<Whole, S, C, L, X>> for M
 where
     M: ByKey,
     E: AsKey<M::Key>,
-    P: Policy<Returned = Option<M::Value>>,
+    Rules<Whole, S, C, L, X>: Policy<Returned = Option<M::Value>>,
 {
     type Left = M;
 
@@ -140,20 +182,19 @@ where
     }
 }
 
-#[diagnostic::do_not_recommend]
-impl<E, P, M, X> EachReturned<E, P> for Result<M, X>
+impl<E, M, F, S, C, L, X> EachReturned<E, Rules<OkOnly<F>, S, C, L, X>> for Result<M, F>
 where
     M: ByKey,
     E: AsKey<M::Key>,
-    P: Policy<Returned = Result<Option<M::Value>, X>>,
+    Rules<OkOnly<F>, S, C, L, X>: Policy<Returned = Result<Option<M::Value>, F>>,
 {
     type Left = M;
 
-    fn split(self) -> Result<M, P::Returned> {
+    fn split(self) -> Result<M, Result<Option<M::Value>, F>> {
         self.map_err(Err)
     }
 
-    fn take(left: &mut M, id: &E) -> P::Returned {
+    fn take(left: &mut M, id: &E) -> Result<Option<M::Value>, F> {
         Ok(left.take(&id.as_key()))
     }
 
@@ -161,15 +202,15 @@ where
         left.left()
     }
 
-    fn gather(values: impl Iterator<Item = (E, P::Returned)>) -> Self {
-        let present = |(id, value): (E, P::Returned)| match value {
+    fn gather(values: impl Iterator<Item = (E, Result<Option<M::Value>, F>)>) -> Self {
+        let present = |(id, value): (E, Result<Option<M::Value>, F>)| match value {
             Ok(value) => Some(Ok((id.as_key(), value?))),
             Err(error) => Some(Err(error)),
         };
         values.filter_map(present).collect()
     }
 
-    fn failed(error: P::Returned) -> Self {
+    fn failed(error: Result<Option<M::Value>, F>) -> Self {
         error.map(|_| M::from_iter([]))
     }
 }
@@ -199,29 +240,44 @@ where
 }
 
 /// The ids in what is referred to.
-pub fn entrants_of<E>(ids: impl Ids<E>, mut plan: impl FnMut(&E) -> Plan) -> Entrants<E> {
-    let with_plan = |id| {
-        let plan = plan(&id);
-        (id, plan)
-    };
-    ids.ids().map(with_plan).collect()
+pub fn entrants_of<M: ByKey, K, E: AsKey<M::Key>>(
+    of: OfMap<M, K>,
+    ids: impl Ids<E>,
+    plan: impl FnMut(&E) -> Plan,
+) -> Entrants<E::Id> {
+    entrants_in(of, ids.ids(), plan)
 }
 
 /// The ids in what is owned.
-pub fn entrants_in<C: IntoIterator>(
-    ids: C,
-    mut plan: impl FnMut(&C::Item) -> Plan,
-) -> Entrants<C::Item> {
-    let with_plan = |id| {
+pub fn entrants_in<M: ByKey, K, E: AsKey<M::Key>>(
+    _: OfMap<M, K>,
+    ids: impl IntoIterator<Item = E>,
+    mut plan: impl FnMut(&E) -> Plan,
+) -> Entrants<E::Id> {
+    let with_plan = |id: E| {
         let plan = plan(&id);
-        (id, plan)
+        (id.itself(), plan)
     };
     ids.into_iter().map(with_plan).collect()
 }
 
-/// The ids that are to be computed, in the form that the body knows.
-pub fn lent<E, C: Lent<E>>(ids: Vec<E>) -> C {
-    C::of_ids(ids)
+/// The form in which a function takes its ids.
+#[derive(Debug)]
+pub struct Form<C: ?Sized>(PhantomData<fn(&C)>);
+
+/// That of these.
+pub fn form<C: ?Sized>(_: &C) -> Form<C> {
+    Form(PhantomData)
+}
+
+impl<C> Form<C> {
+    /// The ids that are to be computed, as the body knows them.
+    pub fn lent<E>(&self, ids: Vec<E>) -> C
+    where
+        C: Lent<E>,
+    {
+        C::of_ids(ids)
+    }
 }
 
 /// What can be made of some ids again.

@@ -16,6 +16,7 @@ pub(crate) use self::errors::{
 };
 pub use self::errors::{CacheRule, Errors, Fallible, ShareRule, ShareableError, SharedError};
 pub use self::returns::Returns;
+pub(crate) use self::returns::Value;
 pub use self::rules::Rules;
 pub(crate) use self::stored::{Encoded, Storable};
 use crate::near::Keeping;

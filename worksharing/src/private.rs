@@ -16,7 +16,8 @@ pub use std::{concat, format, format_args, module_path};
 
 pub use crate::default_key::{DefaultKey, KeyPart, KeyText, local_text, text};
 pub use crate::each::{
-    Again, AsKey, ByKey, EachReturned, Entrants, Ids, Lent, again, entrants_in, entrants_of, lent,
+    Again, AsKey, ByKey, EachReturned, Entrants, Form, Ids, Lent, OfMap, again, entrants_in,
+    entrants_of, form, policy_of_one, value_of_one,
 };
 pub use crate::flow::{Acquired, Leading};
 pub use crate::handle::{AsyncCall, Call, GoOn, PlainAsyncCall, PlainCall};
@@ -55,6 +56,41 @@ pub fn many<'a, E: Clone, P: Policy + 'a>(
 ) -> Many<'a, E, P> {
     let entrants = entrants.into_iter();
     Many::new(entrants.map(|(id, plan)| (id, plan.into_call())))
+}
+
+/// What of them is to be computed next.
+pub fn next<'a, E: Clone, P: Policy + 'a>(
+    many: &mut Many<'a, E, P>,
+) -> impl Future<Output = Option<Vec<E>>> {
+    many.next()
+}
+
+/// [`next`], blocking this thread.
+pub fn next_blocking<'a, E: Clone, P: Policy + 'a>(many: &mut Many<'a, E, P>) -> Option<Vec<E>> {
+    many.next_blocking()
+}
+
+/// Computes it, and shares what comes of it.
+pub fn land_many<'a, E: Clone, P: Policy + 'a, R: EachReturned<E, P>>(
+    many: &mut Many<'a, E, P>,
+    policy: P,
+    body: Pin<&mut impl Future<Output = R>>,
+) -> impl Future<Output = ()> {
+    many.land(policy, body)
+}
+
+/// [`land_many`], on this thread.
+pub fn land_many_blocking<'a, E: Clone, P: Policy + 'a, R: EachReturned<E, P>>(
+    many: &mut Many<'a, E, P>,
+    policy: P,
+    body: impl FnOnce() -> R,
+) {
+    many.land_blocking(policy, body);
+}
+
+/// What the function returns.
+pub fn finish<'a, E: Clone, P: Policy + 'a, R: EachReturned<E, P>>(many: Many<'a, E, P>) -> R {
+    many.finish()
 }
 
 /// Computes, and shares what comes of it. A function, for of a method whose bounds do not hold the compiler says that

@@ -1,5 +1,6 @@
 //! Annotated functions of an older edition, through a renamed dependency. `ui-tests` calls them.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -53,6 +54,15 @@ pub async fn later(text: &str) -> Result<u64, &str> {
 pub async fn detached(gen: &str, (mut a, ref b): (u64, String), list: &[u64]) -> Option<u64> {
     a += b.len() as u64 + gen.len() as u64;
     Some(tick() + a + list.first()?)
+}
+
+/// One of many ids.
+#[work_shared(crate = shared_work, each = gen in ids, key = "2021 each:{gen}")]
+pub async fn each(ids: &HashSet<&str>, suffix: String) -> Result<HashMap<String, u64>, String> {
+    if suffix == "fails" {
+        return Err(suffix);
+    }
+    Ok(ids.iter().map(|id| ((*id).to_owned(), tick())).collect())
 }
 
 /// A macro that writes the attribute: its own crate knows the way.

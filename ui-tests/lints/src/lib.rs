@@ -76,10 +76,12 @@
     clippy::missing_trait_methods,
     clippy::question_mark_used,
     clippy::single_call_fn,
+    clippy::std_instead_of_alloc,
     clippy::std_instead_of_core,
     reason = "of the code below as it is written, not as it is expanded"
 )]
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Debug;
 use std::future::ready;
 use std::time::Duration;
@@ -106,6 +108,32 @@ pub struct Wrong;
 #[must_use]
 pub fn report(year: u32, region: &str) -> String {
     format!("{year} {region}")
+}
+
+/// Many ids.
+#[work_shared(each = id in ids, key = "{prefix}:{id}", tags("{id}"), cache_if = |value| *value != limit, skip(limit))]
+#[must_use]
+pub fn each(mut prefix: String, limit: u64, mut ids: Vec<u64>) -> HashMap<u64, u64> {
+    ids.retain(|id| *id > 1);
+    prefix.push('!');
+    ids.truncate(prefix.len());
+    ids.into_iter().map(|id| (id, id + 1)).collect()
+}
+
+/// Many ids, and arguments of all kinds.
+///
+/// # Errors
+/// Never.
+#[work_shared(each = (shop, id) in ids, key = "{shop}:{id}", ttl = "5m", wait = "2s", on_timeout = "compute")]
+pub async fn each_of_shops(
+    seen: &mut u32,
+    (left, _): (String, u32),
+    ids: &BTreeSet<(u32, u64)>,
+) -> Result<BTreeMap<(u32, u64), String>, Wrong> {
+    *seen += 1;
+    ready(()).await;
+    let of_shop = |id: &(u32, u64)| (*id, left.clone());
+    Ok(ids.iter().map(of_shop).collect())
 }
 
 /// The default key.

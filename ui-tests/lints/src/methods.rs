@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::future::ready;
 
 use async_trait::async_trait;
@@ -27,6 +28,13 @@ impl Shop {
     #[must_use]
     pub fn count(&self) -> u32 {
         self.id
+    }
+
+    /// Many ids, and a receiver that is lent anew.
+    #[work_shared(each = id in ids, via = self.sharing, key = "shop:{self.id}:{id}", skip())]
+    pub async fn sell_all(&mut self, ids: &[u32]) -> HashMap<u32, u32> {
+        self.id += ready(1).await;
+        ids.iter().map(|id| (*id, self.id)).collect()
     }
 
     /// A method that changes its receiver.

@@ -8,7 +8,7 @@ use syn::{FnArg, Pat, PatIdent, Signature};
 
 use super::{Expansion, at, here, private};
 use crate::in_task::InTask;
-use crate::task::{How, Taken, taken};
+use crate::task::{How, Taken, taken, used};
 
 impl Expansion<'_> {
     /// ```text
@@ -149,12 +149,11 @@ impl Expansion<'_> {
         }))
     }
 
-    /// What the task takes along is changed there, and not here.
+    /// What the body has anew is changed there, and not here.
     pub(super) fn without_mut(&self, sig: &mut Signature) {
-        if self.args.detach.is_none() {
+        let Some(mut unchanged) = self.unchanged() else {
             return;
-        }
-        let mut unchanged = Unchanged(taken(self.args, self.function));
+        };
         for input in &mut sig.inputs {
             match input {
                 FnArg::Receiver(receiver) if unchanged.has("self") => receiver.mutability = None,
@@ -166,10 +165,23 @@ impl Expansion<'_> {
 
     pub(super) fn pattern_without_mut(&self, pattern: &Pat) -> Pat {
         let mut pattern = pattern.clone();
-        if self.args.detach.is_some() {
-            Unchanged(taken(self.args, self.function)).visit_pat_mut(&mut pattern);
+        if let Some(mut unchanged) = self.unchanged() {
+            unchanged.visit_pat_mut(&mut pattern);
         }
         pattern
+    }
+
+    fn unchanged(&self) -> Option<Unchanged> {
+        self.anew().map(Unchanged)
+    }
+
+    /// What the body has under the same names, but as others than the function is given.
+    pub(super) fn anew(&self) -> Option<Vec<Taken>> {
+        match (&self.args.each, self.args.detach) {
+            (Some(_), _) => Some(used(self.function)),
+            (None, Some(_)) => Some(taken(self.args, self.function)),
+            (None, None) => None,
+        }
     }
 }
 
@@ -191,7 +203,7 @@ impl VisitMut for Unchanged {
 }
 
 /// The name of `self` in the task.
-fn this() -> Ident {
+pub(super) fn this() -> Ident {
     Ident::new("__this", here())
 }
 

@@ -14,8 +14,7 @@ use crate::work_fn::Form;
 impl Expansion<'_> {
     /// The key first, while every argument is whole; then patterns are taken apart.
     pub(super) fn plan(&self) -> TokenStream {
-        let private = &self.private;
-        let (key, label) = (self.key(), self.label());
+        let key = self.key();
         let patterns = self
             .renamed()
             .filter(|(_, _, pattern)| !matches!(pattern, Pat::Wild(_)));
@@ -24,14 +23,7 @@ impl Expansion<'_> {
             quote_spanned!(here()=> let #pattern = #name;)
         });
         let patterns: TokenStream = patterns.collect();
-        let make = match &self.args.via {
-            Some(via) => {
-                // A reference to whatever it is: that is coerced, and nothing is moved.
-                let via = reference(via);
-                quote_spanned!(here()=> #private::Plan::via(#via, __key, #label))
-            }
-            None => quote_spanned!(here()=> #private::Plan::installed(__key, #label)),
-        };
+        let make = self.made(&quote_spanned!(here()=> __key));
         let plan = match self.args.local {
             Some(_) if self.args.handle.is_none() => self.looked_for(&make),
             _ => {
@@ -43,6 +35,26 @@ impl Expansion<'_> {
             let __key = #key;
             #patterns
             #plan
+        }
+    }
+
+    /// What the plans of all ids have in common.
+    pub(super) fn plan_of_each(&self) -> TokenStream {
+        let private = &self.private;
+        let plan = self.made(&quote_spanned!(here()=> #private::String::new()));
+        let (ttl, head, rest) = (self.ttl(), self.head(), self.all_but_tags());
+        quote!(#plan #ttl #head #rest)
+    }
+
+    fn made(&self, key: &TokenStream) -> TokenStream {
+        let (private, label) = (&self.private, self.label());
+        match &self.args.via {
+            Some(via) => {
+                // A reference to whatever it is: that is coerced, and nothing is moved.
+                let via = reference(via);
+                quote_spanned!(here()=> #private::Plan::via(#via, #key, #label))
+            }
+            None => quote_spanned!(here()=> #private::Plan::installed(#key, #label)),
         }
     }
 
@@ -71,7 +83,7 @@ impl Expansion<'_> {
         }
     }
 
-    fn key(&self) -> TokenStream {
+    pub(super) fn key(&self) -> TokenStream {
         let private = &self.private;
         match self.key {
             Key::Template(template) if self.args.local.is_some() => {
@@ -154,6 +166,11 @@ impl Expansion<'_> {
     }
 
     fn rest_of_options(&self) -> TokenStream {
+        let (tags, others) = (self.tags(), self.all_but_tags());
+        quote!(#tags #others)
+    }
+
+    fn all_but_tags(&self) -> TokenStream {
         let none = self
             .args
             .cache_none
@@ -162,11 +179,11 @@ impl Expansion<'_> {
             let time = self.time(time);
             quote_spanned!(here()=> .local(#time))
         });
-        let (tags, fates) = (self.tags(), self.fates());
-        quote!(#none #tags #local #fates)
+        let fates = self.fates();
+        quote!(#none #local #fates)
     }
 
-    fn tags(&self) -> TokenStream {
+    pub(super) fn tags(&self) -> TokenStream {
         let texts = self.tags.iter().map(|tag| {
             let text = tag.expand(&self.private);
             quote_spanned!(here()=> .tag(&#text))
@@ -205,9 +222,7 @@ impl Expansion<'_> {
         let if_error = args.stale_if_error.as_ref().map(|(name, time)| {
             let time = self.time(time);
             let private = private(args, at(name.span()));
-            let output = self.output;
-            let types =
-                quote_spanned!(at(output.span())=> #private::Returns::<#output>::new().__policy());
+            let types = self.policy_by_type();
             let time = quote_spanned!(at(name.span())=> #private::of_errors(#types, #time));
             quote_spanned!(here()=> .stale_if_error(#time))
         });

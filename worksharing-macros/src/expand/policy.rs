@@ -26,16 +26,27 @@ impl Expansion<'_> {
             _ => None,
         };
         let (errors, local) = (self.errors(false), self.local());
-        quote_spanned!(at(output.span())=> #returns.__policy() #local #errors #cache_if #ttl)
+        let policy = self.policy_by_type();
+        quote_spanned!(at(output.span())=> #policy #local #errors #cache_if #ttl)
+    }
+
+    /// What the return type decides.
+    pub(super) fn policy_by_type(&self) -> TokenStream {
+        let output = self.output;
+        let place = at(output.span());
+        let private = private(self.args, place);
+        let returns = quote_spanned!(place=> #private::Returns::<#output>::new());
+        match self.args.each {
+            Some(_) => quote_spanned!(place=> #private::policy_of_one(#returns.__map())),
+            None => quote_spanned!(place=> #returns.__policy()),
+        }
     }
 
     /// The policy without the closures: all that counts before there is a value.
     pub(super) fn types(&self) -> TokenStream {
-        let output = self.output;
-        let private = private(self.args, at(output.span()));
-        let returns = quote_spanned!(at(output.span())=> #private::Returns::<#output>::new());
+        let policy = self.policy_by_type();
         let (errors, local) = (self.errors(true), self.local());
-        quote_spanned!(at(output.span())=> #returns.__policy() #local #errors)
+        quote_spanned!(at(self.output.span())=> #policy #local #errors)
     }
 
     /// Spanned by the return type, too: that is what can be kept or not.
@@ -112,7 +123,11 @@ impl Expansion<'_> {
                 if typed {
                     quote_spanned!(place=> #private::by_type(#closure))
                 } else {
-                    quote_spanned!(place=> #returns.__value().__by(#closure))
+                    let value = match self.args.each {
+                        Some(_) => quote_spanned!(place=> #private::value_of_one(#returns.__map())),
+                        None => quote_spanned!(place=> #returns.__value()),
+                    };
+                    quote_spanned!(place=> #value.__by(#closure))
                 }
             }
         }

@@ -146,15 +146,16 @@ impl<'a, P: Policy + 'a> Several<'a, P> {
         ancestry::Inherited::of(calls().map(Call::id))
     }
 
-    /// What the body returned, about to be shared: for each place its value.
+    /// What the body returned, about to be shared: for each place that was to be computed its value.
     pub(crate) fn landings(
         &mut self,
         policy: &P,
-        value: &mut dyn FnMut(usize) -> P::Returned,
+        values: Vec<P::Returned>,
     ) -> Vec<impl Future<Output = (usize, P::Returned)> + use<P>> {
         let leads = std::mem::take(&mut self.leads).into_iter();
-        let landing = |(place, lead): (usize, Leading)| land(place, *lead.0, policy, value(place));
-        leads.map(landing).collect()
+        let landing =
+            |((place, lead), value): ((usize, Leading), _)| land(place, *lead.0, policy, value);
+        leads.zip(values).map(landing).collect()
     }
 
     /// Shares it.

@@ -55,25 +55,34 @@ impl<'a, E: Clone, P: Policy + 'a> Many<'a, E, P> {
         body: Pin<&mut impl Future<Output = R>>,
     ) {
         let returned = self.several.compute(body).await;
-        self.share(policy, returned).await;
+        let taken = self.take(returned);
+        self.share(policy, taken).await;
     }
 
     /// [`land`](Self::land), on this thread.
     pub fn land_blocking<R: EachReturned<E, P>>(&mut self, policy: P, body: impl FnOnce() -> R) {
         let returned = self.several.compute_blocking(body);
-        block_on(self.share(policy, returned));
+        let taken = self.take(returned);
+        block_on(self.share(policy, taken));
     }
 
-    async fn share<R: EachReturned<E, P>>(&mut self, policy: P, returned: R) {
-        match returned.split() {
-            Ok(mut left) => {
-                let ids = &self.ids;
-                let mut take = |place: usize| R::take(&mut left, &ids[place]);
-                let landings = self.several.landings(&policy, &mut take);
-                if let (unasked @ 1.., Some(call)) = (R::left(&left), &self.one) {
-                    call.record(Event::Unasked(unasked));
-                }
-                drop((left, policy));
+    /// The values for the ids that were to be computed. From here on no future knows what the body returned: of an error
+    /// that borrows, the compiler would lose sight of the lifetime where it checks that a future is `Send`.
+    fn take<R: EachReturned<E, P>>(&self, returned: R) -> Result<Vec<P::Returned>, P::Returned> {
+        let mut left = returned.split()?;
+        let ids = self.places.iter().map(|place| &self.ids[*place]);
+        let values = ids.map(|id| R::take(&mut left, id)).collect();
+        if let (unasked @ 1.., Some(call)) = (R::left(&left), &self.one) {
+            call.record(Event::Unasked(unasked));
+        }
+        Ok(values)
+    }
+
+    async fn share(&mut self, policy: P, taken: Result<Vec<P::Returned>, P::Returned>) {
+        match taken {
+            Ok(values) => {
+                let landings = self.several.landings(&policy, values);
+                drop(policy);
                 self.several.land(landings).await;
             }
             Err(error) => self.several.fail(policy, error).await,

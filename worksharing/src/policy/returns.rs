@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 
 use super::{By, CloneErrors, Entire, Inner, KeepErrors, OkOnly, Rules, Shareable, Whole};
-use crate::each::{AsKey, ByKey, Entrants};
+use crate::each::OfMap;
 
 /// The dispatch by return type: a method found for `Result<T, E>` wins over the same method found
 /// through `Deref`. The type itself decides, whatever alias it is written by. The odd names keep a trait
@@ -47,29 +47,9 @@ impl<T, E> Returns<Result<T, E>> {
         Value::new()
     }
 
-    /// The policy of one id, of a `Result` of a map.
-    pub fn __each(&self) -> Rules<OkOnly<E>, Option<T::Value>>
-    where
-        T: ByKey<Value: Shareable>,
-    {
-        Rules::new()
-    }
-
-    /// For closures over the value of one id.
-    pub fn __value_of_each(&self) -> Value<Option<T::Value>>
-    where
-        T: ByKey,
-    {
-        Value::new()
-    }
-
-    /// The ids, if they are the keys of the map.
-    pub fn __ids<I>(&self, ids: Entrants<I>) -> Entrants<I>
-    where
-        T: ByKey,
-        I: AsKey<T::Key>,
-    {
-        ids
+    /// For the option `each`, of a `Result` of a map.
+    pub fn __map(&self) -> OfMap<T, OkOnly<E>> {
+        OfMap::new()
     }
 }
 
@@ -100,29 +80,9 @@ impl<R> ReturnsPlain<R> {
         Value::new()
     }
 
-    /// The policy of one id, of a map.
-    pub fn __each(&self) -> Rules<Whole, Option<R::Value>>
-    where
-        R: ByKey<Value: Shareable>,
-    {
-        Rules::new()
-    }
-
-    /// For closures over the value of one id.
-    pub fn __value_of_each(&self) -> Value<Option<R::Value>>
-    where
-        R: ByKey,
-    {
-        Value::new()
-    }
-
-    /// The ids, if they are the keys of the map.
-    pub fn __ids<I>(&self, ids: Entrants<I>) -> Entrants<I>
-    where
-        R: ByKey,
-        I: AsKey<R::Key>,
-    {
-        ids
+    /// For the option `each`, of a map.
+    pub fn __map(&self) -> OfMap<R, Whole> {
+        OfMap::new()
     }
 }
 
@@ -135,7 +95,7 @@ pub struct Value<S>(ValuePlain<S>);
 pub struct ValuePlain<S>(PhantomData<fn() -> S>);
 
 impl<S> Value<S> {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(ValuePlain(PhantomData))
     }
 }
