@@ -22,8 +22,6 @@ pub struct Rules {
     pub reaches_within: Duration,
     /// The same of what this process has committed.
     pub committed: Option<(u32, Duration)>,
-    /// When its entry may have been lost: from when to when, on the clock of [`now_us`](crate::now_us).
-    pub lost: Vec<(u64, u64)>,
 }
 
 impl Rules {
@@ -70,11 +68,7 @@ impl Rules {
         let (from, to) = (earlier.begin, later.begin);
         let mut invalidations = invalidations.iter();
         let invalidated = invalidations.any(|one| one.may_fall_between(from, to));
-        let lost = self
-            .lost
-            .iter()
-            .any(|(since, until)| *until >= from && *since <= to);
-        if !earlier.stored || invalidated || lost {
+        if !earlier.stored || invalidated {
             return earlier.end;
         }
         let fresh_for = u64::try_from(self.fresh_for.as_micros()).unwrap_or(u64::MAX);

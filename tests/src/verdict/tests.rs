@@ -197,19 +197,6 @@ fn invalidated_value_keeps_nobody_from_computing() {
     }
 }
 
-#[test]
-fn lost_value_keeps_nobody_from_computing() {
-    for (lost, duplicates) in [(200, 0), (600, 1)] {
-        let events = [body(1, [0, 100], "a"), body(2, [500, 510], "b")];
-        let rules = Rules {
-            lost: vec![(lost * 1_000, lost * 1_000 + 1)],
-            ..Rules::fresh_for(TTL)
-        };
-        let verdict = judge_by(&rules, events.concat(), &[]);
-        assert_eq!(verdict.duplicates.len(), duplicates, "{lost}");
-    }
-}
-
 /// What a body gave that ran from 100 to 150, to a call that began at 350, beside an invalidation.
 fn from_before(asked: u64, returned: Option<u64>, end: &Result<String, String>) -> usize {
     let mut events = vec![
