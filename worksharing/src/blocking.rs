@@ -51,6 +51,7 @@ pub(crate) fn is_blocking() -> bool {
 }
 
 /// Whether that thread has nothing else to drive meanwhile: then the waiting may as well be done inside of the poll.
+#[cfg(any(feature = "postgres", feature = "redis"))]
 pub(crate) fn may_serve() -> bool {
     !matches!(BLOCKING.get(), None | Some(Wait::OneOfSeveral))
 }
