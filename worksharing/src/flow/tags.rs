@@ -2,7 +2,8 @@
 //! leader saw before it computed; whoever looks reads them together with the entry.
 //!
 //! A marker that is missing is a miss, never a match: whoever computes lays it first, under a new id. So a marker may be
-//! lost at any time, and an invalidation is a marker with another id.
+//! lost once it has stood for [`FENCE_LIFE`](crate::store::FENCE_LIFE), like any entry, and an invalidation is a marker with
+//! another id.
 
 use std::time::Duration;
 
