@@ -177,3 +177,6 @@ impl fmt::Debug for Near {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
