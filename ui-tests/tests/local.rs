@@ -93,7 +93,9 @@ fn a_key_may_call_a_shared_function() {
     assert_eq!(work.peek_blocking(), Some(first));
 }
 
+// Each test that counts has its own.
 static HANDLES: Sharing = LazyLock::new(sharing);
+static WAITING: Sharing = LazyLock::new(sharing);
 
 #[work_shared(local = "1h", key = "blocking:{n}", stale_while_revalidate = "1h", via = HANDLES, handle = blocking_call)]
 fn blocking(n: u64) -> Result<Option<u64>, String> {
@@ -103,7 +105,7 @@ fn blocking(n: u64) -> Result<Option<u64>, String> {
     Ok((n > 1).then(tick))
 }
 
-#[work_shared(local = "1h", early_refresh, detach, wait = "5s", on_timeout = "compute", via = HANDLES, handle = waiting_call)]
+#[work_shared(local = "1h", early_refresh, detach, wait = "5s", on_timeout = "compute", via = WAITING, handle = waiting_call)]
 async fn waiting(n: u64) -> Result<u64, String> {
     tokio::task::yield_now().await;
     Ok(n + tick())
