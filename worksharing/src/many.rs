@@ -70,7 +70,8 @@ impl<K: Clone> ManyWork<K> {
 }
 
 impl<K: Clone, X> ManyWork<K, X> {
-    /// Sets the options of each id's work, as those of a [`Work`].
+    /// Sets the options of each id's work, as those of a [`Work`]. [`Work::local`] has no effect here: nothing of it is kept
+    /// in the process.
     pub fn with(mut self, mut options: impl FnMut(Work<()>, &K) -> Work<()>) -> Self {
         let set = |(id, call): (K, Call)| {
             let work = options(Work::of(call), &id);
