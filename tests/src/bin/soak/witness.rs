@@ -11,6 +11,8 @@ use worksharing::Key;
 
 /// Longer than a thread of an idle machine sleeps too long.
 const STALL_US: u64 = 4_000;
+/// What comes later is the release of whoever computed next.
+const ONE_TURN_US: u64 = 20_000;
 /// So much of the time before and after a late wake-up is shown with it.
 const AROUND_US: u64 = 500_000;
 
@@ -57,7 +59,7 @@ impl Witness {
     /// Whether the wake-up is late for a reason that is none of ours. Prints what is known.
     pub(crate) fn explains(&self, late: &LateWakeUp, timeline: &Timeline) -> bool {
         let seen = self.0.seen.lock().unwrap();
-        let explained = late.is_explained_by(&seen.spans());
+        let explained = seen.since_release(late).is_explained_by(&seen.spans());
         let after = |at: u64| (at as f64 - late.ended as f64) / 1_000.0;
         println!(
             "  late wake-up, {}: {:?}, {:.1} ms after a body's end in process {}",
@@ -84,6 +86,19 @@ impl Witness {
 }
 
 impl Seen {
+    /// The wake-up counted from the moment at which the release was notified: a put that the store takes long for is
+    /// not what a waiter sleeps through. A release that was never notified leaves it as it is.
+    fn since_release(&self, late: &LateWakeUp) -> LateWakeUp {
+        let key = Key::new(late.key.as_str()).lock_key();
+        let notified = self.notified.iter().filter(|(_, of)| *of == key);
+        let soon = late.ended..=late.stirred.saturating_add(ONE_TURN_US);
+        let after = notified.map(|(at, _)| *at).filter(|at| soon.contains(at));
+        LateWakeUp {
+            ended: after.min().map_or(late.ended, |at| at.min(late.stirred)),
+            ..late.clone()
+        }
+    }
+
     fn spans(&self) -> Vec<(u64, u64)> {
         let spans = self.stood_still.iter();
         spans.map(|(from, to, _)| (*from, *to)).collect()
