@@ -5,7 +5,8 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 
 use crate::blocking::Blocking;
 use crate::lock::Caller;
@@ -38,12 +39,17 @@ pub(crate) fn caller() -> Caller {
 /// Runs a body inside its key's frame.
 pub(crate) async fn within<F: Future>(id: Id, body: F) -> F::Output {
     let mut body = pin!(body);
-    poll_fn(move |context| {
-        let _frame = Frame::enter(id);
-        let _not_ours = Blocking::set(None);
-        body.as_mut().poll(context)
-    })
-    .await
+    poll_fn(move |context| poll_body(Frame::enter(id), body.as_mut(), context)).await
+}
+
+/// Polls a body inside of frames that were entered for it.
+fn poll_body<F: Future>(
+    _frames: impl Sized,
+    body: Pin<&mut F>,
+    context: &mut Context<'_>,
+) -> Poll<F::Output> {
+    let _not_ours = Blocking::set(None);
+    body.poll(context)
 }
 
 /// The keys that the running code is inside of, for code that goes on elsewhere on its behalf.
@@ -53,6 +59,11 @@ impl Inherited {
     /// Those of one computation of several keys.
     pub(super) fn of(ids: impl IntoIterator<Item = Id>) -> Self {
         Self(ids.into_iter().collect())
+    }
+
+    /// Runs a body inside all of their frames.
+    pub(super) async fn within<F: Future>(self, mut body: Pin<&mut F>) -> F::Output {
+        poll_fn(move |context| poll_body(self.enter(), body.as_mut(), context)).await
     }
 
     pub(super) fn here() -> Self {

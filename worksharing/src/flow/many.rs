@@ -16,9 +16,9 @@ use std::vec;
 use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, Stream};
 
-use super::{Acquired, Call, Leading, Led, ancestry, begin, older, outcome, product, suspended};
+use super::{Acquired, Call, Leading, Led, ancestry, begin, failed, outcome, product, suspended};
 use crate::background::until;
-use crate::blocking::{self, Blocking};
+use crate::blocking;
 use crate::events::Event;
 use crate::flow::lead::Product;
 use crate::policy::Policy;
@@ -123,13 +123,7 @@ impl<'a, P: Policy + 'a> Several<'a, P> {
 
     /// Runs the body of what was to be computed next.
     pub(crate) async fn compute<F: Future>(&mut self, body: Pin<&mut F>) -> F::Output {
-        let keys = self.computing();
-        let mut body = body;
-        let framed = pin!(poll_fn(move |context| {
-            let _frames = keys.enter();
-            let _not_ours = Blocking::set(None);
-            body.as_mut().poll(context)
-        }));
+        let framed = pin!(self.computing().within(body));
         suspended::counted(framed).await
     }
 
@@ -172,11 +166,8 @@ impl<'a, P: Policy + 'a> Several<'a, P> {
         for (place, lead) in std::mem::take(&mut self.leads) {
             let Led { call, stage } = *lead.0;
             let mut lead = stage.into_lead();
-            call.record(Event::Failed);
-            lead.failed();
-            let product = match older::<P>(&call, &lead) {
+            let product = match failed::<P>(&call, &mut lead) {
                 Some((value, older)) => {
-                    call.record(Event::Stale);
                     self.outcomes[place] = Some(value);
                     Product::Older(older)
                 }

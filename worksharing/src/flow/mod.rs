@@ -291,22 +291,22 @@ fn outcome<P: Policy>(
     policy: &P,
     returned: P::Returned,
 ) -> (P::Returned, Product) {
-    if P::is_error(&returned) {
-        call.record(Event::Failed);
-        lead.failed();
-        if let Some((value, older)) = older::<P>(call, lead) {
-            call.record(Event::Stale);
-            return (value, Product::Older(older));
-        }
+    if P::is_error(&returned)
+        && let Some((value, older)) = failed::<P>(call, lead)
+    {
+        return (value, Product::Older(older));
     }
     let product = product::of(call, lead, policy, &returned);
     (returned, product)
 }
 
-/// A value in place of an error.
-fn older<P: Policy>(call: &Call, lead: &Lead) -> Option<(P::Returned, Older)> {
+/// The computation ended in an error: a value in place of it, if there is one.
+fn failed<P: Policy>(call: &Call, lead: &mut Lead) -> Option<(P::Returned, Older)> {
+    call.record(Event::Failed);
+    lead.failed();
     let older = lead.older(call)?;
     let returned = call.decode::<P>(&older.bytes).ok()?;
+    call.record(Event::Stale);
     Some((returned, older))
 }
 

@@ -39,14 +39,13 @@ impl Markers {
         if found.len() < tags.len() {
             return Self(Some(Box::default()));
         }
-        let pairs = || tags.iter().zip(found);
         let id = |(tag, found): (&Key, &Option<Stored>)| id_of(tag, found.as_ref());
-        let ids: Option<Vec<_>> = pairs().map(id).collect();
+        let ids: Option<Vec<_>> = tags.iter().zip(found).map(id).collect();
         let left = |found: &Option<Stored>| found.as_ref()?.time_left;
-        let kept_for: Option<Vec<_>> = found.iter().map(left).collect();
         Self(Some(Box::new(Found {
             hash: ids.map(|ids| hash(&ids)),
-            kept_for: kept_for.and_then(|all| all.into_iter().min()),
+            // One that is not known is less than any other.
+            kept_for: found.iter().map(left).min().flatten(),
         })))
     }
 
@@ -76,21 +75,19 @@ fn id_of(tag: &Key, found: Option<&Stored>) -> Option<EntryId> {
 fn hash(ids: &[EntryId]) -> u64 {
     let mut md5 = Md5::new();
     ids.iter().for_each(|id| md5.update(id.as_bytes()));
-    let [low, _] = halves(md5.finalize().into());
-    low.max(1)
+    low(md5.finalize().into()).max(1)
 }
 
 /// What makes entries with these tags others than those of the same type without: whoever does not know of the tags
 /// cannot tell whether they are valid.
 pub(super) fn salt(tags: &[Key]) -> u64 {
-    let low = |tag: &Key| halves(*tag.digest())[0];
     tags.iter()
-        .fold(0, |salt, tag| salt.rotate_left(1) ^ low(tag))
+        .fold(0, |salt, tag| salt.rotate_left(1) ^ low(*tag.digest()))
 }
 
-fn halves(digest: [u8; 16]) -> [u64; 2] {
-    let digest = u128::from_be_bytes(digest);
-    [digest as u64, (digest >> 64) as u64]
+/// The low half of a digest.
+fn low(digest: [u8; 16]) -> u64 {
+    u128::from_be_bytes(digest) as u64
 }
 
 impl Call {

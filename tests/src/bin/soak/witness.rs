@@ -89,14 +89,19 @@ impl Seen {
     /// The wake-up counted from the moment at which the release was notified: a put that the store takes long for is
     /// not what a waiter sleeps through. A release that was never notified leaves it as it is.
     fn since_release(&self, late: &LateWakeUp) -> LateWakeUp {
-        let key = Key::new(late.key.as_str()).lock_key();
-        let notified = self.notified.iter().filter(|(_, of)| *of == key);
         let soon = late.ended..=late.stirred.saturating_add(ONE_TURN_US);
-        let after = notified.map(|(at, _)| *at).filter(|at| soon.contains(at));
+        let after = self.releases(late).filter(|at| soon.contains(at));
         LateWakeUp {
             ended: after.min().map_or(late.ended, |at| at.min(late.stirred)),
             ..late.clone()
         }
+    }
+
+    /// When releases of its key were notified.
+    fn releases(&self, late: &LateWakeUp) -> impl Iterator<Item = u64> {
+        let key = Key::new(late.key.as_str()).lock_key();
+        let notified = self.notified.iter().filter(move |(_, of)| *of == key);
+        notified.map(|(at, _)| *at)
     }
 
     fn spans(&self) -> Vec<(u64, u64)> {
@@ -111,9 +116,8 @@ impl Seen {
         timeline: &Timeline,
         about: &RangeInclusive<u64>,
     ) -> Vec<(u64, String)> {
-        let key = Key::new(late.key.as_str()).lock_key();
-        let notified = self.notified.iter().filter(|(_, of)| *of == key);
-        let notified = notified.map(|(at, _)| (*at, "the release was notified".to_owned()));
+        let notified = self.releases(late);
+        let notified = notified.map(|at| (at, "the release was notified".to_owned()));
         let stood_still = self.stood_still.iter().map(|(from, to, pid)| {
             let what = pid.map_or("the machine".to_owned(), |pid| format!("process {pid}"));
             let time = (to - from) / 1_000;
