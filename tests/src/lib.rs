@@ -41,7 +41,9 @@ pub use log::Log;
 pub use mesh::{Mesh, Servers, on_each_setup};
 pub use options::Options;
 pub use pgbouncer::{PgBouncer, PoolMode};
-pub use plan::{Callers, Command, End, Event, GAVE_UP, Moment, NOTHING, Run, Scope, Setup};
+pub use plan::{
+    Callers, Command, Computed, End, Event, GAVE_UP, Moment, NOTHING, Run, Scope, Setup,
+};
 pub use postgres_server::{PostgresServer, Stop};
 pub use proxy::Proxy;
 pub use redis_server::RedisServer;

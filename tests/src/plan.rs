@@ -46,6 +46,8 @@ pub enum Command {
     Check,
     /// `WorkSharing::stats`, answered by [`Event::Stats`].
     Stats,
+    /// `WorkSharing::computing_blocking`, answered by [`Event::Computing`].
+    Computing,
     /// `Work::peek_blocking`, answered by [`Event::Peeked`].
     Peek(String),
     /// `Work::invalidate_blocking` or `WorkSharing::invalidate_tag_blocking` on a thread of its own, told by
@@ -153,8 +155,35 @@ pub enum Event {
     Checked(Option<String>),
     /// The answer to [`Command::Stats`].
     Stats(crate::WorkerStats),
+    /// The answer to [`Command::Computing`]: what is computed, or what went wrong.
+    Computing(Result<Vec<Computed>, String>),
     /// The answer to [`Command::Peek`].
     Peeked(Option<String>),
+}
+
+/// `worksharing::Computation`, for the way between processes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "it is documented there")]
+pub struct Computed {
+    pub key: String,
+    pub function: String,
+    pub process: u32,
+    pub host: String,
+    pub running_for: Duration,
+    pub waiting: u32,
+}
+
+impl From<worksharing::Computation> for Computed {
+    fn from(it: worksharing::Computation) -> Self {
+        Self {
+            key: it.key,
+            function: it.function,
+            process: it.process,
+            host: it.host,
+            running_for: it.running_for,
+            waiting: it.waiting,
+        }
+    }
 }
 
 /// Who, what and when.

@@ -113,6 +113,11 @@ fn obey(setup: &Setup, sharing: &WorkSharing, command: Command) {
         Command::RunAndLeave(run) => run_and_leave(sharing, &run),
         Command::Check => tell_trouble(sharing.check()),
         Command::Stats => tell(&Event::Stats(sharing.stats().into())),
+        Command::Computing => {
+            let computing = sharing.computing_blocking();
+            let computing = computing.map(|all| all.into_iter().map(Into::into).collect());
+            tell(&Event::Computing(computing.map_err(|error| whole(&error))));
+        }
         Command::Peek(key) => {
             let value = sharing.work::<Value>(key).peek_blocking();
             tell(&Event::Peeked(value.flatten()));

@@ -10,6 +10,7 @@ use std::time::Duration;
 use self::backends::Backends;
 #[cfg(feature = "postgres")]
 use crate::backend::postgres::outbox::Names;
+use crate::computing::Computing;
 use crate::detached::{Detached, Spawner};
 use crate::events::Events;
 use crate::flow::{Flights, Pauses, Unstorable, clamp};
@@ -315,6 +316,7 @@ impl Builder {
             store,
             lock,
             changes,
+            board,
             ..
         } = backends;
         WorkSharing::new(Runtime {
@@ -337,6 +339,7 @@ impl Builder {
                 self.max_detached,
                 self.spawner.map(|run| run.0),
             )),
+            computing: Computing::new(board),
             unstorable: Unstorable::default(),
             events: Events::default(),
         })

@@ -10,6 +10,7 @@ mod background;
 mod blocking;
 mod builder;
 mod changes;
+mod computing;
 mod default_key;
 mod detached;
 mod each;
@@ -46,6 +47,7 @@ pub mod __private_0_1;
 
 pub use builder::Builder;
 pub use bytes::Bytes;
+pub use computing::Computation;
 pub use each::ByKey;
 pub use entry::Entry;
 pub use error::{Error, ErrorKind};

@@ -8,6 +8,7 @@ use std::time::Duration;
 #[cfg(feature = "postgres")]
 use crate::backend::postgres::outbox::Names;
 use crate::changes::Changed;
+use crate::computing::Computing;
 use crate::detached::Detached;
 use crate::events::Events;
 use crate::flow::{Flights, Pauses, Unstorable};
@@ -41,6 +42,7 @@ pub(crate) struct Runtime {
     pub(crate) overflow: Arc<Flights>,
     pub(crate) pauses: Pauses,
     pub(crate) detached: Arc<Detached>,
+    pub(crate) computing: Computing,
     pub(crate) unstorable: Unstorable,
     pub(crate) events: Events,
 }

@@ -9,7 +9,7 @@ use crate::blocking::block_on;
 use crate::builder::Builder;
 use crate::events::Stats;
 use crate::runtime::Runtime;
-use crate::{Error, Key, ManyWork, Work};
+use crate::{Computation, Error, Key, ManyWork, Work};
 
 /// A runtime: where locks are taken and values are kept. A cheap clone; the last one to go closes its
 /// connections.
@@ -76,7 +76,9 @@ impl WorkSharing {
     pub fn check(&self) -> Result<(), Error> {
         block_on(async {
             self.0.lock.check().await?;
-            self.0.store.check().await
+            self.0.store.check().await?;
+            // Last: everything else works without it.
+            self.0.computing.check().await
         })
     }
 
@@ -215,6 +217,48 @@ impl WorkSharing {
     /// What happened since the runtime was built.
     pub fn stats(&self) -> Stats {
         self.0.events.stats()
+    }
+
+    /// What is being computed now, by all processes that exclude each other with this runtime's locks, the longest first:
+    /// for a page or a command of yours that shows it. Of this process everything; of the others what has lasted for
+    /// over a second and holds its key's lock. Who died is not in it any more.
+    ///
+    /// ```
+    /// use worksharing::WorkSharing;
+    ///
+    /// # fn main() -> Result<(), worksharing::Error> {
+    /// let sharing = WorkSharing::in_memory();
+    /// let under_way = sharing.work("answer").run_blocking(|| {
+    ///     let computing = sharing.computing_blocking();
+    ///     computing.map(|computing| computing[0].key.clone()).unwrap_or_default()
+    /// });
+    /// assert_eq!(under_way, "answer");
+    /// assert!(sharing.computing_blocking()?.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// With locks in PostgreSQL it asks the server, by one statement that lists the server's locks: not to be called
+    /// more often than somebody looks. Other processes tell of themselves in the table `worksharing_computing` (the
+    /// name begins with that of [`Builder::table`]), which is made when the first computation lasts, or by
+    /// [`check`](Self::check). Behind a transaction pooler nobody is known to wait. With a lock of your own only this
+    /// process is in it.
+    ///
+    /// # Errors
+    /// The server cannot be reached; or its table cannot be made or read by this role: says what somebody is to run.
+    ///
+    /// # Cancel safety
+    /// Dropped, it leaves nothing behind.
+    pub async fn computing(&self) -> Result<Vec<Computation>, Error> {
+        self.0.computing.read().await
+    }
+
+    /// [`computing`](Self::computing), blocking this thread.
+    ///
+    /// # Errors
+    /// As of [`computing`](Self::computing).
+    pub fn computing_blocking(&self) -> Result<Vec<Computation>, Error> {
+        block_on(self.computing())
     }
 
     /// For the end of a program: waits until what runs [detached](crate::Work::detach) has ended, and the locks that were

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{PATIENCE, Worker};
-use crate::plan::{Command, Event, Scope};
+use crate::plan::{Command, Computed, Event, Scope};
 use crate::{WorkerStats, wait_until};
 
 impl Worker {
@@ -48,6 +48,18 @@ impl Worker {
     /// Has a key or a tag invalidated, and does not wait for it.
     pub fn begin_to_invalidate(&mut self, scope: Scope, name: &str) {
         self.write(&Command::Invalidate(scope, name.to_owned()));
+    }
+
+    /// `WorkSharing::computing_blocking`: what is computed.
+    ///
+    /// # Panics
+    /// It says that something went wrong.
+    pub fn computing(&mut self) -> Vec<Computed> {
+        let computing = self.ask(&Command::Computing, |event| match event {
+            Event::Computing(computing) => Some(computing.clone()),
+            _ => None,
+        });
+        computing.expect("computing() says")
     }
 
     /// `Work::peek_blocking`.

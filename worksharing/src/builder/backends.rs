@@ -7,6 +7,7 @@ use crate::Error;
 #[cfg(feature = "postgres")]
 use crate::backend::postgres::outbox::{Names, Queue};
 use crate::changes::{Changed, Changes, Epochs};
+use crate::computing::Board;
 use crate::lock::{self, Lock};
 #[cfg(feature = "postgres")]
 use crate::namespace::Namespace;
@@ -19,6 +20,8 @@ pub(super) struct Backends {
     pub(super) store: Arc<dyn Store>,
     pub(super) lock: Arc<dyn Lock>,
     pub(super) changes: Arc<Changed>,
+    /// Where processes tell what they compute.
+    pub(super) board: Option<Arc<dyn Board>>,
     /// What transactions invalidate.
     #[cfg(feature = "postgres")]
     pub(super) outbox: Option<Arc<Outbox>>,
@@ -31,6 +34,7 @@ impl Backends {
             store: Arc::new(store::Memory::new()),
             lock: Arc::new(lock::Local::new()),
             changes: Changed::new(Arc::new(Epochs::alone()), None),
+            board: None,
             #[cfg(feature = "postgres")]
             outbox: None,
         }
@@ -42,6 +46,7 @@ struct Postgres {
     store: Arc<dyn Store>,
     lock: Arc<dyn Lock>,
     changes: Arc<dyn Changes>,
+    board: Arc<dyn Board>,
     #[cfg(feature = "postgres")]
     queue: Option<Queue>,
 }
@@ -49,7 +54,7 @@ struct Postgres {
 impl Builder {
     pub(super) fn backends(&self) -> Result<Backends, Error> {
         let (mut store, mut lock) = (self.store.clone(), self.lock.clone());
-        let (mut epochs, mut others) = (Arc::new(Epochs::new()), None);
+        let (mut epochs, mut others, mut board) = (Arc::new(Epochs::new()), None, None);
         #[cfg(feature = "postgres")]
         let (mut queue, mut is_exact) = (None, false);
         if let Some(url) = &self.redis
@@ -66,6 +71,8 @@ impl Builder {
                 (queue, is_exact) = (postgres.queue, store.is_none());
             }
             store.get_or_insert(postgres.store);
+            // Who dies is forgotten by what held its keys: it is told where the locks are.
+            board = lock.is_none().then_some(postgres.board);
             lock.get_or_insert(postgres.lock);
             others = Some(postgres.changes);
         }
@@ -74,7 +81,9 @@ impl Builder {
                 store = Some(Arc::new(store::Directory::new(path)?));
             }
             if lock.is_none() {
-                lock = Some(Arc::new(lock::Directory::new(path)?));
+                let directory = lock::Directory::new(path)?;
+                board = Some(directory.board());
+                lock = Some(Arc::new(directory));
             }
         }
         if self.redis.is_some() && lock.is_none() {
@@ -98,6 +107,7 @@ impl Builder {
             store,
             lock: lock.unwrap_or_else(|| Arc::new(lock::Local::new())),
             changes,
+            board,
             #[cfg(feature = "postgres")]
             outbox,
         })
@@ -144,6 +154,7 @@ impl Builder {
             store: Arc::new(store::Postgres::new(&server)),
             lock: Arc::new(lock::Postgres::new(&server)),
             queue: transactional.then(|| Queue::new(&server)),
+            board: Arc::clone(&server) as _,
             changes: server,
         })
     }

@@ -118,7 +118,7 @@ fn meanwhile<P: Policy>(call: &Call, begun: &Begun) -> Option<P::Returned> {
 
 impl Leading {
     fn detachable(self) -> Result<(Call, Box<Begun>, Permit), Self> {
-        let Led { call, stage } = *self.0;
+        let Led { call, stage, .. } = *self.0;
         match stage {
             Stage::Begun(begun, Some(permit)) => Ok((call, begun, permit)),
             stage => Err(Self::new(call, stage)),

@@ -112,6 +112,10 @@ impl Lead {
         }
     }
 
+    pub(super) fn holds_lock(&self) -> bool {
+        self.held.is_some()
+    }
+
     /// How long it has been computing.
     pub(super) fn elapsed(&self) -> Duration {
         self.begun.elapsed()

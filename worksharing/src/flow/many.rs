@@ -19,7 +19,6 @@ use futures_util::stream::{FuturesUnordered, Stream};
 use super::{Acquired, Call, Leading, Led, ancestry, begin, failed, outcome, product, suspended};
 use crate::background::until;
 use crate::blocking;
-use crate::events::Event;
 use crate::flow::lead::Product;
 use crate::policy::Policy;
 
@@ -134,10 +133,11 @@ impl<'a, P: Policy + 'a> Several<'a, P> {
         body()
     }
 
-    fn computing(&self) -> ancestry::Inherited {
-        let calls = || self.leads.iter().map(|(_, lead)| &lead.0.call);
-        calls().for_each(|call| call.record(Event::Computed));
-        ancestry::Inherited::of(calls().map(Call::id))
+    fn computing(&mut self) -> ancestry::Inherited {
+        self.leads
+            .iter_mut()
+            .for_each(|(_, lead)| lead.0.begin_body());
+        ancestry::Inherited::of(self.leads.iter().map(|(_, lead)| lead.0.call.id()))
     }
 
     /// What the body returned, about to be shared: for each place that was to be computed its value.
@@ -164,7 +164,7 @@ impl<'a, P: Policy + 'a> Several<'a, P> {
     pub(crate) async fn fail(&mut self, policy: P, error: P::Returned) {
         let mut is_told = false;
         for (place, lead) in std::mem::take(&mut self.leads) {
-            let Led { call, stage } = *lead.0;
+            let Led { call, stage, .. } = *lead.0;
             let mut lead = stage.into_lead();
             let product = match failed::<P>(&call, &mut lead) {
                 Some((value, older)) => {
@@ -197,7 +197,7 @@ fn land<P: Policy>(
     policy: &P,
     returned: P::Returned,
 ) -> impl Future<Output = (usize, P::Returned)> + use<P> {
-    let Led { call, stage } = led;
+    let Led { call, stage, .. } = led;
     let mut lead = stage.into_lead();
     let (returned, product) = outcome(&call, &mut lead, policy, returned);
     async move {

@@ -45,6 +45,7 @@ pub(crate) use self::pauses::Pauses;
 pub(crate) use self::timing::clamp;
 pub(crate) use self::unstorable::Unstorable;
 use crate::blocking::block_on;
+use crate::computing::Running;
 use crate::detached::Permit;
 use crate::entry::Entry;
 use crate::events::Event;
@@ -73,6 +74,27 @@ pub struct Leading(Box<Led>);
 struct Led {
     call: Call,
     stage: Stage,
+    /// While its body runs.
+    running: Option<Running>,
+}
+
+impl Led {
+    fn new(call: Call, stage: Stage) -> Box<Self> {
+        Box::new(Self {
+            call,
+            stage,
+            running: None,
+        })
+    }
+
+    /// Its body is about to run.
+    fn begin_body(&mut self) {
+        let call = &self.call;
+        call.record(Event::Computed);
+        let holds_lock = matches!(&self.stage, Stage::Body(lead) if lead.holds_lock());
+        let computing = &call.runtime.computing;
+        self.running = Some(computing.begin(&call.key, call.name, holds_lock));
+    }
 }
 
 enum Stage {
@@ -189,7 +211,7 @@ fn types_of_value<T: DeserializeOwned>(call: &Call) -> Types {
 
 impl Leading {
     fn new(call: Call, stage: Stage) -> Self {
-        Self(Box::new(Led { call, stage }))
+        Self(Led::new(call, stage))
     }
 
     /// Computes, and shares what comes of it.
@@ -212,7 +234,7 @@ impl Leading {
                     Err(at_the_body) => led = at_the_body,
                 }
             }
-            led.call.record(Event::Computed);
+            led.begin_body();
             let returned = {
                 let body = pin!(ancestry::within(led.call.id(), body));
                 suspended::counted(body).await
@@ -234,7 +256,7 @@ impl Leading {
                 Err(at_the_body) => led = at_the_body,
             }
         }
-        led.call.record(Event::Computed);
+        led.begin_body();
         let returned = {
             let _frame = ancestry::Frame::enter(led.call.id());
             body()
@@ -248,9 +270,11 @@ async fn resume<P: Policy>(
     led: Box<Led>,
     keeping: Option<Keeping<P::Shared>>,
 ) -> Result<P::Returned, Box<Led>> {
-    let Led { mut call, stage } = *led;
+    let Led {
+        mut call, stage, ..
+    } = *led;
     let Stage::Begun(begun, _) = stage else {
-        return Err(Box::new(Led { call, stage }));
+        return Err(Led::new(call, stage));
     };
     call.options.detach = false;
     // Its callers have limits of their own.
@@ -268,7 +292,7 @@ fn share<P: Policy>(
     policy: P,
     returned: P::Returned,
 ) -> impl Future<Output = P::Returned> {
-    let Led { call, stage } = *led;
+    let Led { call, stage, .. } = *led;
     let mut lead = stage.into_lead();
     let (returned, product) = outcome(&call, &mut lead, &policy, returned);
     async move {

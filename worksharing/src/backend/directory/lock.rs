@@ -1,13 +1,18 @@
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::{self, File, TryLockError};
 use std::future::ready;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::board::Shown;
 use super::files;
 use super::poller::{Polled, Poller};
+use crate::backend::notify::Subscription;
+use crate::computing::Board;
 use crate::lock::{Caller, Lock, LockGuard, Waiter};
 use crate::sync::{Mutex, lock};
 use crate::{BoxFuture, Error, ErrorKind, Key};
@@ -24,8 +29,10 @@ const VANISHED: usize = 1_000;
 pub struct Directory(Arc<Files>);
 
 #[derive(Debug)]
-struct Files {
+pub(super) struct Files {
     path: PathBuf,
+    /// Beside it, where those are told who wait.
+    waiting: PathBuf,
     held: Mutex<Held>,
     poller: Poller,
 }
@@ -34,12 +41,13 @@ struct Files {
 #[derive(Debug, Default)]
 struct Held {
     process: u32,
-    keys: HashSet<[u8; 16]>,
+    /// With the file, once it is locked.
+    keys: HashMap<[u8; 16], Option<Arc<File>>>,
 }
 
 impl Held {
     /// A fork holds nothing of what its parent holds.
-    fn keys(&mut self) -> &mut HashSet<[u8; 16]> {
+    fn keys(&mut self) -> &mut HashMap<[u8; 16], Option<Arc<File>>> {
         if self.process != process::id() {
             self.process = process::id();
             self.keys.clear();
@@ -56,9 +64,15 @@ impl Directory {
     pub fn new(path: impl AsRef<Path>) -> Result<Self, Error> {
         Ok(Self(Arc::new(Files {
             path: files::private_for("locks", path.as_ref(), "locks")?,
+            waiting: files::private_for("locks", path.as_ref(), "waiting")?,
             held: Mutex::default(),
             poller: Poller::default(),
         })))
+    }
+
+    /// Where is told what is computed under these locks.
+    pub(crate) fn board(&self) -> Arc<dyn Board> {
+        Arc::clone(&self.0) as _
     }
 }
 
@@ -75,7 +89,10 @@ impl Lock for Directory {
         &'a self,
         key: &'a Key,
     ) -> BoxFuture<'a, Result<Box<dyn Waiter>, Error>> {
-        let waiter = Poller::subscribe(&self.0, *key.digest());
+        let waiter = Poller::subscribe(&self.0, *key.digest()).map(|subscription| Waiting {
+            subscription,
+            _shown: Shown::later(self.0.of_waiter(key)),
+        });
         Box::pin(ready(waiter.map(|waiter| Box::new(waiter) as _)))
     }
 
@@ -93,15 +110,53 @@ impl Lock for Directory {
     }
 }
 
+/// Interest in a key, which others can see when it lasts.
+struct Waiting {
+    subscription: Subscription,
+    _shown: Shown,
+}
+
+impl Waiter for Waiting {
+    fn woken(&mut self) -> BoxFuture<'_, Result<Option<LockGuard>, Error>> {
+        self.subscription.woken()
+    }
+}
+
 impl Files {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn waiting(&self) -> &Path {
+        &self.waiting
+    }
+
+    /// The file of one who waits: of each a name of its own.
+    fn of_waiter(&self, key: &Key) -> PathBuf {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}-{}-{number}", key.hex(), process::id());
+        self.waiting.join(name)
+    }
+
+    /// The file of a key that this process holds.
+    pub(super) fn held_file(&self, digest: &[u8; 16]) -> Option<Arc<File>> {
+        lock(&self.held).keys().get(digest)?.clone()
+    }
+
     fn try_lock(self: &Arc<Self>, digest: [u8; 16], hex: &str) -> Result<Option<LockGuard>, Error> {
-        if !lock(&self.held).keys().insert(digest) {
-            return Ok(None);
-        }
+        match lock(&self.held).keys().entry(digest) {
+            Entry::Occupied(_) => return Ok(None),
+            Entry::Vacant(vacant) => vacant.insert(None),
+        };
         let path = self.path.join(hex);
-        let taken = take(&path);
-        if !matches!(taken, Ok(Some(_))) {
-            lock(&self.held).keys().remove(&digest);
+        let taken = take(&path).map(|taken| taken.map(Arc::new));
+        {
+            let mut held = lock(&self.held);
+            match &taken {
+                Ok(Some(file)) => held.keys().insert(digest, Some(Arc::clone(file))),
+                _ => held.keys().remove(&digest),
+            };
         }
         let Some(file) = taken.map_err(|error| self.unusable(error))? else {
             return Ok(None);
@@ -112,13 +167,13 @@ impl Files {
             if process != process::id() {
                 return;
             }
-            release(&path, file);
+            release(&path, &file);
             lock(&files.held).keys().remove(&digest);
             files.poller.notify.wake(&digest);
         })))
     }
 
-    fn unusable(&self, error: io::Error) -> Error {
+    pub(super) fn unusable(&self, error: io::Error) -> Error {
         let path = self.path.display();
         Error::unavailable(format!(
             "cannot lock a file in {path}: it must exist, be writable for this user, and be on a local file \
@@ -132,7 +187,7 @@ impl Files {
         let path = self.path.join(format!("check-{}", std::process::id()));
         let outcome = take(&path).and_then(|first| Ok((first, take(&path)?)));
         let (first, second) = outcome.map_err(|error| self.unusable(error))?;
-        first.into_iter().for_each(|file| release(&path, file));
+        first.into_iter().for_each(|file| release(&path, &file));
         if second.is_none() {
             return Ok(());
         }
@@ -155,7 +210,7 @@ impl Polled for Files {
     /// for a moment; a caller who tries at that moment is told that it is busy, and tries again when
     /// it is woken.
     fn may_be_free(&self, digest: &[u8; 16]) -> bool {
-        if lock(&self.held).keys().contains(digest) {
+        if lock(&self.held).keys().contains_key(digest) {
             return false;
         }
         let hex = format!("{:032x}", u128::from_be_bytes(*digest));
@@ -188,7 +243,13 @@ enum Taken {
 
 fn lock_opened(file: File, path: &Path) -> io::Result<Taken> {
     match file.try_lock() {
-        Ok(()) if is_at(&file, path) => Ok(Taken::Held(file)),
+        Ok(()) if is_at(&file, path) => {
+            // One that died may have written to it.
+            if file.metadata()?.len() > 0 {
+                file.set_len(0)?;
+            }
+            Ok(Taken::Held(file))
+        }
         Ok(()) => Ok(Taken::Vanished),
         Err(TryLockError::WouldBlock) => Ok(Taken::Busy),
         Err(TryLockError::Error(error)) => Err(error),
@@ -231,11 +292,11 @@ fn is_at(_file: &File, _path: &Path) -> bool {
 }
 
 /// Removes the file while it is still locked, where [`take`] can tell that from outside; then unlocks.
-fn release(path: &Path, file: File) {
+fn release(path: &Path, file: &File) {
     if cfg!(unix) {
         let _ = fs::remove_file(path);
     }
-    drop(file);
+    let _ = file.unlock();
 }
 
 #[cfg(test)]

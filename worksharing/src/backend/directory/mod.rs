@@ -1,5 +1,6 @@
 //! Values and locks as files, among the processes of one machine.
 
+mod board;
 mod files;
 mod lock;
 mod poller;

@@ -4,6 +4,7 @@
 //! first, and nothing there knows a session.
 
 mod address;
+mod board;
 mod changes;
 mod listener;
 pub(crate) mod lock;

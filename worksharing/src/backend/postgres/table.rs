@@ -3,11 +3,12 @@ use ::postgres::{Client, Error as PostgresError};
 
 use crate::Error;
 
-/// The tables of values and of leases, quoted for use in SQL.
+/// The tables of values, of leases and of what is computed, quoted for use in SQL.
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
     pub(crate) values: String,
     pub(crate) leases: String,
+    pub(crate) computing: String,
 }
 
 impl Table {
@@ -34,6 +35,7 @@ impl Table {
         Ok(Self {
             values: quoted(""),
             leases: quoted("_leases"),
+            computing: quoted("_computing"),
         })
     }
 
@@ -54,6 +56,17 @@ impl Table {
                k bigint PRIMARY KEY, token bigint NOT NULL, lease_until timestamptz NOT NULL
              ) WITH (fillfactor = 50)",
             self.leases,
+        )
+    }
+
+    /// The SQL that makes the table of what is computed, for whoever may.
+    pub(crate) fn creation_of_computing(&self) -> String {
+        format!(
+            "CREATE UNLOGGED TABLE IF NOT EXISTS {} (
+               k bigint PRIMARY KEY, id bigint NOT NULL, holder bigint NOT NULL, since timestamptz NOT NULL,
+               process bigint NOT NULL, host text NOT NULL, function text NOT NULL, key text NOT NULL
+             ) WITH (fillfactor = 50)",
+            self.computing,
         )
     }
 }

@@ -90,7 +90,7 @@ fn a_lock_on_a_removed_file_is_worth_nothing() {
     let path = directory.path().join("key");
     let late = open(&path).unwrap();
     let holder = take(&path).unwrap().unwrap();
-    release(&path, holder);
+    release(&path, &holder);
     assert!(matches!(lock_opened(late, &path), Ok(Taken::Vanished)));
     let late = open(&path).unwrap();
     fs::remove_file(&path).unwrap();

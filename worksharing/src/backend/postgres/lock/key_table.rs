@@ -122,6 +122,13 @@ impl KeyTable {
         keys.claimed(asked).is_some_and(|claimed| claimed.is_held)
     }
 
+    /// The number by which this process holds a key, if it does.
+    pub(crate) fn nonce_of(&self, lock: i64) -> Option<i64> {
+        let keys = self.keys();
+        let claimed = keys.states.get(&lock)?.claim.as_ref()?;
+        claimed.is_held.then_some(claimed.nonce)
+    }
+
     /// The others of this process look: one that was refused because of this claim has not asked the server.
     fn disclaim(&self, key: i64, was_held: bool) {
         let mut keys = self.keys();

@@ -8,6 +8,7 @@ use super::pending::Texts;
 use crate::Error;
 use crate::backend::postgres::lock::{Asked, Held, SessionNumber};
 use crate::changes::Digest;
+use crate::computing::{Notice, Posted};
 use crate::outbox::Text;
 use crate::store::{Fence, Look, Stored};
 
@@ -35,12 +36,20 @@ pub(crate) enum Ask {
     Outbox(OutboxAsk),
     /// Tell other processes that these have changed.
     Tell(Vec<Digest>),
+    /// Tell other processes of computations that last.
+    Publish(Vec<Notice>),
+    /// One of them has ended.
+    Withdraw(Notice),
+    /// Say what is being computed, and how many wait for these keys.
+    Computing(Vec<i64>),
     /// Look after those who queue in this process.
     RunTimers,
     /// Nothing: what was asked before is done when this is answered.
     Flush,
     /// Say whether locks are what was asked for.
     CheckLock,
+    /// Make sure that it can be told what is computed.
+    CheckBoard,
     /// Make sure that values can be stored, by storing one under this key.
     CheckValues(String),
 }
@@ -76,6 +85,7 @@ pub(crate) enum Answer {
     Found(Vec<Option<Stored>>),
     Stored(bool),
     Outbox(OutboxAnswer),
+    Posted(Posted),
     Done,
 }
 
@@ -91,8 +101,12 @@ pub(super) struct Batch<'a> {
     pub(super) keep: Vec<(usize, &'a [String], Duration)>,
     pub(super) outbox: Vec<(usize, &'a OutboxAsk)>,
     pub(super) tell: Vec<(usize, &'a [Digest])>,
+    pub(super) publish: Vec<&'a Notice>,
+    pub(super) withdraw: Vec<&'a Notice>,
+    pub(super) computing: Vec<(usize, &'a [i64])>,
     pub(super) run_timers: bool,
     pub(super) check_lock: Vec<usize>,
+    pub(super) check_board: Vec<usize>,
     pub(super) check_values: Vec<(usize, &'a str)>,
 }
 
@@ -110,9 +124,13 @@ impl<'a> Batch<'a> {
                 Ask::Keep(keys, ttl) => batch.keep.push((place, keys, *ttl)),
                 Ask::Outbox(ask) => batch.outbox.push((place, ask)),
                 Ask::Tell(digests) => batch.tell.push((place, digests)),
+                Ask::Publish(notices) => batch.publish.extend(notices),
+                Ask::Withdraw(notice) => batch.withdraw.push(notice),
+                Ask::Computing(keys) => batch.computing.push((place, keys)),
                 Ask::RunTimers => batch.run_timers = true,
                 Ask::Flush => (),
                 Ask::CheckLock => batch.check_lock.push(place),
+                Ask::CheckBoard => batch.check_board.push(place),
                 Ask::CheckValues(key) => batch.check_values.push((place, key)),
             }
         }

@@ -2,6 +2,7 @@
 
 mod advisory;
 mod batch;
+mod board;
 mod lease;
 mod outbox;
 mod pending;
@@ -24,6 +25,7 @@ use ::postgres::Client;
 use self::advisory::Advisory;
 pub(crate) use self::batch::{Answer, Ask, Put, Wanted};
 use self::batch::{Answers, Batch};
+use self::board::BoardTable;
 use self::lease::{Leases, Taken};
 use self::outbox::Outbox;
 pub(crate) use self::outbox::{Laid, OutboxAnswer, OutboxAsk};
@@ -70,6 +72,7 @@ pub(crate) struct Connection {
     values: Values,
     outbox: Option<Outbox>,
     teller: Teller,
+    board: BoardTable,
     heartbeat: Instant,
     /// Keys that somebody waits for and nobody may try, and when it is listed which of them are free.
     barred: HashSet<i64>,
@@ -237,6 +240,7 @@ impl Protocol for Session {
                 .clone()
                 .map(|pending| Outbox::new(pending, statement)),
             teller: Teller::new(own_session),
+            board: BoardTable::new(&self.table, statement),
             heartbeat: now + timers::HEARTBEAT,
             barred: HashSet::new(),
             list: now,

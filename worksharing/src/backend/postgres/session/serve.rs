@@ -5,11 +5,13 @@ use std::collections::HashSet;
 use ::postgres::Error as PostgresError;
 
 use super::batch::{Answer, Answers, Batch, Wanted};
+use super::board::BoardTable;
 use super::strategy::LockStrategy;
 use super::values::Values;
 use super::{Connection, Session};
 use crate::Error;
 use crate::backend::link::Watchdog;
+use crate::computing::Notice;
 
 /// A batch that is being served.
 pub(super) struct Round<'a> {
@@ -30,6 +32,8 @@ impl Round<'_> {
         self.keep(&batch)?;
         self.outbox(&batch)?;
         self.tell(&batch)?;
+        self.post(&batch)?;
+        self.computing(&batch)?;
         self.check(&batch)
     }
 
@@ -185,12 +189,73 @@ impl Round<'_> {
         Ok(())
     }
 
+    /// Tells others what is computed, and what is not any more. Nobody waits for that, and it may fail.
+    fn post(&mut self, batch: &Batch<'_>) -> Result<(), Error> {
+        let (publish, withdraw) = (&batch.publish, &batch.withdraw);
+        if (publish.is_empty() && withdraw.is_empty()) || self.connection.board.paused().is_some() {
+            return Ok(());
+        }
+        // Of a key that is asked for again in the same batch, what came last is there.
+        let held = publish.iter().map(|notice| (*notice, self.holder(notice)));
+        let held = held.filter_map(|(notice, holder)| Some((notice, holder?)));
+        let mut published: Vec<_> = held.collect();
+        published.reverse();
+        published.sort_by_key(|(notice, _)| notice.key.lock_key());
+        published.dedup_by_key(|(notice, _)| notice.key.lock_key());
+        let done = self.of_board(|board, client| board.write(client, &published, withdraw))?;
+        if let Err(error) = done {
+            tracing::debug!(error = %error.chain(), "housekeeping failed");
+        }
+        Ok(())
+    }
+
+    /// The number by which this process holds a key.
+    fn holder(&self, notice: &Notice) -> Option<i64> {
+        match self.connection.strategy {
+            LockStrategy::Advisory(_) => self.connection.backend.map(i64::from),
+            LockStrategy::Leases(..) => {
+                let key_table = &self.session.key_table;
+                key_table.nonce_of(notice.key.lock_key())
+            }
+        }
+    }
+
+    /// Says what is computed.
+    fn computing(&mut self, batch: &Batch<'_>) -> Result<(), Error> {
+        for (place, keys) in &batch.computing {
+            let read = match self.connection.board.held_up() {
+                Some(error) => Err(error),
+                None => self.of_board(|board, client| board.read(client, keys))?,
+            };
+            self.answers.set(*place, read.map(Answer::Posted));
+        }
+        Ok(())
+    }
+
+    /// A statement about the table of what is computed.
+    fn of_board<T>(
+        &mut self,
+        statement: impl FnOnce(&mut BoardTable, &mut ::postgres::Client) -> Result<T, PostgresError>,
+    ) -> Result<Result<T, Error>, Error> {
+        self.watchdog.arm();
+        let Connection { client, board, .. } = &mut *self.connection;
+        let done = statement(board, client);
+        let creation = board.creation();
+        let done = self.session.settle_table(client, done, &creation)?;
+        self.connection.board.pause_after(done.as_ref().err());
+        Ok(done)
+    }
+
     /// Says what is not as it was asked for.
     fn check(&mut self, batch: &Batch<'_>) -> Result<(), Error> {
         for place in &batch.check_lock {
             if let Err(error) = self.check_lock()? {
                 self.answers.set(*place, Err(error));
             }
+        }
+        for place in &batch.check_board {
+            let checked = self.of_board(BoardTable::check)?;
+            self.answers.set(*place, checked.map(|()| Answer::Done));
         }
         for (place, key) in &batch.check_values {
             let checked = self.of_values(|values, client| values.check(client, key))?;
