@@ -1,124 +1,39 @@
 //! The example `axum_report` as two processes, and clients that hang up, or change what the reports are about. Cases 36,
 //! 41 and 49.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
-use tests::{Guardian, Servers, wait_until};
+use tests::{Servers, Service, example, wait_until};
 
 /// Of a client, when a report takes four seconds.
 const IMPATIENT: Duration = Duration::from_millis(1_200);
 const LIMIT: Duration = Duration::from_secs(30);
 const CLIENTS: usize = 12;
 
-/// Built with the tests, and again where something changed.
-fn program() -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--package", "examples", "--example", "axum_report"])
-        .args(["--locked", "--quiet"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .env("CARGO_TARGET_DIR", target)
-        .status()
-        .unwrap();
-    assert!(built.success());
-    target.join("debug/examples/axum_report")
+const PROGRAM: &str = "axum_report";
+
+fn start(program: &Path, directory: &TempDir) -> Service {
+    let path = directory.path().to_str().unwrap();
+    start_with(program, &[("WORKSHARING_DIRECTORY", path)])
 }
 
-/// A process of the service.
-struct Service {
-    process: Child,
-    address: String,
-    said: Receiver<String>,
+fn start_with(program: &Path, environment: &[(&str, &str)]) -> Service {
+    Service::start(program, &["0"], environment)
 }
 
-impl Service {
-    fn start(program: &Path, directory: &TempDir) -> Self {
-        let path = directory.path().to_str().unwrap();
-        Self::start_with(program, &[("WORKSHARING_DIRECTORY", path)])
-    }
-
-    fn start_with(program: &Path, environment: &[(&str, &str)]) -> Self {
-        let mut process = Command::new(program)
-            .arg("0")
-            .env_clear()
-            .envs(environment.iter().copied())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        Guardian::of_this_process().watch(process.id(), "KILL");
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let (tell, said) = mpsc::channel();
-        thread::spawn(move || {
-            lines
-                .map_while(Result::ok)
-                .all(|line| tell.send(line).is_ok())
-        });
-        let address = loop {
-            let line = said.recv_timeout(LIMIT).unwrap();
-            if let Some((_, address)) = line.split_once("http://") {
-                break address.to_owned();
-            }
-        };
-        Self {
-            process,
-            address,
-            said,
-        }
-    }
-
-    /// How many bodies have begun so far, and ended. Each is counted once.
-    fn bodies(&self) -> (usize, usize) {
-        let said: Vec<_> = self.said.try_iter().collect();
-        let count = |what| said.iter().filter(|line| line.starts_with(what)).count();
-        (count("computing"), count("computed"))
-    }
-
-    fn terminate(&self) {
-        kill_process(Pid::from_child(&self.process), Signal::TERM).unwrap();
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-        Guardian::of_this_process().forget(self.process.id(), "KILL");
-    }
-}
-
-/// The answer to a client that waits for at most this long, and then hangs up.
-fn request(address: &str, what: &str, patience: Duration) -> Option<String> {
-    let deadline = Instant::now() + patience;
-    let mut connection = TcpStream::connect(address).unwrap();
-    let request = format!("{what} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    connection.write_all(request.as_bytes()).unwrap();
-    let mut answer = Vec::new();
-    let mut buffer = [0; 4096];
-    loop {
-        let left = deadline.checked_duration_since(Instant::now())?;
-        connection
-            .set_read_timeout(Some(left.max(Duration::from_millis(1))))
-            .unwrap();
-        match connection.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(read) => answer.extend_from_slice(&buffer[..read]),
-            Err(_) => return None,
-        }
-    }
-    Some(String::from_utf8(answer).unwrap())
+/// How many bodies have begun since this was asked for, and ended.
+fn bodies(service: &Service) -> (usize, usize) {
+    let said = service.said();
+    let count = |what| said.iter().filter(|line| line.starts_with(what)).count();
+    (count("computing"), count("computed"))
 }
 
 /// The body of the answer to such a client that asks for a page.
-fn ask(address: &str, page: &str, patience: Duration) -> Option<String> {
-    let answer = request(address, &format!("GET {page}"), patience)?;
+fn ask(service: &Service, page: &str, patience: Duration) -> Option<String> {
+    let answer = service.request(&format!("GET {page}"), &[], patience)?;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     let (_, body) = answer.split_once("\r\n\r\n")?;
     Some(body.to_owned())
@@ -127,10 +42,9 @@ fn ask(address: &str, page: &str, patience: Duration) -> Option<String> {
 /// Clients of all services ask, hang up, and ask again, until they are served or for that long: how many were.
 fn impatient_clients(services: &[Service; 2], page: &str, time: Duration) -> usize {
     let begun = Instant::now();
-    let addresses = services.each_ref().map(|service| service.address.as_str());
     let client = |number: usize| {
         while begun.elapsed() < time {
-            if ask(addresses[number % 2], page, IMPATIENT).is_some() {
+            if ask(&services[number % 2], page, IMPATIENT).is_some() {
                 return true;
             }
         }
@@ -151,22 +65,22 @@ fn impatient_clients(services: &[Service; 2], page: &str, time: Duration) -> usi
 }
 
 fn sum(services: &[Service]) -> (usize, usize) {
-    let each = services.iter().map(Service::bodies);
+    let each = services.iter().map(bodies);
     each.fold((0, 0), |sum, bodies| (sum.0 + bodies.0, sum.1 + bodies.1))
 }
 
 #[test]
 fn clients_that_hang_up_are_served_in_the_end() {
-    let (program, directory) = (program(), tempfile::tempdir().unwrap());
-    let services = [(); 2].map(|()| Service::start(&program, &directory));
+    let (program, directory) = (example(PROGRAM), tempfile::tempdir().unwrap());
+    let services = [(); 2].map(|()| start(&program, &directory));
     assert_eq!(impatient_clients(&services, "/report/2024", LIMIT), CLIENTS);
     assert_eq!(sum(&services), (1, 1), "one body is enough");
 }
 
 #[test]
 fn without_detach_no_report_is_ever_finished() {
-    let (program, directory) = (program(), tempfile::tempdir().unwrap());
-    let services = [(); 2].map(|()| Service::start(&program, &directory));
+    let (program, directory) = (example(PROGRAM), tempfile::tempdir().unwrap());
+    let services = [(); 2].map(|()| start(&program, &directory));
     let time = 5 * IMPATIENT;
     assert_eq!(impatient_clients(&services, "/attached/2024", time), 0);
     let (begun, ended) = sum(&services);
@@ -176,34 +90,31 @@ fn without_detach_no_report_is_ever_finished() {
 
 #[test]
 fn report_that_nobody_waits_for_is_finished_before_its_process_ends() {
-    let (program, directory) = (program(), tempfile::tempdir().unwrap());
-    let mut ends = Service::start(&program, &directory);
-    assert_eq!(ask(&ends.address, "/report/2024", IMPATIENT), None);
+    let (program, directory) = (example(PROGRAM), tempfile::tempdir().unwrap());
+    let mut ends = start(&program, &directory);
+    assert_eq!(ask(&ends, "/report/2024", IMPATIENT), None);
     ends.terminate();
     let asked = Instant::now();
-    wait_until(LIMIT, "the process has ended", || {
-        ends.process.try_wait().unwrap().is_some()
-    });
-    assert!(ends.process.wait().unwrap().success());
+    assert!(ends.ends_well());
     assert!(asked.elapsed() > IMPATIENT, "it waits for the report");
 
-    let other = Service::start(&program, &directory);
-    let report = ask(&other.address, "/report/2024", LIMIT).unwrap();
-    let by = format!("\"computed_by\":{}", ends.process.id());
+    let other = start(&program, &directory);
+    let report = ask(&other, "/report/2024", LIMIT).unwrap();
+    let by = format!("\"computed_by\":{}", ends.pid());
     assert!(report.contains(&by), "{report}");
-    assert_eq!(other.bodies(), (0, 0));
+    assert_eq!(bodies(&other), (0, 0));
 }
 
 /// Sends an order. Whether it was taken.
 fn order(service: &Service, year: u16) -> bool {
-    let answer = request(&service.address, &format!("POST /orders/{year}"), LIMIT);
+    let answer = service.request(&format!("POST /orders/{year}"), &[], LIMIT);
     answer.unwrap().starts_with("HTTP/1.1 201")
 }
 
 /// How many orders each of them reports.
 fn reported(services: &[Service; 2], year: u16) -> [u64; 2] {
     services.each_ref().map(|service| {
-        let report = ask(&service.address, &format!("/report/{year}"), LIMIT).unwrap();
+        let report = ask(service, &format!("/report/{year}"), LIMIT).unwrap();
         let (_, orders) = report.split_once("\"orders\":").unwrap();
         let digits = orders.split(|c: char| !c.is_ascii_digit()).next();
         digits.unwrap().parse().unwrap()
@@ -228,14 +139,14 @@ fn order_invalidates_where_the_reports_are_in_postgres_too() {
 
 /// A report lives for a minute, and is served for an hour. An order makes an end of it in its own transaction.
 fn order_invalidates(in_redis: bool) {
-    let (program, servers) = (program(), Servers::start());
+    let (program, servers) = (example(PROGRAM), Servers::start());
     let (postgres, redis) = (servers.postgres.url(), servers.redis.url());
     let urls = [
         ("WORKSHARING_POSTGRES_URL", &*postgres),
         ("WORKSHARING_REDIS_URL", &*redis),
     ];
     let urls = if in_redis { &urls[..] } else { &urls[..1] };
-    let services = [(); 2].map(|()| Service::start_with(&program, urls));
+    let services = [(); 2].map(|()| start_with(&program, urls));
     assert_eq!(reported(&services, 2024), [0, 0]);
     assert_eq!(sum(&services), (1, 1));
     assert!(order(&services[1], 2024));
