@@ -1,65 +1,25 @@
-//! What the runtime counts and says.
+//! What the runtime counts, says and shows.
 
-use std::collections::HashSet;
-use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+pub(crate) mod counts;
+pub(crate) mod functions;
+mod limits;
+pub(crate) mod meters;
+pub(crate) mod outcome;
+pub(crate) mod track;
+pub(crate) mod trouble;
 
-use crate::sync::{Mutex, lock};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::counts::Count;
+pub use self::counts::Stats;
+use self::functions::{Function, Functions};
+use self::limits::OncePerKey;
+pub(crate) use self::limits::RateLimited;
+use self::track::Track;
+use self::trouble::{Part, Trouble};
 use crate::{Error, Key};
-
-macro_rules! counts {
-    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
-        /// Counts since a runtime was built, of calls unless said otherwise.
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        #[non_exhaustive]
-        pub struct Stats {
-            $($(#[$doc])* pub $name: u64,)*
-        }
-
-        #[derive(Debug, Default)]
-        struct Counts {
-            $($name: AtomicU64,)*
-        }
-
-        impl Counts {
-            fn snapshot(&self) -> Stats {
-                Stats { $($name: self.$name.load(Ordering::Relaxed),)* }
-            }
-        }
-    };
-}
-
-counts! {
-    /// Answered from the store, without waiting.
-    hits,
-    /// Answered from this process, with a value that [`local`](crate::Work::local) keeps. None of them is in `hits`.
-    local,
-    /// Bodies that were run, whatever came of them.
-    computed,
-    /// Waited for another caller, in this process or elsewhere.
-    waited,
-    /// Given a value that another caller computed meanwhile.
-    shared,
-    /// Given a value past its time to live, as `stale_while_revalidate` and `stale_if_error` let them.
-    stale,
-    /// Waited for as long as `wait` lets them, and went on without.
-    timed_out,
-    /// Bodies that ended in an error.
-    failed,
-    /// Values stored.
-    stored,
-    /// Values not stored because something newer stood there: an invalidation, or another's value after
-    /// the lock was lost.
-    refused,
-    /// Times that a step had to do without a server: a read that failed counts as a miss, a value was not
-    /// stored, a body ran without the lock.
-    degraded,
-    /// Entries that could not be read: another version, another structure, damaged bytes. Each is a miss.
-    unreadable,
-    /// Asked for from inside the computation of the same key, and computed inline.
-    recursive,
-}
 
 /// Something that happened to a call.
 #[derive(Clone, Copy, Debug)]
@@ -90,10 +50,8 @@ pub(crate) enum Event<'a> {
     Unshareable(&'a str),
     /// A stored entry could not be read.
     Unreadable(&'a str),
-    /// A step went on without the store.
-    WithoutStore(&'a Error),
-    /// Its body runs without the lock.
-    WithoutLock(&'a Error),
+    /// A step went on without a part of the servers.
+    Without(Part, &'a Error),
     /// Other processes were not told that its key has changed.
     Untold(&'a Error),
     /// It is inside the computation of its own key.
@@ -108,27 +66,51 @@ pub(crate) enum Event<'a> {
     Unasked(usize),
     /// It has waited for so many computations of others that left nothing to share.
     Convoy(u16),
+    /// It computes in place of another, in this process or elsewhere, that is gone or has left nothing.
+    TookOver,
 }
 
-/// Who an event is about: the label of the function, and its key.
-#[derive(Clone, Copy)]
-pub(crate) struct Subject<'a> {
-    pub(crate) name: &'static str,
-    pub(crate) key: &'a Key,
+impl Event<'_> {
+    fn count(self) -> Option<Count> {
+        Some(match self {
+            Self::Hit => Count::Hits,
+            Self::Waited => Count::Waited,
+            Self::Shared => Count::Shared,
+            Self::Stale => Count::Stale,
+            Self::TimedOut => Count::TimedOut,
+            Self::Failed => Count::Failed,
+            Self::Computed => Count::Computed,
+            Self::Stored => Count::Stored,
+            Self::Refused => Count::Refused,
+            Self::Unreadable(_) => Count::Unreadable,
+            Self::Without(..) | Self::Untold(_) | Self::WouldBlock => Count::Degraded,
+            Self::Recursive => Count::Recursive,
+            Self::NoLifetime
+            | Self::TooLarge(_)
+            | Self::Unshareable(_)
+            | Self::Panicked(_)
+            | Self::Long(_)
+            | Self::Unasked(_)
+            | Self::Convoy(_)
+            | Self::TookOver => return None,
+        })
+    }
 }
 
-/// What becomes of events: counts and log lines.
+/// What becomes of events: counts, metrics and log lines.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
-    counts: Counts,
-    lock: RateLimited,
-    store: RateLimited,
-    untold: RateLimited,
+    functions: Functions,
+    looks: Trouble,
+    puts: Trouble,
+    lock: Trouble,
+    untold: Trouble,
     refused: RateLimited,
     recursion: RateLimited,
     would_block: RateLimited,
     long: RateLimited,
     convoy: RateLimited,
+    took_over: RateLimited,
     panicked: RateLimited,
     unasked: RateLimited,
     no_lifetime: RateLimited,
@@ -138,67 +120,99 @@ pub(crate) struct Events {
 }
 
 macro_rules! say {
-    ($level:ident, $limit:expr, $subject:expr, { $($fields:tt)* } $message:literal) => {
+    ($level:ident, $limit:expr, $name:expr, $key:expr, { $($fields:tt)* } $message:literal) => {
         $limit.say(|kept_back| {
-            tracing::$level!(name = $subject.name, key = $subject.key.hex(), kept_back, $($fields)* $message);
+            tracing::$level!(name = $name, key = $key.hex(), kept_back, $($fields)* $message);
         })
     };
 }
 
 macro_rules! say_once {
-    ($limit:expr, $subject:expr, { $($fields:tt)* } $message:literal) => {
-        if $limit.first($subject.key.digest()) {
-            tracing::warn!(name = $subject.name, key = $subject.key.hex(), $($fields)* $message);
+    ($limit:expr, $name:expr, $key:expr, { $($fields:tt)* } $message:literal) => {
+        if $limit.first($key.digest()) {
+            tracing::warn!(name = $name, key = $key.hex(), $($fields)* $message);
         }
     };
 }
 
+macro_rules! begins {
+    ($trouble:expr, $is_another:expr, $name:expr, $key:expr, $error:expr, $message:literal) => {
+        $trouble.touches($is_another, |kept_back| {
+            tracing::warn!(name = $name, key = $key.hex(), kept_back, error = %$error.chain(), $message);
+        })
+    };
+}
+
+macro_rules! ends {
+    ($trouble:expr, $message:literal) => {
+        $trouble.is_over(|was| tracing::info!(lasted = ?was.lasted, calls = was.calls, $message))
+    };
+}
+
 impl Events {
+    /// The function with this label.
+    pub(crate) fn function(&self, name: &'static str) -> Arc<Function> {
+        self.functions.of(name)
+    }
+
+    /// What is counted of each function.
+    pub(crate) fn by_function(&self) -> BTreeMap<&'static str, Stats> {
+        self.functions.stats()
+    }
+
     pub(crate) fn stats(&self) -> Stats {
-        self.counts.snapshot()
+        let mut all = Stats::default();
+        self.by_function().values().for_each(|one| all.add(one));
+        all
     }
 
-    /// A call was answered with a value that is kept in this process.
-    pub(crate) fn found_here(&self) {
-        self.counts.local.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn record(&self, subject: Subject<'_>, event: Event<'_>) {
-        self.count(event);
-        self.log(subject, event);
-    }
-
-    fn count(&self, event: Event<'_>) {
-        let counts = &self.counts;
-        let counter = match event {
-            Event::Hit => &counts.hits,
-            Event::Waited => &counts.waited,
-            Event::Shared => &counts.shared,
-            Event::Stale => &counts.stale,
-            Event::TimedOut => &counts.timed_out,
-            Event::Failed => &counts.failed,
-            Event::Computed => &counts.computed,
-            Event::Stored => &counts.stored,
-            Event::Refused => &counts.refused,
-            Event::Unreadable(_) => &counts.unreadable,
-            Event::WithoutStore(_)
-            | Event::WithoutLock(_)
-            | Event::Untold(_)
-            | Event::WouldBlock => &counts.degraded,
-            Event::Recursive => &counts.recursive,
-            Event::NoLifetime
-            | Event::TooLarge(_)
-            | Event::Unshareable(_)
-            | Event::Panicked(_)
-            | Event::Long(_)
-            | Event::Unasked(_)
-            | Event::Convoy(_) => return,
+    /// Something happened to a call.
+    pub(crate) fn record(&self, track: &Track, key: &Key, event: Event<'_>) {
+        let is_another = match event {
+            Event::Without(part, _) => track.goes_without(part),
+            Event::WouldBlock => track.goes_without(Part::Lock),
+            _ => true,
         };
-        counter.fetch_add(1, Ordering::Relaxed);
+        self.count(&track.function, event);
+        let _inside = track.enter();
+        self.log(track.function.name, key, event, is_another);
     }
 
-    fn log(&self, who: Subject<'_>, event: Event<'_>) {
+    /// The same of what is no call.
+    pub(crate) fn record_of(&self, name: &'static str, key: &Key, event: Event<'_>) {
+        self.count(&self.function(name), event);
+        self.log(name, key, event, true);
+    }
+
+    fn count(&self, function: &Function, event: Event<'_>) {
+        if let Some(count) = event.count() {
+            function.count(count);
+        }
         match event {
+            Event::Without(part, _) => function.failed(part),
+            Event::Refused => function.refused(),
+            _ => {}
+        }
+    }
+
+    /// A part of the servers did what was asked of it.
+    pub(crate) fn works(&self, part: Part) {
+        match part {
+            Part::Look => ends!(self.looks, "the store is used again"),
+            Part::Put => ends!(self.puts, "values are stored again"),
+            Part::Lock => ends!(self.lock, "the lock is used again"),
+        }
+    }
+
+    /// Other processes were told of a change.
+    pub(crate) fn told(&self) {
+        ends!(self.untold, "other processes are told of changes again");
+    }
+
+    fn log(&self, name: &'static str, key: &Key, event: Event<'_>, is_another: bool) {
+        match event {
+            // It is the same trouble.
+            Event::Without(Part::Put, _) if self.looks.is_on() => {}
             Event::Hit
             | Event::Waited
             | Event::Shared
@@ -207,81 +221,67 @@ impl Events {
             | Event::Failed
             | Event::Computed
             | Event::Stored => {}
-            Event::Panicked(message) => say!(error, self.panicked, who, { message, }
+            Event::Panicked(reason) => say!(error, self.panicked, name, key, { reason, }
                 "a detached computation panicked, and its caller is gone"),
-            Event::WithoutLock(error) => say!(warn, self.lock, who, { error = %error.chain(), }
-                "computing without the lock: other processes may compute the same"),
-            Event::WithoutStore(error) => say!(warn, self.store, who, { error = %error.chain(), }
-                "the store is not used: values are computed anew"),
-            Event::Untold(error) => say!(warn, self.untold, who, { error = %error.chain(), }
-                "other processes were not told of a change: what they keep by `local` they may use for as long as that"),
-            Event::Refused => say!(info, self.refused, who, {}
+            Event::Without(Part::Lock, error) => begins!(
+                self.lock,
+                is_another,
+                name,
+                key,
+                error,
+                "computing without the lock: other processes may compute the same"
+            ),
+            Event::Without(Part::Look, error) => begins!(
+                self.looks,
+                is_another,
+                name,
+                key,
+                error,
+                "the store is not used: values are computed anew"
+            ),
+            Event::Without(Part::Put, error) => begins!(
+                self.puts,
+                is_another,
+                name,
+                key,
+                error,
+                "values are not stored: others compute them anew"
+            ),
+            Event::Untold(error) => begins!(
+                self.untold,
+                is_another,
+                name,
+                key,
+                error,
+                "other processes were not told of a change: what they keep by `local` they may use for as long as that"
+            ),
+            Event::TookOver => say!(debug, self.took_over, name, key, {}
+                "computes in place of another that is gone, or has left nothing to share"),
+            Event::Refused => say!(info, self.refused, name, key, {}
                 "a value was not stored: something newer stands there"),
-            Event::Recursive => say!(warn, self.recursion, who, {}
+            Event::Recursive => say!(warn, self.recursion, name, key, {}
                 "asked for inside its own computation: computed inline; give the inner call a key of its own"),
-            Event::WouldBlock => say!(warn, self.would_block, who, {}
+            Event::WouldBlock => say!(warn, self.would_block, name, key, {}
                 "computed inline: this thread is needed by a computation that it would have waited for; call \
                  blocking functions by spawn_blocking, or make this one async"),
-            Event::Long(so_far) => say!(warn, self.long, who, { ?so_far, }
+            Event::Long(so_far) => say!(warn, self.long, name, key, { ?so_far, }
                 "a computation goes on for long, and keeps its key: a future that is kept without being polled does \
                  so for ever"),
-            Event::Convoy(failures) => say!(warn, self.convoy, who, { failures, }
+            Event::Convoy(failures) => say!(warn, self.convoy, name, key, { failures, }
                 "waited for computations that left nothing to share, one after the other: share errors (derive \
                  `Clone`, or write `share_err`), store them (`cache_err`), store `None` (`cache_none`), or let \
                  computations outlive their callers (`detach`)"),
-            Event::Unasked(values) => say!(warn, self.unasked, who, { values, }
+            Event::Unasked(values) => say!(warn, self.unasked, name, key, { values, }
                 "a function of many keys returned values of ids that it was not asked for: they are dropped"),
-            Event::NoLifetime => say!(warn, self.no_lifetime, who, {}
+            Event::NoLifetime => say!(warn, self.no_lifetime, name, key, {}
                 "a value was not stored: its time to live is zero; write how long it may be used, for example \
                  Duration::from_secs(60), or use `cache_if` to leave values out"),
-            Event::TooLarge(allowed) => say_once!(self.too_large, who, { allowed, }
+            Event::TooLarge(allowed) => say_once!(self.too_large, name, key, { allowed, }
                 "a value was not stored: it is too large; raise it with Builder::max_value_bytes"),
-            Event::Unreadable(reason) => say_once!(self.unreadable, who, { reason, }
+            Event::Unreadable(reason) => say_once!(self.unreadable, name, key, { reason, }
                 "a stored entry cannot be read, and counts as missing"),
-            Event::Unshareable(reason) => say_once!(self.unshareable, who, { reason, }
+            Event::Unshareable(reason) => say_once!(self.unshareable, name, key, { reason, }
                 "a value cannot be stored: every caller computes it"),
         }
-    }
-}
-
-/// Says a warning at most once a minute, with how many were kept back.
-#[derive(Default)]
-pub(crate) struct RateLimited(Mutex<(Option<Instant>, u64)>);
-
-const SAY_EVERY: Duration = Duration::from_secs(60);
-
-impl RateLimited {
-    /// Calls `say` with the number of times kept back since it was last called, if it is time.
-    pub(crate) fn say(&self, say: impl FnOnce(u64)) {
-        let mut last = lock(&self.0);
-        if last.0.is_some_and(|at| at.elapsed() < SAY_EVERY) {
-            last.1 += 1;
-            return;
-        }
-        let kept_back = std::mem::take(&mut last.1);
-        last.0 = Some(Instant::now());
-        drop(last);
-        say(kept_back);
-    }
-}
-
-impl fmt::Debug for RateLimited {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RateLimited")
-    }
-}
-
-/// Remembers which keys something was said of, so that it is said once for each.
-#[derive(Debug, Default)]
-pub(crate) struct OncePerKey(Mutex<HashSet<[u8; 16]>>);
-
-impl OncePerKey {
-    /// Past this number of keys nothing more is said.
-    const MOST: usize = 1_000;
-
-    /// Whether this is the first time for the key.
-    pub(crate) fn first(&self, digest: &[u8; 16]) -> bool {
-        let mut said = lock(&self.0);
-        said.len() < Self::MOST && said.insert(*digest)
     }
 }

@@ -18,6 +18,7 @@ pub(crate) use self::text::{give_back, take};
 use self::tier::{Kept, Name, Tier, Validity};
 use crate::Key;
 use crate::changes::{Digest, Epochs, Stamp, Time, stripe_of, time_of};
+use crate::events::functions::Function;
 
 /// What can be kept in the process.
 #[diagnostic::on_unimplemented(
@@ -81,6 +82,8 @@ pub(crate) struct Fill {
     pub(crate) salt: Salt,
     /// Of all whose change makes it invalid.
     pub(crate) digests: Vec<Digest>,
+    /// Whose calls find it.
+    pub(crate) function: Arc<Function>,
 }
 
 impl Fill {
@@ -120,7 +123,10 @@ impl<S> Keeping<S> {
 fn find<S: Local>(near: &Near, epochs: &Epochs, whose: Whose<'_>) -> Option<S> {
     let kept = near.tier.get()?.get(Name::of::<S>(whose))?;
     let value = kept.value.downcast_ref::<S>()?;
-    kept.validity.holds(epochs).then(|| value.clone())
+    kept.validity.holds(epochs).then(|| {
+        kept.function.found_here();
+        value.clone()
+    })
 }
 
 fn keep<S: Local>(near: &Near, epochs: &Epochs, fill: &Fill, value: &S) {
@@ -137,6 +143,7 @@ fn keep<S: Local>(near: &Near, epochs: &Epochs, fill: &Fill, value: &S) {
     let kept = Kept {
         validity,
         weight: tier::weight(fill.bytes, fill.key.characteristic()),
+        function: Arc::clone(&fill.function),
         value: value.clone(),
     };
     tier.insert(name, fill.key.shared_characteristic(), Arc::new(kept));

@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::events::track;
 use crate::flow::{Call, Jitter, Options, Rare};
 use crate::near::{Whose, give_back};
 use crate::policy::Policy;
@@ -168,6 +169,9 @@ impl Plan {
             salt: self.rare.as_ref().map(|rare| rare.salt).unwrap_or_default(),
         };
         let shared = self.sharing.runtime().find(keeping, whose)?;
+        if track::is_traced() {
+            track::traced_here(self.name, &self.key());
+        }
         give_back(std::mem::take(&mut self.characteristic));
         Some(P::from_shared(shared))
     }

@@ -118,9 +118,7 @@ impl Runtime {
 
     /// A clone of a value that is kept in this process.
     pub(crate) fn find<S>(&self, keeping: Keeping<S>, whose: Whose<'_>) -> Option<S> {
-        let found = keeping.find(&self.near, self.changes.epochs(), whose)?;
-        self.events.found_here();
-        Some(found)
+        keeping.find(&self.near, self.changes.epochs(), whose)
     }
 
     /// Keeps a clone of a value, and sees to it that changes of it are heard.

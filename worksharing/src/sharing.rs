@@ -219,6 +219,35 @@ impl WorkSharing {
         self.0.events.stats()
     }
 
+    /// The same of one function: by its label, `module::function`, or what its option `name` says, or
+    /// [`Work::name`](crate::Work::name), which is `work` where it is left out. Zeros, if there was no call of it.
+    ///
+    /// ```
+    /// use worksharing::{WorkSharing, work_shared};
+    ///
+    /// #[work_shared(via = sharing, key = "price:{article}", name = "prices")]
+    /// fn price(sharing: &WorkSharing, article: u32) -> u32 {
+    ///     article * 10
+    /// }
+    ///
+    /// let sharing = WorkSharing::in_memory();
+    /// assert_eq!((price(&sharing, 1), price(&sharing, 1)), (10, 10));
+    /// let stats = sharing.stats_of("prices");
+    /// assert_eq!((stats.computed, stats.hits), (1, 1));
+    /// ```
+    ///
+    /// A value that [`local`](crate::Work::local) keeps counts for the function whose call stored or found it.
+    pub fn stats_of(&self, function: &str) -> Stats {
+        let by_function = self.0.events.by_function();
+        by_function.get(function).copied().unwrap_or_default()
+    }
+
+    /// The same of each function that was called, in the order of their labels. Of the first 1,000; what comes after is
+    /// counted together as `others`. Invalidations count as `invalidate` and `invalidate_tag`.
+    pub fn stats_by_function(&self) -> impl Iterator<Item = (&'static str, Stats)> + use<> {
+        self.0.events.by_function().into_iter()
+    }
+
     /// What is being computed now, by all processes that exclude each other with this runtime's locks, the longest first:
     /// for a page or a command of yours that shows it. Of this process everything; of the others what has lasted for
     /// over a second and holds its key's lock. Who died is not in it any more.

@@ -235,7 +235,7 @@ impl<T, W, X> Work<T, W, X> {
 
     /// A label for logs.
     pub fn name(mut self, name: &'static str) -> Self {
-        self.call.name = name;
+        self.call.track.function = self.call.runtime.events.function(name);
         self
     }
 

@@ -30,6 +30,7 @@ use super::timing::Verdict;
 use super::waiting::{Unserved, wait};
 use crate::detached::Permit;
 use crate::events::Event;
+use crate::events::meters::Timed;
 use crate::payload::entry::EntryId;
 use crate::policy::SharedError;
 
@@ -89,6 +90,8 @@ pub(crate) struct Acquisition<'a> {
     pub(super) first: Sight,
     /// It has waited for another lead.
     waited: bool,
+    /// For as long as it may still wait.
+    timed: Timed,
     /// It has waited for too long, and goes on without the lock.
     overflow: bool,
     pub(super) convoy: Convoy,
@@ -125,6 +128,7 @@ impl<'a> Acquisition<'a> {
             distrust,
             first: Sight::default(),
             waited: false,
+            timed: Timed::NONE,
             overflow: false,
             convoy: Convoy::default(),
         }
@@ -241,7 +245,10 @@ impl<'a> Acquisition<'a> {
 
     pub(super) fn count_wait(&mut self) {
         if !std::mem::replace(&mut self.waited, true) {
+            let track = &self.call.track;
             self.call.record(Event::Waited);
+            track.record("waited");
+            self.timed = track.function.waiting();
         }
         if let Some(busy) = &self.call.options.rare().busy {
             busy.over();
@@ -251,6 +258,7 @@ impl<'a> Acquisition<'a> {
     async fn follow(&mut self, follower: &mut Follower) -> Step {
         self.count_wait();
         let call = self.call;
+        call.track.follows(follower.leader());
         let mut turn = wait(Pin::new(&mut *follower), self.deadline()).await;
         // Beside a body of its own process that goes on anyway it begins no other.
         if turn.is_err() && call.options.rare().overflow && follower.awaits_detached_body() {
@@ -264,7 +272,10 @@ impl<'a> Acquisition<'a> {
                 let first = std::mem::take(&mut self.first);
                 Next::Lead(Lead::unlocked(call, first)).into()
             }
-            Ok(Turn::Lead(leader)) => self.begin(leader, self.why()),
+            Ok(Turn::Lead(leader)) => {
+                call.record(Event::TookOver);
+                self.begin(leader, self.why())
+            }
             Ok(Turn::Served(Outcome::Error(error))) => Next::Failed(error).into(),
             // Unless somebody else uses the same key for another type: the next flight may be ours.
             Ok(Turn::Served(Outcome::Entry(bytes))) => match call.frame(&bytes) {
@@ -292,6 +303,7 @@ impl<'a> Acquisition<'a> {
 
     /// Steps 3 and 4, here or detached.
     fn begin(&mut self, leader: Leader, why: Why) -> Step {
+        leader.shows(&self.call.track);
         let detaches = self.call.options.detach;
         let permit = detaches
             .then(|| self.call.runtime.detached.admit())

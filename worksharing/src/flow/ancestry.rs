@@ -8,6 +8,7 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
+use super::call::Call;
 use crate::blocking::Blocking;
 use crate::lock::Caller;
 
@@ -36,10 +37,14 @@ pub(crate) fn caller() -> Caller {
     }
 }
 
-/// Runs a body inside its key's frame.
-pub(crate) async fn within<F: Future>(id: Id, body: F) -> F::Output {
+/// Runs a body inside its key's frame, and inside of its call's span.
+pub(crate) async fn within<F: Future>(call: &Call, body: F) -> F::Output {
     let mut body = pin!(body);
-    poll_fn(move |context| poll_body(Frame::enter(id), body.as_mut(), context)).await
+    poll_fn(move |context| {
+        let frames = (Frame::enter(call.id()), call.track.enter());
+        poll_body(frames, body.as_mut(), context)
+    })
+    .await
 }
 
 /// Polls a body inside of frames that were entered for it.

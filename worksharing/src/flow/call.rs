@@ -10,7 +10,9 @@ use super::options::Options;
 use super::tags::Markers;
 use super::timing::{self, Verdict};
 use crate::changes::{Digest, Stamp};
-use crate::events::{Event, Subject};
+use crate::events::Event;
+use crate::events::track::Track;
+use crate::events::trouble::Part;
 use crate::payload::entry::{Container, EntryId, Frame, Kind, Types};
 use crate::runtime::Runtime;
 use crate::store::{Look, Seen, Stored};
@@ -21,14 +23,12 @@ use crate::{Error, Key};
 pub(crate) struct Call {
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) key: Key,
-    pub(crate) name: &'static str,
+    pub(crate) track: Track,
     pub(crate) options: Options,
     /// What it takes of an entry, once its types are known.
     pub(crate) types: Types,
     /// Until when it waits for others.
     pub(crate) deadline: Option<Instant>,
-    /// It is nobody's any more: it runs detached from its caller.
-    pub(crate) is_detached: bool,
 }
 
 /// The id of what was seen.
@@ -96,14 +96,14 @@ impl Call {
         name: &'static str,
         options: Options,
     ) -> Self {
+        let track = Track::new(runtime.events.function(name));
         Self {
             runtime,
             key,
-            name,
+            track,
             options,
             types: Types::default(),
             deadline: None,
-            is_detached: false,
         }
     }
 
@@ -112,11 +112,7 @@ impl Call {
     }
 
     pub(crate) fn record(&self, event: Event<'_>) {
-        let subject = Subject {
-            name: self.name,
-            key: &self.key,
-        };
-        self.runtime.events.record(subject, event);
+        self.runtime.events.record(&self.track, &self.key, event);
     }
 
     /// How long a value is fresh, if its function does not say otherwise.
@@ -148,10 +144,13 @@ impl Call {
         loop {
             let stamp = self.stamp();
             let sight = match self.get(look).await {
-                Ok((stored, markers)) => Sight {
-                    stamp,
-                    ..self.sight(stored, markers, look, distrust)
-                },
+                Ok((stored, markers)) => {
+                    self.runtime.events.works(Part::Look);
+                    Sight {
+                        stamp,
+                        ..self.sight(stored, markers, look, distrust)
+                    }
+                }
                 Err(error) => return self.without_store(&error),
             };
             let verdict = sight.entry.map(|entry| entry.verdict);
@@ -203,7 +202,7 @@ impl Call {
     }
 
     fn without_store(&self, error: &Error) -> Sight {
-        self.record(Event::WithoutStore(error));
+        self.record(Event::Without(Part::Look, error));
         Sight {
             seen: None,
             markers: Markers::of(self.tags(), &[]),
@@ -277,6 +276,7 @@ impl Call {
 
     /// Tells everybody who may have kept what stood under the key, and completes when this process knows.
     pub(super) async fn tell_of_change(&self) {
-        self.runtime.tell_of_change(self.name, &self.key).await;
+        let name = self.track.function.name;
+        self.runtime.tell_of_change(name, &self.key).await;
     }
 }

@@ -19,6 +19,8 @@ use crate::background::until;
 use crate::blocking::block_on;
 use crate::detached::Permit;
 use crate::events::Event;
+use crate::events::outcome::Outcome;
+use crate::events::track::Track;
 use crate::policy::Policy;
 
 /// Runs what `begin` makes of the lead as a task. Who has waited for as long as the call may is given the rest of the
@@ -34,13 +36,13 @@ where
     P: Policy<Returned = F::Output>,
     F: Future<Output: Send> + Send + 'static,
 {
-    let (call, begun, permit) = match lead.detachable() {
+    let (mut call, begun, permit) = match lead.detachable() {
         Ok(detachable) => detachable,
         // Boxed, so that the caller does not carry it in its future.
         Err(lead) => return Ok(Box::pin(begin(lead)).await),
     };
     let meanwhile = meanwhile::<P>(&call, &begun);
-    let task = begin(Leading::begun(&call, begun));
+    let task = begin(Leading::begun(&mut call, begun));
     let task = Box::pin(suspended::unpolled(ancestry::inherited(task)));
     let (errand, mut told) = Errand::new(task, &call, permit);
     call.runtime.detached.spawn(errand);
@@ -49,16 +51,21 @@ where
     }
     let Some(told) = until(pin!(&mut told), limit(&call)).await else {
         call.record(Event::TimedOut);
-        return Err(async { done(told.await).await });
+        call.track.ended(Outcome::Timeout);
+        return Err(async { done(told.await, None).await });
     };
-    Ok(done(told).await)
+    Ok(done(told, Some(&call.track)).await)
 }
 
-/// What a task returned; or does what it did not do.
-async fn done<R>(told: Answer<R, impl Future<Output = R>>) -> R {
-    match ended(told) {
+/// What a task returned; or does what it did not do. Then the call has ended, unless that was said before.
+async fn done<R>(told: Answer<R, impl Future<Output = R>>, track: Option<&Track>) -> R {
+    match ended(told, track) {
         Ok(returned) => returned,
-        Err(task) => task.await,
+        Err(task) => {
+            let returned = task.await;
+            track.inspect(|track| track.ended_detached());
+            returned
+        }
     }
 }
 
@@ -70,13 +77,20 @@ pub(crate) fn detach_blocking<P>(
 where
     P: Policy<Returned: Send + 'static>,
 {
-    let (call, begun, permit) = match lead.detachable() {
+    let (mut call, begun, permit) = match lead.detachable() {
         Ok(detachable) if suspended::may_block() => detachable,
-        Ok((call, begun, _)) => return Ok(begin(Leading::begun(&call, begun))),
+        // Here, as if it were not detached.
+        Ok((call, begun, _)) => {
+            let stage = Stage::Begun(begun, None);
+            return Ok(begin(Leading::new(call, stage)));
+        }
         Err(lead) => return Ok(begin(lead)),
     };
     let meanwhile = meanwhile::<P>(&call, &begun);
-    let (lead, inherited) = (Leading::begun(&call, begun), ancestry::Inherited::here());
+    let (lead, inherited) = (
+        Leading::begun(&mut call, begun),
+        ancestry::Inherited::here(),
+    );
     let job = move || {
         let _frames = inherited.enter();
         begin(lead)
@@ -87,20 +101,29 @@ where
         return Ok(value);
     }
     match block_on(wait(pin!(&mut told), limit(&call))) {
-        Ok(told) => Ok(done_blocking(told)),
+        Ok(told) => Ok(done_blocking(told, Some(&call.track))),
         Err(unserved) => {
             // Elsewhere it would not wait; but the job is on its way already.
             if unserved == Unserved::TimedOut {
                 call.record(Event::TimedOut);
             }
-            Err(move || done_blocking(block_on(told)))
+            let is_given_something = limit(&call).is_some();
+            if is_given_something {
+                call.track.ended(Outcome::Timeout);
+            }
+            let track = Some(call.track).filter(|_| !is_given_something);
+            Err(move || done_blocking(block_on(told), track.as_ref()))
         }
     }
 }
 
 /// What a job returned; or does what it did not do.
-fn done_blocking<R>(told: Answer<R, impl FnOnce() -> R>) -> R {
-    ended(told).unwrap_or_else(|job| job())
+fn done_blocking<R>(told: Answer<R, impl FnOnce() -> R>, track: Option<&Track>) -> R {
+    ended(told, track).unwrap_or_else(|job| {
+        let returned = job();
+        track.inspect(|track| track.ended_detached());
+        returned
+    })
 }
 
 /// Who has waited for too long is given something else, but not beside a body of its own.
@@ -112,7 +135,7 @@ fn limit(call: &Call) -> Option<Instant> {
 fn meanwhile<P: Policy>(call: &Call, begun: &Begun) -> Option<P::Returned> {
     let (bytes, event) = begun.meanwhile()?;
     let returned = call.decode::<P>(&bytes).ok()?;
-    call.record(event);
+    call.served(event);
     Some(returned)
 }
 
@@ -126,9 +149,12 @@ impl Leading {
     }
 
     /// What a task goes on with.
-    fn begun(call: &Call, begun: Box<Begun>) -> Self {
-        let mut call = call.clone();
-        call.is_detached = true;
+    fn begun(call: &mut Call, begun: Box<Begun>) -> Self {
+        let track = call.track.detached();
+        let call = Call {
+            track,
+            ..call.clone()
+        };
         Self::new(call, Stage::Begun(begun, None))
     }
 }
@@ -144,7 +170,10 @@ enum Told<R, W> {
 type Answer<R, W> = Result<Told<R, W>, oneshot::Canceled>;
 
 /// What it returned, or the work that it did not do.
-fn ended<R, W>(told: Answer<R, W>) -> Result<R, W> {
+fn ended<R, W>(told: Answer<R, W>, track: Option<&Track>) -> Result<R, W> {
+    if let Ok(Told::Returned(_) | Told::Panicked(_)) = &told {
+        track.inspect(|track| track.ended_detached());
+    }
     match told {
         Ok(Told::Returned(returned)) => Ok(returned),
         Ok(Told::Panicked(panic)) => resume_unwind(panic),

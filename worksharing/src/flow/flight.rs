@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use super::landing::{Joiner, Landing, Outcome};
 use crate::background;
+use crate::events::track::{Track, Trail};
 use crate::sync::{Mutex, lock};
 
 type Digest = [u8; 16];
@@ -41,6 +42,8 @@ struct State {
     successor: Option<u64>,
     /// The leader is a detached one, and computes.
     computes_detached: bool,
+    /// Of the leader, where that is traced.
+    trail: Option<Arc<Trail>>,
     /// How many computations left nothing to those who waited.
     failures: u16,
     /// Who follows, in the order of joining.
@@ -257,6 +260,14 @@ impl Leader {
         flight.is_some_and(|flight| !lock(&flight.flight.0).followers.is_empty())
     }
 
+    /// Whose lead it is, for those who follow.
+    pub(crate) fn shows(&self, track: &Track) {
+        if let (Some(trail), Some(flight)) = (track.trail(), &self.flight) {
+            let old = lock(&flight.flight.0).trail.replace(trail);
+            drop(old);
+        }
+    }
+
     /// It begins to compute; detached, it belongs to no caller.
     pub(crate) fn computes(&mut self, detached: bool) {
         self.computes = true;
@@ -312,6 +323,11 @@ impl Follower {
     /// For how many computations it has waited that left it nothing, once its wait is over.
     pub(crate) fn waited_in_vain(&self) -> u16 {
         self.waited_in_vain
+    }
+
+    /// Whom it waits for, where that is traced.
+    pub(crate) fn leader(&self) -> Option<Arc<Trail>> {
+        lock(&self.flight.as_ref()?.flight.0).trail.clone()
     }
 
     /// Whether it waits for a body that runs in this process and belongs to no caller.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::events::{Event, Subject};
+use crate::events::Event;
 use crate::payload::entry::{Draft, Header, Kind, Written};
 use crate::runtime::Runtime;
 use crate::{Error, Key};
@@ -25,9 +25,9 @@ impl Runtime {
 
     /// Tells everybody who may have kept what the change makes invalid. This process knows when it completes.
     pub(super) async fn tell_of_change(&self, name: &'static str, key: &Key) {
-        if let Err(error) = self.changes.tell(&[*key.digest()]).await {
-            self.events
-                .record(Subject { name, key }, Event::Untold(&error));
+        match self.changes.tell(&[*key.digest()]).await {
+            Ok(()) => self.events.told(),
+            Err(error) => self.events.record_of(name, key, Event::Untold(&error)),
         }
     }
 

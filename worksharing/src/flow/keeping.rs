@@ -1,10 +1,12 @@
 //! What of a call is kept in this process, and for how long.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::call::{Call, Sight};
 use super::timing::{self, Verdict};
 use crate::changes::{Stamp, Time, time_of};
+use crate::events::track;
 use crate::near::{Fill, Keeping, Whose};
 use crate::payload::entry::{Container, Frame, Kind};
 
@@ -20,7 +22,11 @@ impl Call {
             version: self.options.version,
             salt: self.options.rare().salt,
         };
-        self.runtime.find(keeping, whose)
+        let found = self.runtime.find(keeping, whose)?;
+        if track::is_traced() {
+            track::traced_here(self.track.function.name, &self.key);
+        }
+        Some(found)
     }
 
     /// Keeps a clone of a value. A panic of the user's `Clone` is a reason not to.
@@ -75,6 +81,7 @@ impl Call {
             version: self.options.version,
             salt: options.salt,
             digests: self.digests(),
+            function: Arc::clone(&self.track.function),
         }))
     }
 }

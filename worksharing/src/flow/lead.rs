@@ -14,6 +14,7 @@ use super::landing::{Landing, Origin, Outcomes};
 use super::tags::Markers;
 use crate::changes::Stamp;
 use crate::events::Event;
+use crate::events::trouble::Part;
 use crate::lock::LockGuard;
 use crate::payload::entry::{Carried, Container, EntryId, Kind, Written};
 use crate::policy::SharedError;
@@ -278,17 +279,19 @@ async fn put_fenced(
     let Written { bytes, lives_for } = entry;
     match runtime.store.put(&call.key, bytes, lives_for, fence).await {
         Ok(true) => {
+            runtime.events.works(Part::Put);
             runtime.unstorable.remove(call.key.digest());
             call.record(Event::Stored);
             Put::Stored
         }
         Ok(false) => {
+            runtime.events.works(Part::Put);
             call.record(Event::Refused);
             Put::Refused
         }
         Err(error) => {
             runtime.unstorable.insert(call.key.digest());
-            call.record(Event::WithoutStore(&error));
+            call.record(Event::Without(Part::Put, &error));
             Put::Failed
         }
     }

@@ -14,6 +14,7 @@ use super::waiting::{Unserved, wait};
 use super::{ancestry, suspended};
 use crate::Error;
 use crate::events::Event;
+use crate::events::trouble::Part;
 use crate::lock::LockGuard;
 use crate::payload::entry::EntryId;
 
@@ -38,7 +39,7 @@ impl Acquisition<'_> {
             Ok(Locked::Busy) => return self.served(),
             Ok(Locked::TimedOut) => return Step::TimedOut,
             Err(error) => {
-                self.call.record(Event::WithoutLock(&error));
+                self.call.record(Event::Without(Part::Lock, &error));
                 None
             }
         };
@@ -65,7 +66,7 @@ impl Acquisition<'_> {
             return land_found(leader, found, look);
         }
         self.found_nothing(&leader, &sight);
-        leader.computes(call.is_detached);
+        leader.computes(call.track.is_detached);
         Next::Lead(Lead::new(call, leader, look, held, sight)).into()
     }
 
@@ -84,11 +85,10 @@ impl Acquisition<'_> {
     /// One try: whoever has the lock is computing it anew.
     async fn try_lock(&self) -> Result<Locked, Error> {
         let runtime = &self.call.runtime;
-        match runtime
-            .lock
-            .try_lock(&self.call.key, ancestry::caller())
-            .await?
-        {
+        let lock = &runtime.lock;
+        let tried = lock.try_lock(&self.call.key, ancestry::caller()).await?;
+        runtime.events.works(Part::Lock);
+        match tried {
             Some(guard) => Ok(Locked::Held(guard)),
             None => {
                 runtime.pauses.busy(self.call.key.digest());
@@ -110,7 +110,9 @@ impl Acquisition<'_> {
                     return Ok(Locked::Found(found, look));
                 }
             }
-            if let Some(guard) = lock.try_lock(&call.key, ancestry::caller()).await? {
+            let tried = lock.try_lock(&call.key, ancestry::caller()).await?;
+            call.runtime.events.works(Part::Lock);
+            if let Some(guard) = tried {
                 return Ok(Locked::Held(guard));
             }
             // What another process computes could not be had from the store anyway.
@@ -143,6 +145,7 @@ impl Acquisition<'_> {
     fn found_nothing(&mut self, leader: &Leader, sight: &Sight) {
         if std::mem::take(&mut self.convoy.slept) && sight.id() == self.first.id() {
             leader.waited_in_vain();
+            self.call.record(Event::TookOver);
             self.convoy.waited_in_vain(self.call, 1);
         }
     }

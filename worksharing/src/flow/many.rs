@@ -171,7 +171,10 @@ impl<'a, P: Policy + 'a> Several<'a, P> {
                     self.outcomes[place] = Some(value);
                     Product::Older(older)
                 }
-                None => product::of(&call, &lead, &policy, &error),
+                None => {
+                    call.track.failed();
+                    product::of(&call, &lead, &policy, &error)
+                }
             };
             let landed = Box::pin(lead.finish(&call, product)).await;
             landed.land(|| product::error(&call, &policy, &error));

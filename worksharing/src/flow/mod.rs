@@ -20,6 +20,7 @@ mod many;
 mod options;
 mod pauses;
 mod product;
+mod running;
 mod suspended;
 mod tags;
 mod timing;
@@ -42,13 +43,14 @@ use self::lead::{Lead, Older, Product};
 pub(crate) use self::many::Several;
 pub(crate) use self::options::{Jitter, Options, Rare};
 pub(crate) use self::pauses::Pauses;
+use self::running::Running;
 pub(crate) use self::timing::clamp;
 pub(crate) use self::unstorable::Unstorable;
 use crate::blocking::block_on;
-use crate::computing::Running;
 use crate::detached::Permit;
 use crate::entry::Entry;
 use crate::events::Event;
+use crate::events::outcome::Outcome;
 use crate::near::Keeping;
 use crate::payload::entry::{EntryId, Kind, Types};
 use crate::payload::fingerprint::fingerprint;
@@ -89,11 +91,8 @@ impl Led {
 
     /// Its body is about to run.
     fn begin_body(&mut self) {
-        let call = &self.call;
-        call.record(Event::Computed);
         let holds_lock = matches!(&self.stage, Stage::Body(lead) if lead.holds_lock());
-        let computing = &call.runtime.computing;
-        self.running = Some(computing.begin(&call.key, call.name, holds_lock));
+        self.running = Some(Running::begin(&self.call, holds_lock));
     }
 }
 
@@ -131,6 +130,7 @@ pub(crate) fn begin<P: Policy>(
         P::error_fingerprint(version),
     )
     .salted(tags::salt(call.tags()));
+    call.track.begin(&call.key);
     let wait = call.options.rare().wait;
     call.deadline = wait.and_then(|wait| Instant::now().checked_add(wait));
     go_on::<P>(call, None, keeping)
@@ -154,12 +154,16 @@ fn go_on<P: Policy>(
                 Next::Served(bytes, event, filling) => (bytes, event, filling),
                 Next::Failed(error) => match P::with_error(error) {
                     Some(returned) => {
-                        call.record(Event::Shared);
+                        call.served(Event::Shared);
                         return Acquired::Value(returned);
                     }
                     None => continue,
                 },
                 Next::TimedOut => {
+                    // Of several calls, each computes then.
+                    if call.options.rare().busy.is_none() {
+                        call.track.ended(Outcome::Timeout);
+                    }
                     let stage = Stage::Body(Lead::inline());
                     return Acquired::TimedOut(Leading::new(call, stage));
                 }
@@ -172,7 +176,7 @@ fn go_on<P: Policy>(
             let keep = |shared: &_| call.keep(keeping, filling, shared);
             match call.decode_and::<P>(&bytes, keep) {
                 Ok(returned) => {
-                    call.record(event);
+                    call.served(event);
                     return Acquired::Value(returned);
                 }
                 Err(id) => distrust = id,
@@ -236,7 +240,7 @@ impl Leading {
             }
             led.begin_body();
             let returned = {
-                let body = pin!(ancestry::within(led.call.id(), body));
+                let body = pin!(ancestry::within(&led.call, body));
                 suspended::counted(body).await
             };
             share(led, policy, returned).await
@@ -259,6 +263,7 @@ impl Leading {
         led.begin_body();
         let returned = {
             let _frame = ancestry::Frame::enter(led.call.id());
+            let _span = led.call.track.enter();
             body()
         };
         block_on(share(led, policy, returned))
@@ -320,6 +325,10 @@ fn outcome<P: Policy>(
     {
         return (value, Product::Older(older));
     }
+    match P::is_error(&returned) {
+        true => call.track.failed(),
+        false => call.track.computed(),
+    }
     let product = product::of(call, lead, policy, &returned);
     (returned, product)
 }
@@ -330,11 +339,21 @@ fn failed<P: Policy>(call: &Call, lead: &mut Lead) -> Option<(P::Returned, Older
     lead.failed();
     let older = lead.older(call)?;
     let returned = call.decode::<P>(&older.bytes).ok()?;
-    call.record(Event::Stale);
+    call.served(Event::Stale);
     Some((returned, older))
 }
 
 impl Call {
+    /// It was answered with what was there, or with what another computed.
+    fn served(&self, how: Event<'_>) {
+        self.record(how);
+        self.track.ended(match how {
+            Event::Stale => Outcome::Stale,
+            Event::Shared => Outcome::Shared,
+            _ => Outcome::Hit,
+        });
+    }
+
     /// What a caller returns that was given an entry of this call's key and types; or the id of the one that cannot be
     /// decoded.
     fn decode<P: Policy>(&self, bytes: &[u8]) -> Result<P::Returned, Option<EntryId>> {

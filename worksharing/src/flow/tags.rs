@@ -14,6 +14,7 @@ use super::call::Call;
 use super::invalidate::marker;
 use super::timing;
 use crate::events::Event;
+use crate::events::trouble::Part;
 use crate::payload::entry::{Container, EntryId, Kind, Written};
 use crate::store::{Fence, Look, Seen, Stored};
 use crate::{Error, Key};
@@ -99,7 +100,7 @@ impl Call {
     /// Lays the markers that are missing. Of several processes that do so at once, the first one's stay.
     pub(super) async fn lay_missing_markers(&self) {
         if let Err(error) = self.try_to_lay_missing_markers().await {
-            self.record(Event::WithoutStore(&error));
+            self.record(Event::Without(Part::Put, &error));
         }
     }
 

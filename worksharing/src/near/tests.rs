@@ -1,8 +1,11 @@
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use super::*;
 use crate::changes::Epochs;
+use crate::events::functions::Functions;
+
+static FUNCTION: LazyLock<Arc<Function>> = LazyLock::new(|| Functions::default().of("test"));
 
 /// The resident memory of this process, in bytes.
 fn resident() -> usize {
@@ -21,6 +24,7 @@ fn fill(epochs: &Epochs, text: &str, bytes: usize) -> Fill {
         key,
         version: 0,
         salt: Salt::NONE,
+        function: Arc::clone(&FUNCTION),
     }
 }
 

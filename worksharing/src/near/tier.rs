@@ -7,6 +7,7 @@ use quick_cache::{DefaultHashBuilder, Equivalent, OptionsBuilder, Weighter};
 
 use super::{Local, Salt, Whose};
 use crate::changes::{Epochs, Stamp, Stripe, Time};
+use crate::events::functions::Function;
 
 /// What is kept, bounded by its weight. What is seldom asked for goes first (S3-FIFO).
 pub(super) struct Tier(Cache<OwnedName, Arc<Kept>, ByWeight>);
@@ -15,6 +16,7 @@ pub(super) struct Tier(Cache<OwnedName, Arc<Kept>, ByWeight>);
 pub(super) struct Kept<V: ?Sized = dyn Any + Send + Sync> {
     pub(super) validity: Validity,
     pub(super) weight: u64,
+    pub(super) function: Arc<Function>,
     pub(super) value: V,
 }
 
