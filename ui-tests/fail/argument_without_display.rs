@@ -19,4 +19,9 @@ fn field(user: &User) -> u32 {
     user.id
 }
 
+#[work_shared(key = "user:{user}", local = "5s")]
+fn local_template(user: &User) -> u32 {
+    user.id
+}
+
 fn main() {}

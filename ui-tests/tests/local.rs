@@ -232,3 +232,79 @@ fn a_tag_invalidates_what_is_kept() {
         .unwrap();
     assert_ne!(tagged(1, 1), other);
 }
+
+/// Its runtime is behind a lock, and lent by a guard.
+struct Guarded(std::sync::Mutex<WorkSharing>);
+
+impl Guarded {
+    fn sharing(&self) -> std::sync::MutexGuard<'_, WorkSharing> {
+        self.0.lock().unwrap()
+    }
+
+    #[work_shared(local = "1h", key = "guarded:{n}", via = self.sharing())]
+    async fn number(&self, n: u64) -> u64 {
+        tokio::task::yield_now().await;
+        assert!(self.0.try_lock().is_ok(), "the guard is given back");
+        n + tick()
+    }
+}
+
+#[tokio::test]
+async fn a_runtime_is_borrowed_for_the_look_only() {
+    fn is_send<T: Send>(value: T) -> T {
+        value
+    }
+    let guarded = Guarded(std::sync::Mutex::new(sharing()));
+    let first = is_send(guarded.number(1)).await;
+    assert_eq!(guarded.number(1).await, first);
+    assert_eq!(guarded.sharing().stats().local, 1);
+}
+
+#[test]
+fn a_template_gives_what_format_gives() {
+    static SHARING: Sharing = LazyLock::new(sharing);
+    struct Shown(f64);
+    impl fmt::Display for Shown {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "shown {}", self.0)
+        }
+    }
+    #[work_shared(
+        local = "1h",
+        key = "{{{text}}}:{owned}:{number}:{yes}:{letter}:{generic}:{shown}:{maybe.is_some()}:{count.len()}:{N}",
+        via = SHARING
+    )]
+    #[expect(clippy::too_many_arguments, reason = "of each kind one")]
+    fn all<T: fmt::Display + ?Sized, const N: usize>(
+        text: &str,
+        owned: &String,
+        number: i64,
+        yes: bool,
+        letter: char,
+        generic: &T,
+        shown: &Shown,
+        maybe: Option<u8>,
+        count: [u8; N],
+    ) -> u64
+    where
+        [u8; N]: Named,
+    {
+        tick()
+    }
+    trait Named {}
+    impl Named for [u8; 2] {}
+    let text = "é{}".to_owned();
+    let _ = all(
+        "text",
+        &text,
+        -7,
+        true,
+        '世',
+        "generic",
+        &Shown(1.5),
+        None,
+        [1, 2],
+    );
+    let key = "{text}:é{}:-7:true:世:generic:shown 1.5:false:2:2";
+    assert!(SHARING.work::<u64>(key).peek_blocking().is_some());
+}

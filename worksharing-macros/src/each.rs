@@ -160,7 +160,7 @@ pub(crate) fn check_key_of_each(args: &Args, key: &Key<'_>, mistakes: &mut Mista
         Key::Template(template) => (
             template.span(),
             TokenStream::new(),
-            template.values.iter().flat_map(named).collect(),
+            template.values().flat_map(named).collect(),
         ),
         Key::Expr(expr) => (expr.span(), expr.to_token_stream(), named(expr)),
         Key::Default(_) => return,
@@ -206,7 +206,7 @@ pub(crate) fn check_tags_of_each(args: &Args, tags: &[Template], mistakes: &mut 
         return;
     };
     for (tag, text) in tags.iter().zip(&written.texts) {
-        let mut names = tag.values.iter().flat_map(named);
+        let mut names = tag.values().flat_map(named);
         if names.any(|name| name.unraw() == each.ids.unraw()) {
             let message = format!(
                 "`{}` is all ids, and this is a tag of one of them",

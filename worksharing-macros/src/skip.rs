@@ -56,7 +56,7 @@ pub(crate) fn check_left_out(
     }
     // Of all ids, `each` shows them one by one.
     let each = args.each.iter().map(|each| each.ids.clone());
-    let shown: Vec<_> = template.values.iter().flat_map(named).chain(each).collect();
+    let shown: Vec<_> = template.values().flat_map(named).chain(each).collect();
     let forced: Vec<_> = args.force_refresh.iter().flat_map(named).collect();
     for name in function.params.iter().flat_map(Param::bindings) {
         let is_in = |names: &[Ident]| names.iter().any(|other| other.unraw() == name.unraw());

@@ -9,14 +9,20 @@ use crate::mistakes::Mistakes;
 use crate::placeholder::{Parts, root, spec_problem};
 use crate::work_fn::{Form, WorkFn};
 
-/// A template of a key or of a tag, checked: the format string with its placeholders emptied, and what fills them.
+/// A template of a key or of a tag, checked.
 pub(crate) struct Template {
-    format: LitStr,
-    pub(crate) values: Vec<Expr>,
+    pieces: Vec<Piece>,
+    span: Span,
+}
+
+enum Piece {
+    /// As it stands in a format string: braces doubled.
+    Text(String),
+    /// A value, and how it is formatted: `:?`.
+    Value(Expr, String),
 }
 
 impl Template {
-    /// `"report:{year}:{user.id:?}"` → `"report:{}:{:?}"`, `year`, `user.id`.
     pub(crate) fn parse(literal: &LitStr, function: &WorkFn, mistakes: &mut Mistakes) -> Self {
         let text = literal.value();
         let mut parser = Parser {
@@ -24,35 +30,81 @@ impl Template {
             text: &text,
             function,
             mistakes,
-            values: Vec::new(),
+            pieces: Vec::new(),
         };
-        let format = parser.run();
+        parser.run();
         Self {
-            format: LitStr::new(&format, literal.span()),
-            values: parser.values,
+            pieces: parser.pieces,
+            span: literal.span(),
         }
+    }
+
+    /// What fills the placeholders.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &Expr> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Value(value, _) => Some(value),
+            Piece::Text(_) => None,
+        })
     }
 
     /// The expression of the text.
     pub(crate) fn expand(&self, private: &TokenStream) -> TokenStream {
-        let Self { format, values } = self;
+        let (format, values) = (self.format(), self.values());
         quote_spanned!(self.span()=> #private::format!(#format #(, #values)*))
-    }
-
-    /// The same, in a text that is used again.
-    pub(crate) fn expand_in_place(&self, private: &TokenStream) -> TokenStream {
-        let arguments = self.arguments(private);
-        quote_spanned!(self.span()=> #private::written(#arguments))
     }
 
     /// The same, not written yet.
     pub(crate) fn arguments(&self, private: &TokenStream) -> TokenStream {
-        let Self { format, values } = self;
+        let (format, values) = (self.format(), self.values());
         quote_spanned!(self.span()=> #private::format_args!(#format #(, #values)*))
     }
 
+    /// `"report:{year}:{user.id:?}"` → `"report:{}:{:?}"`.
+    fn format(&self) -> LitStr {
+        let mut format = String::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => format.push_str(text),
+                Piece::Value(_, spec) => format.extend(["{", spec, "}"]),
+            }
+        }
+        LitStr::new(&format, self.span)
+    }
+
+    /// [`expand`](Self::expand), in the room of a text that was used before, and piece by piece:
+    /// ```text
+    /// {
+    ///     let mut text = take();
+    ///     text.push_str("report:");
+    ///     Piece::new(&year).__put(&mut text);
+    ///     text
+    /// }
+    /// ```
+    pub(crate) fn expand_in_place(&self, private: &TokenStream) -> TokenStream {
+        // Whatever is formatted in a way of its own is left to the library that knows how.
+        let is_plain = |piece: &Piece| !matches!(piece, Piece::Value(_, spec) if !spec.is_empty());
+        if !self.pieces.iter().all(is_plain) {
+            let arguments = self.arguments(private);
+            return quote_spanned!(self.span()=> #private::written(#arguments));
+        }
+        let pieces = self.pieces.iter().map(|piece| match piece {
+            Piece::Text(text) => {
+                let text = text.replace("{{", "{").replace("}}", "}");
+                quote_spanned!(self.span()=> __text.push_str(#text);)
+            }
+            Piece::Value(value, _) => {
+                quote_spanned!(self.span()=> #private::Piece::new(&#value).__put(&mut __text);)
+            }
+        });
+        quote_spanned! {self.span()=> {
+            let mut __text = #private::take();
+            #(#pieces)*
+            __text
+        }}
+    }
+
     pub(crate) fn span(&self) -> Span {
-        Span::mixed_site().located_at(self.format.span())
+        Span::mixed_site().located_at(self.span)
     }
 }
 
@@ -61,36 +113,42 @@ struct Parser<'a> {
     text: &'a str,
     function: &'a WorkFn,
     mistakes: &'a mut Mistakes,
-    values: Vec<Expr>,
+    pieces: Vec<Piece>,
 }
 
 impl Parser<'_> {
-    fn run(&mut self) -> String {
-        let mut format = String::new();
+    fn run(&mut self) {
         let mut at = 0;
         while let Some(c) = self.text[at..].chars().next() {
             let doubled = self.text[at + c.len_utf8()..].starts_with(c);
             match c {
                 '{' | '}' if doubled => {
-                    format.extend([c, c]);
+                    self.push_text([c, c]);
                     at += 2;
                 }
-                '{' => at = self.placeholder(at, &mut format),
+                '{' => at = self.placeholder(at),
                 '}' => {
                     self.mistake(at..at + 1, "a `}` without a `{`: write `}}` for a brace");
                     at += 1;
                 }
                 _ => {
-                    format.push(c);
+                    self.push_text([c]);
                     at += c.len_utf8();
                 }
             }
         }
-        format
+    }
+
+    /// The text goes on with these.
+    fn push_text(&mut self, more: impl IntoIterator<Item = char>) {
+        match self.pieces.last_mut() {
+            Some(Piece::Text(text)) => text.extend(more),
+            _ => self.pieces.push(Piece::Text(more.into_iter().collect())),
+        }
     }
 
     /// Reads the placeholder that begins here, and returns where it ends.
-    fn placeholder(&mut self, start: usize, format: &mut String) -> usize {
+    fn placeholder(&mut self, start: usize) -> usize {
         let inside = &self.text[start + 1..];
         let Some(parts) = Parts::split(inside) else {
             let message = "a `{` without a `}`: write `{{` for a brace";
@@ -105,9 +163,9 @@ impl Parser<'_> {
                 &format!("in `{{{}}}`: {problem}", &inside[..parts.length - 1]),
             );
         } else if let Some(value) = self.value(parts.value.trim(), range) {
-            self.values.push(value);
-            let colon = if parts.spec.is_some() { ":" } else { "" };
-            format.extend(["{", colon, parts.spec.unwrap_or(""), "}"]);
+            let spec = parts.spec.map(|spec| format!(":{spec}"));
+            self.pieces
+                .push(Piece::Value(value, spec.unwrap_or_default()));
         }
         end
     }

@@ -141,35 +141,43 @@ fn a_value_that_is_kept_locally() {
         },
         expect![[r#"
             fn report(state: &State, year: u32) -> Report {
-                let __key = ::worksharing::__private_0_1::written(
-                    ::worksharing::__private_0_1::format_args!("report:{}", year),
-                );
-                let mut __plan = ::worksharing::__private_0_1::Plan::via(
-                        &state.sharing,
-                        __key,
-                        ::worksharing::__private_0_1::concat!(
-                            ::worksharing::__private_0_1::module_path!(), "::report"
-                        ),
-                    )
-                    .version(2)
-                    .salted(::worksharing::__private_0_1::format_args!("year:{}", year))
-                    .salted(
-                        ::worksharing::__private_0_1::format_args!(
-                            "\u{1}{}",
-                            ::worksharing::__private_0_1::concat!(::worksharing::__private_0_1::module_path!(),
-                            "::report")
-                        ),
-                    );
-                if let ::worksharing::__private_0_1::Some(__value) = ::worksharing::__private_0_1::find(
-                    &mut __plan,
-                    ::worksharing::__private_0_1::Returns::<Report>::new()
-                        .__policy()
-                        .local()
-                        .errors(::worksharing::__private_0_1::Returns::<Report>::new().__errors()),
-                ) {
-                    return __value;
+                let __key = {
+                    let mut __text = ::worksharing::__private_0_1::take();
+                    __text.push_str("report:");
+                    ::worksharing::__private_0_1::Piece::new(&year).__put(&mut __text);
+                    __text
+                };
+                let __plan = {
+                    let __via: &::worksharing::__private_0_1::WorkSharing = &state.sharing;
+                    let mut __sought = ::worksharing::__private_0_1::Sought::via(__via, __key)
+                        .version(2)
+                        .salted(::worksharing::__private_0_1::format_args!("year:{}", year))
+                        .salted(
+                            ::worksharing::__private_0_1::format_args!(
+                                "\u{1}{}",
+                                ::worksharing::__private_0_1::concat!(::worksharing::__private_0_1::module_path!(),
+                                "::report")
+                            ),
+                        );
+                    if let ::worksharing::__private_0_1::Some(__value) = __sought
+                        .find(
+                            ::worksharing::__private_0_1::Returns::<Report>::new()
+                                .__policy()
+                                .local()
+                                .errors(
+                                    ::worksharing::__private_0_1::Returns::<Report>::new().__errors(),
+                                ),
+                        )
+                    {
+                        return __value;
+                    }
+                    __sought
+                        .plan(
+                            ::worksharing::__private_0_1::concat!(
+                                ::worksharing::__private_0_1::module_path!(), "::report"
+                            ),
+                        )
                 }
-                let __plan = __plan
                     .ttl(::worksharing::__private_0_1::Duration::from_millis(60000))
                     .tag(&::worksharing::__private_0_1::format!("year:{}", year))
                     .function_tag()

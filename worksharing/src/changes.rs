@@ -1,11 +1,13 @@
 //! Changes of keys and tags: what a process tells the others of, and what it has heard of itself.
 
+mod clock;
 mod epochs;
 
 use std::fmt;
 use std::sync::Arc;
 
-pub(crate) use self::epochs::{Epochs, Stamp, Stripe, Time, stripe_of, time_of};
+pub(crate) use self::clock::{Time, time_of};
+pub(crate) use self::epochs::{Epochs, Stamp, Stripe, stripe_of};
 use crate::{BoxFuture, Error};
 
 /// What tells a key from every other.

@@ -33,6 +33,7 @@ mod plan;
 mod policy;
 mod runtime;
 mod sharing;
+mod sought;
 pub mod store;
 mod sync;
 mod taken;

@@ -4,6 +4,7 @@
 //! is still valid is asked at each hit, of [`Epochs`]: no notification has to find it. What is not valid any more stays
 //! until something else takes its place.
 
+mod piece;
 mod salt;
 mod text;
 mod tier;
@@ -12,9 +13,10 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+pub use self::piece::Piece;
 pub(crate) use self::salt::Salt;
-pub use self::text::written;
-pub(crate) use self::text::{give_back, take};
+pub(crate) use self::text::give_back;
+pub use self::text::{take, written};
 use self::tier::{Kept, Name, Tier, Validity};
 use crate::Key;
 use crate::changes::{Digest, Epochs, Stamp, Time, stripe_of, time_of};

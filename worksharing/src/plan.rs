@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::events::track;
 use crate::flow::{Call, Jitter, Options, Rare};
-use crate::near::{Whose, give_back};
+use crate::near::{Salt, Whose, give_back};
 use crate::policy::Policy;
 use crate::{Key, WorkSharing};
 
@@ -17,8 +17,6 @@ pub struct Plan {
     characteristic: String,
     name: &'static str,
     options: Options,
-    /// Here, and not boxed yet: most calls with `local` end before that is needed.
-    rare: Option<Rare>,
 }
 
 impl Plan {
@@ -34,12 +32,20 @@ impl Plan {
 
     fn of(sharing: WorkSharing, mut characteristic: String, name: &'static str) -> Self {
         sharing.runtime().put_namespace(&mut characteristic);
+        Self::behind_namespace(sharing, characteristic, name)
+    }
+
+    /// The namespace, if there is one, is in the characteristic string already.
+    pub(crate) fn behind_namespace(
+        sharing: WorkSharing,
+        characteristic: String,
+        name: &'static str,
+    ) -> Self {
         Self {
             sharing,
             characteristic,
             name,
             options: Options::default(),
-            rare: None,
         }
     }
 
@@ -146,6 +152,14 @@ impl Plan {
         self
     }
 
+    /// The same of all texts at once.
+    pub(crate) fn of_salt(mut self, salt: Salt) -> Self {
+        if salt != Salt::NONE {
+            self.rare_mut().salt = salt;
+        }
+        self
+    }
+
     /// The option `local`.
     pub fn local(mut self, time: Duration) -> Self {
         self.rare_mut().local = time;
@@ -153,20 +167,21 @@ impl Plan {
     }
 
     fn rare_mut(&mut self) -> &mut Rare {
-        self.rare.get_or_insert_default()
+        self.options.rare_mut()
     }
 
     pub(crate) fn key(&self) -> Key {
         Key::new(&*self.characteristic)
     }
 
-    /// What the function returns, if it is kept in this process. Then the plan is of no use any more.
+    /// What the function returns, if it is kept in this process. Then the plan is of no use any more. For calls that look
+    /// for it later than [`Sought`](crate::sought::Sought).
     pub(crate) fn find<P: Policy>(&mut self, policy: &P) -> Option<P::Returned> {
         let keeping = policy.keeping().filter(|_| !self.options.force_refresh)?;
         let whose = Whose {
             characteristic: &self.characteristic,
             version: self.options.version,
-            salt: self.rare.as_ref().map(|rare| rare.salt).unwrap_or_default(),
+            salt: self.options.rare().salt,
         };
         let shared = self.sharing.runtime().find(keeping, whose)?;
         if track::is_traced() {
@@ -188,11 +203,7 @@ impl Plan {
     pub(crate) fn into_call(self) -> Call {
         let key = self.key();
         give_back(self.characteristic);
-        let mut options = self.options;
-        if let Some(rare) = self.rare {
-            *options.rare_mut() = rare;
-        }
         let runtime = Arc::clone(self.sharing.runtime());
-        Call::new(runtime, key, self.name, options)
+        Call::new(runtime, key, self.name, self.options)
     }
 }

@@ -14,6 +14,7 @@ pub use std::string::String;
 pub use std::time::Duration;
 pub use std::{concat, format, format_args, module_path};
 
+pub use crate::WorkSharing;
 pub use crate::default_key::{DefaultKey, KeyPart, KeyText, local_text, text};
 pub use crate::each::{
     Again, AsKey, ByKey, EachReturned, Entrants, Form, Ids, Lent, OfMap, again, entrants_in,
@@ -22,21 +23,16 @@ pub use crate::each::{
 pub use crate::flow::{Acquired, Leading};
 pub use crate::handle::{AsyncCall, Call, GoOn, PlainAsyncCall, PlainCall};
 pub use crate::many::Many;
-pub use crate::near::{Local, written};
+pub use crate::near::{Local, Piece, take, written};
 pub use crate::plan::Plan;
 pub use crate::policy::{
     By, CacheRule, Errors, Fallible, Policy, Returns, Rule, Rules, ShareRule, Shareable,
     ShareableError, SharedError, by_type,
 };
+pub use crate::sought::Sought;
 pub use crate::taken::{
     Argument, Cloned, ClonedInside, Moved, OfOption, OfOwned, OfReference, argument,
 };
-
-/// What the function returns, if it is kept in this process: before anything of the call is made that costs. Of the
-/// policy only its type counts, and whether it keeps.
-pub fn find<P: Policy>(plan: &mut Plan, policy: P) -> Option<P::Returned> {
-    plan.find(&policy)
-}
 
 /// Looks, joins or waits, until there is a value or it is this caller's turn to compute. Of the policy only its type
 /// counts, and whether it keeps.

@@ -23,10 +23,10 @@ impl Expansion<'_> {
             quote_spanned!(here()=> let #pattern = #name;)
         });
         let patterns: TokenStream = patterns.collect();
-        let make = self.made(&quote_spanned!(here()=> __key));
         let plan = match self.args.local {
-            Some(_) if self.args.handle.is_none() => self.looked_for(&make),
+            Some(_) if self.args.handle.is_none() => self.looked_for(),
             _ => {
+                let make = self.made(&quote_spanned!(here()=> __key));
                 let (ttl, head, rest) = (self.ttl(), self.head(), self.rest_of_options());
                 quote_spanned!(here()=> let __plan = #make #ttl #head #rest;)
             }
@@ -59,27 +59,37 @@ impl Expansion<'_> {
     }
 
     /// ```text
-    /// let mut plan = Plan::…;
-    /// if let Some(value) = find(&mut plan, policy) {
-    ///     return value;
-    /// }
-    /// let plan = plan.ttl(…)…;
+    /// let plan = {
+    ///     let via = …;
+    ///     let mut sought = Sought::via(via, key)…;
+    ///     if let Some(value) = sought.find(policy) {
+    ///         return value;
+    ///     }
+    ///     sought.plan(name)
+    /// }.ttl(…)…;
     /// ```
     /// What a hit does not need is made after that. A handle looks when it is asked for its value.
-    fn looked_for(&self, make: &TokenStream) -> TokenStream {
+    fn looked_for(&self) -> TokenStream {
         let place = at(self.output.span());
-        let private = private(self.args, place);
+        let (found_by, private, label) = (private(self.args, place), &self.private, self.label());
         let (ttl, head, rest) = (self.ttl(), self.head(), self.rest_of_options());
         let types = self.types();
+        let via = match &self.args.via {
+            Some(via) => reference(via),
+            None => quote_spanned!(here()=> &#private::WorkSharing::installed()),
+        };
         let found = quote_spanned! {place=>
-            if let #private::Some(__value) = #private::find(&mut __plan, #types) {
+            if let #found_by::Some(__value) = __sought.find(#types) {
                 return __value;
             }
         };
         quote_spanned! {here()=>
-            let mut __plan = #make #head;
-            #found
-            let __plan = __plan #ttl #rest;
+            let __plan = {
+                let __via: &#private::WorkSharing = #via;
+                let mut __sought = #private::Sought::via(__via, __key) #head;
+                #found
+                __sought.plan(#label)
+            } #ttl #rest;
         }
     }
 

@@ -7,9 +7,13 @@
 use std::fmt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+#[cfg(feature = "postgres")]
 use std::time::{Duration, Instant};
 
 use super::Digest;
+#[cfg(feature = "postgres")]
+use super::clock::time_of;
+use super::clock::{Clock, Time};
 
 /// What was heard of changes.
 ///
@@ -22,15 +26,12 @@ pub(crate) struct Epochs {
     emptied: AtomicU64,
     /// The last epoch of each stripe. There are none until somebody takes a stamp.
     stripes: OnceLock<Box<[AtomicU64]>>,
-    begun: Instant,
+    clock: Clock,
     /// Until when it is known that every change is heard, in [`Time`].
     heard_until: AtomicU64,
     /// Until when somebody may use what was read.
     wanted_until: AtomicU64,
 }
-
-/// Microseconds since the runtime was built.
-pub(crate) type Time = u64;
 
 /// When a look was begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,31 +52,27 @@ const LEASE: Duration = Duration::from_secs(1);
 impl Epochs {
     /// Of a process that hears of nothing until it is said.
     pub(crate) fn new() -> Self {
-        Self::heard_until(0)
+        Self::hearing_until(0)
     }
 
     /// Of a process that makes all changes itself.
     pub(crate) fn alone() -> Self {
-        Self::heard_until(Time::MAX)
+        Self::hearing_until(Time::MAX)
     }
 
-    fn heard_until(time: Time) -> Self {
+    fn hearing_until(time: Time) -> Self {
         Self {
             last: AtomicU64::new(0),
             emptied: AtomicU64::new(0),
             stripes: OnceLock::new(),
-            begun: Instant::now(),
+            clock: Clock::begin(),
             heard_until: AtomicU64::new(time),
             wanted_until: AtomicU64::new(0),
         }
     }
 
     pub(crate) fn now(&self) -> Time {
-        self.time(Instant::now())
-    }
-
-    fn time(&self, instant: Instant) -> Time {
-        time_of(instant.saturating_duration_since(self.begun))
+        self.clock.now()
     }
 
     /// To be taken before a look is sent.
@@ -108,13 +105,19 @@ impl Epochs {
         is_before(&self.emptied) && stripe.is_some_and(is_before)
     }
 
-    /// Whether every change is heard by now.
-    pub(crate) fn is_heard(&self, now: Time) -> bool {
-        now < self.heard_until.load(Ordering::Acquire)
+    /// Whether this time is to come.
+    pub(crate) fn is_to_come(&self, time: Time) -> bool {
+        self.clock.is_to_come(time)
     }
 
+    /// Whether every change is heard by now.
     pub(crate) fn are_heard(&self) -> bool {
-        self.is_heard(self.now())
+        self.is_to_come(self.heard_until())
+    }
+
+    /// Until when it is known that every change is heard.
+    pub(crate) fn heard_until(&self) -> Time {
+        self.heard_until.load(Ordering::Acquire)
     }
 
     /// Somebody may use what it read until then.
@@ -137,7 +140,7 @@ impl Epochs {
 
     /// Whether somebody may use something that was read.
     pub(crate) fn are_wanted(&self) -> bool {
-        self.now() < self.wanted_until.load(Ordering::Acquire)
+        self.is_to_come(self.wanted_until.load(Ordering::Acquire))
     }
 
     /// Changes are heard from now on. What was read before may have changed unheard.
@@ -148,7 +151,7 @@ impl Epochs {
 
     /// The server has answered what was asked then, and all that it had to tell before was noted.
     pub(crate) fn confirmed(&self, asked: Instant) {
-        let until = self.time(asked) + time_of(LEASE);
+        let until = self.clock.time(asked) + time_of(LEASE);
         self.heard_until.store(until, Ordering::Release);
     }
 
@@ -162,14 +165,6 @@ impl Epochs {
         let epoch = self.next();
         self.emptied.fetch_max(epoch, Ordering::AcqRel);
     }
-}
-
-/// In [`Time`].
-pub(crate) fn time_of(duration: Duration) -> Time {
-    duration
-        .as_secs()
-        .saturating_mul(1_000_000)
-        .saturating_add(u64::from(duration.subsec_micros()))
 }
 
 pub(crate) fn stripe_of(digest: &Digest) -> Stripe {
@@ -233,12 +228,12 @@ mod tests {
     #[test]
     fn a_server_that_does_not_answer_is_not_heard() {
         let epochs = Epochs::new();
-        let begun = Instant::now();
-        let epochs = Epochs {
-            begun: begun.checked_sub(LEASE).unwrap_or(begun),
-            ..epochs
-        };
-        epochs.listening(epochs.begun);
+        let asked = Instant::now();
+        epochs.listening(asked);
+        while asked.elapsed() < LEASE {
+            assert!(epochs.are_heard() || asked.elapsed() >= LEASE);
+            std::thread::sleep(Duration::from_millis(1));
+        }
         assert!(!epochs.are_heard());
         epochs.confirmed(Instant::now());
         assert!(epochs.are_heard());

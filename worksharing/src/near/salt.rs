@@ -18,6 +18,10 @@ impl Salt {
         self.add_byte(0xff);
     }
 
+    pub(super) fn bits(self) -> u64 {
+        self.0
+    }
+
     fn add_byte(&mut self, byte: u8) {
         const PRIME: u64 = 0x0100_0000_01b3;
         self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(PRIME);

@@ -12,7 +12,8 @@ const LONGEST: usize = 16 << 10;
 
 /// An empty text, with the room of the last one of this thread that was given back. Taken out while it is written to:
 /// a user's `Display` may call a shared function.
-pub(crate) fn take() -> String {
+#[inline]
+pub fn take() -> String {
     BUFFER.try_with(Cell::take).unwrap_or_default()
 }
 

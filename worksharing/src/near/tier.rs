@@ -1,5 +1,5 @@
 use std::any::{Any, TypeId};
-use std::hash::Hash;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use quick_cache::sync::{Cache, DefaultLifecycle};
@@ -31,7 +31,7 @@ pub(super) struct Validity {
 }
 
 /// What a value is kept under.
-#[derive(Clone, Copy, Hash)]
+#[derive(Clone, Copy, PartialEq)]
 pub(super) struct Name<'a> {
     of_type: TypeId,
     version: u32,
@@ -40,7 +40,7 @@ pub(super) struct Name<'a> {
 }
 
 /// The same. Hashed alike.
-#[derive(PartialEq, Eq, Hash)]
+#[derive(PartialEq, Eq)]
 struct OwnedName {
     of_type: TypeId,
     version: u32,
@@ -59,12 +59,35 @@ impl<'a> Name<'a> {
     }
 }
 
+impl Hash for Name<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.of_type.hash(state);
+        // Few of a text differ in these: they are worth one step together.
+        state.write_u64(self.salt.bits() ^ u64::from(self.version));
+        state.write(self.characteristic.as_bytes());
+    }
+}
+
+impl Hash for OwnedName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.lent().hash(state);
+    }
+}
+
+impl OwnedName {
+    fn lent(&self) -> Name<'_> {
+        Name {
+            of_type: self.of_type,
+            version: self.version,
+            salt: self.salt,
+            characteristic: &self.characteristic,
+        }
+    }
+}
+
 impl Equivalent<OwnedName> for Name<'_> {
     fn equivalent(&self, name: &OwnedName) -> bool {
-        self.of_type == name.of_type
-            && self.version == name.version
-            && self.salt == name.salt
-            && *self.characteristic == *name.characteristic
+        *self == name.lent()
     }
 }
 
@@ -89,14 +112,20 @@ impl Weighter<OwnedName, Arc<Kept>> for ByWeight {
 impl Validity {
     /// Whether it may be used now.
     pub(super) fn holds(&self, epochs: &Epochs) -> bool {
-        let now = epochs.now();
-        now < self.until
-            && (now < self.unheard_until || epochs.is_heard(now))
+        self.lasts(epochs)
             && epochs.is_unchanged(self.stamp, self.of_key)
             && self
                 .of_tags
                 .iter()
                 .all(|&tag| epochs.is_unchanged(self.stamp, tag))
+    }
+}
+
+impl Validity {
+    /// Whether it may be used at this time, if nothing has changed. Where changes are heard the clock is asked once.
+    fn lasts(&self, epochs: &Epochs) -> bool {
+        epochs.is_to_come(self.until.min(epochs.heard_until()))
+            || epochs.is_to_come(self.until.min(self.unheard_until))
     }
 }
 

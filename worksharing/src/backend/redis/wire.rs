@@ -103,14 +103,14 @@ impl Wire {
     }
 
     pub(super) fn number(&mut self, number: u64) {
-        let mut digits = [0; 20];
-        let written = decimal(number, &mut digits);
-        self.small(written);
+        let mut digits = itoa::Buffer::new();
+        self.small(digits.format(number).as_bytes());
     }
 
     fn head(&mut self, sign: u8, number: u64) {
         self.out.push(sign);
-        self.out.extend_from_slice(decimal(number, &mut [0; 20]));
+        let mut digits = itoa::Buffer::new();
+        self.out.extend_from_slice(digits.format(number).as_bytes());
         self.out.extend_from_slice(b"\r\n");
     }
 
@@ -232,18 +232,6 @@ fn unless_interrupted<T>(mut run: impl FnMut() -> io::Result<T>) -> io::Result<T
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time"));
             }
             done => return done,
-        }
-    }
-}
-
-fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            return &digits[at..];
         }
     }
 }
