@@ -188,4 +188,7 @@ impl fmt::Debug for Near {
 }
 
 #[cfg(test)]
+#[cfg(feature = "__shuttle")]
+mod explore;
+#[cfg(test)]
 mod tests;

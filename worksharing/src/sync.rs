@@ -1,8 +1,10 @@
-//! The mutex of the crate: `std`'s, without poisoning, or shuttle's when races are explored.
+//! The mutex of the crate: `std`'s, without poisoning, or shuttle's when races are explored. Its counters, too.
 
 #[cfg(feature = "__shuttle")]
-pub(crate) use shuttle::sync::{Mutex, MutexGuard};
+pub(crate) use shuttle::sync::{Mutex, MutexGuard, atomic};
 use std::sync::PoisonError;
+#[cfg(not(feature = "__shuttle"))]
+pub(crate) use std::sync::atomic;
 #[cfg(not(feature = "__shuttle"))]
 pub(crate) use std::sync::{Mutex, MutexGuard};
 

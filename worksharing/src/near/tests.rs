@@ -1,4 +1,7 @@
+use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
+use std::thread;
 use std::time::Duration;
 
 use super::*;
@@ -32,6 +35,15 @@ fn fill(epochs: &Epochs, text: &str, bytes: usize) -> Fill {
 #[test]
 fn a_million_keys_stay_within_the_bound() {
     const BOUND: usize = 32 << 20;
+    // Other tests grow in the same process.
+    const ALONE: &str = "WORKSHARING_TEST_ALONE";
+    if std::env::var_os(ALONE).is_none() {
+        let mut alone = Command::new(std::env::current_exe().unwrap());
+        let name = "near::tests::a_million_keys_stay_within_the_bound";
+        let ended = alone.args([name, "--exact", "--nocapture"]).env(ALONE, "1");
+        assert!(ended.status().unwrap().success());
+        return;
+    }
     let epochs = Arc::new(Epochs::alone());
     let near = Near::new(BOUND, Duration::from_secs(1));
     let keeping = Keeping::<String>::new();
@@ -47,4 +59,82 @@ fn a_million_keys_stay_within_the_bound() {
     let found = keeping.find(&near, &epochs, whose.whose());
     println!("grown by {} KiB; the last one: {found:?}", grown >> 10);
     assert!(grown < BOUND, "{grown}");
+}
+
+/// Threads read and change the same keys, ten thousand changes in all, and no one finds a value from before a change
+/// that had been told.
+#[test]
+fn ten_thousand_changes_at_once_are_each_seen() {
+    const KEYS: usize = 100;
+    const CHANGES: u64 = 10_000;
+    let process = Process::new(KEYS);
+    let process = &process;
+    thread::scope(|scope| {
+        for changer in 0..4 {
+            scope.spawn(move || {
+                for change in 0..CHANGES / 4 {
+                    process.change((change as usize * 7 + changer) % KEYS);
+                }
+                process.changing.fetch_sub(1, Ordering::AcqRel);
+            });
+            scope.spawn(move || {
+                let mut read = 0;
+                while process.changing.load(Ordering::Acquire) > 0 {
+                    process.read(read % KEYS);
+                    read += 1;
+                }
+            });
+        }
+    });
+    let sum = (0..KEYS).map(|key| process.read(key)).sum::<u64>();
+    assert_eq!(sum, CHANGES);
+    assert!(process.found.load(Ordering::Relaxed) > 0);
+}
+
+/// A store of some numbers, and a process.
+struct Process {
+    /// Of each key what is stored, and what every call that begins now must find or something newer.
+    keys: Vec<(Key, AtomicU64, AtomicU64)>,
+    epochs: Epochs,
+    near: Near,
+    changing: AtomicU64,
+    /// How often something was found in the process.
+    found: AtomicU64,
+}
+
+impl Process {
+    fn new(keys: usize) -> Self {
+        let key = |at| (Key::new(format!("key:{at}")), 0.into(), 0.into());
+        Self {
+            keys: (0..keys).map(key).collect(),
+            epochs: Epochs::alone(),
+            near: Near::new(1 << 20, Duration::from_secs(1)),
+            changing: AtomicU64::new(4),
+            found: AtomicU64::new(0),
+        }
+    }
+
+    fn change(&self, at: usize) {
+        let (key, stored, told) = &self.keys[at];
+        let new = stored.fetch_add(1, Ordering::AcqRel) + 1;
+        self.epochs.changed(&[*key.digest()]);
+        told.fetch_max(new, Ordering::AcqRel);
+    }
+
+    fn read(&self, at: usize) -> u64 {
+        let (key, stored, told) = &self.keys[at];
+        let expected = told.load(Ordering::Acquire);
+        let keeping = Keeping::<u64>::new();
+        let fill = fill(&self.epochs, key.characteristic(), 8);
+        let found = keeping.find(&self.near, &self.epochs, fill.whose());
+        let value = found.unwrap_or_else(|| {
+            let value = stored.load(Ordering::Acquire);
+            keeping.keep(&self.near, &self.epochs, &fill, &value);
+            value
+        });
+        self.found
+            .fetch_add(u64::from(found.is_some()), Ordering::Relaxed);
+        assert!(value >= expected, "{value}, and {expected} was told");
+        value
+    }
 }
