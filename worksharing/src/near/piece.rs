@@ -7,7 +7,7 @@ use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// The dispatch by the value's type: what is [`Plain`] is found here, everything else through `Deref`.
+/// The dispatch by the value's type: what writes itself is found here, everything else through `Deref`.
 #[derive(Debug)]
 pub struct Piece<'a, T: ?Sized>(AnyPiece<'a, T>);
 
