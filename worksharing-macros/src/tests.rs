@@ -149,7 +149,13 @@ fn a_value_that_is_kept_locally() {
                 };
                 let __plan = {
                     let __via: &::worksharing::__private_0_1::WorkSharing = &state.sharing;
-                    let mut __sought = ::worksharing::__private_0_1::Sought::via(__via, __key)
+                    let mut __sought = ::worksharing::__private_0_1::Sought::via(
+                            __via,
+                            __key,
+                            ::worksharing::__private_0_1::concat!(
+                                ::worksharing::__private_0_1::module_path!(), "::report"
+                            ),
+                        )
                         .version(2)
                         .salted(::worksharing::__private_0_1::format_args!("year:{}", year))
                         .salted(
@@ -171,12 +177,7 @@ fn a_value_that_is_kept_locally() {
                     {
                         return __value;
                     }
-                    __sought
-                        .plan(
-                            ::worksharing::__private_0_1::concat!(
-                                ::worksharing::__private_0_1::module_path!(), "::report"
-                            ),
-                        )
+                    __sought.plan()
                 }
                     .ttl(::worksharing::__private_0_1::Duration::from_millis(60000))
                     .tag(&::worksharing::__private_0_1::format!("year:{}", year))

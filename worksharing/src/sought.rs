@@ -1,10 +1,11 @@
 use std::fmt;
 
-use crate::WorkSharing;
+use crate::events::track;
 use crate::near::{Salt, Whose, give_back};
 use crate::plan::Plan;
 use crate::policy::Policy;
 use crate::runtime::Runtime;
+use crate::{Key, WorkSharing};
 
 /// A call whose value may be kept in this process: what is needed to look for it, and no more.
 #[derive(Debug)]
@@ -13,19 +14,21 @@ pub struct Sought<'s> {
     sharing: &'s WorkSharing,
     /// The namespace is in it.
     characteristic: String,
+    name: &'static str,
     version: u32,
     force_refresh: bool,
     salt: Salt,
 }
 
 impl<'s> Sought<'s> {
-    /// Of this runtime.
+    /// Of this runtime, and of the function of this name.
     #[inline]
-    pub fn via(sharing: &'s WorkSharing, mut characteristic: String) -> Self {
+    pub fn via(sharing: &'s WorkSharing, mut characteristic: String, name: &'static str) -> Self {
         sharing.runtime().put_namespace(&mut characteristic);
         Self {
             sharing,
             characteristic,
+            name,
             version: 0,
             force_refresh: false,
             salt: Salt::NONE,
@@ -66,13 +69,16 @@ impl<'s> Sought<'s> {
         };
         let runtime: &Runtime = self.sharing.runtime();
         let shared = runtime.find(policy.keeping()?, whose)?;
+        if track::is_traced() {
+            track::traced_here(self.name, &Key::new(&*self.characteristic));
+        }
         give_back(std::mem::take(&mut self.characteristic));
         Some(P::from_shared(shared))
     }
 
-    /// The call of the function of this name, to go on with.
-    pub fn plan(self, name: &'static str) -> Plan {
-        let plan = Plan::behind_namespace(self.sharing.clone(), self.characteristic, name);
+    /// The call, to go on with.
+    pub fn plan(self) -> Plan {
+        let plan = Plan::behind_namespace(self.sharing.clone(), self.characteristic, self.name);
         let plan = plan.version(self.version).force_refresh(self.force_refresh);
         plan.of_salt(self.salt)
     }

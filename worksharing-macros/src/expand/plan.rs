@@ -61,11 +61,11 @@ impl Expansion<'_> {
     /// ```text
     /// let plan = {
     ///     let via = …;
-    ///     let mut sought = Sought::via(via, key)…;
+    ///     let mut sought = Sought::via(via, key, name)…;
     ///     if let Some(value) = sought.find(policy) {
     ///         return value;
     ///     }
-    ///     sought.plan(name)
+    ///     sought.plan()
     /// }.ttl(…)…;
     /// ```
     /// What a hit does not need is made after that. A handle looks when it is asked for its value.
@@ -86,9 +86,9 @@ impl Expansion<'_> {
         quote_spanned! {here()=>
             let __plan = {
                 let __via: &#private::WorkSharing = #via;
-                let mut __sought = #private::Sought::via(__via, __key) #head;
+                let mut __sought = #private::Sought::via(__via, __key, #label) #head;
                 #found
-                __sought.plan(#label)
+                __sought.plan()
             } #ttl #rest;
         }
     }

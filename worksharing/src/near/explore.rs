@@ -11,6 +11,7 @@ use shuttle::thread;
 
 use super::*;
 use crate::changes::Epochs;
+use crate::events::functions::Functions;
 use crate::sync::lock;
 
 /// A process, and a store of one number.
@@ -55,6 +56,7 @@ impl Process {
             key,
             version: 0,
             salt: Salt::NONE,
+            function: Functions::default().of("number"),
         };
         keeping.keep(&self.near, &self.epochs, &fill, &found);
         found
