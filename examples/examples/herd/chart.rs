@@ -14,29 +14,48 @@ const MOST_ROWS: usize = 60;
 /// What stands left of the chart.
 const MARGIN: usize = 16;
 
+/// A caller, or all of a process.
+pub(crate) struct Row {
+    /// Its process, where another one's rows end.
+    pub(crate) process: String,
+    /// Its number there.
+    pub(crate) number: String,
+    pub(crate) caller: Caller,
+    /// How long it took, or how many were served.
+    pub(crate) note: String,
+}
+
 pub(crate) fn timeline(record: &Record, options: &Options, paint: &Paint) {
-    let scale = Scale {
-        start: record.start(),
-        span: record.end().saturating_sub(record.start()).max(1),
-    };
+    let scale = Scale::of(record);
     println!("{}", paint.dim(&scale.axis()));
-    for (number, callers) in record.processes.iter().enumerate().take(MOST_ROWS) {
-        if options.all_callers() <= MOST_ROWS {
-            caller_rows(number, callers, &scale, paint);
-        } else {
-            process_row(number, callers, &scale, paint);
-        }
-    }
-    if options.processes > MOST_ROWS {
+    for row in rows(record, options) {
         println!(
-            " {}",
-            paint.dim(&format!(
-                "… and {} more processes",
-                options.processes - MOST_ROWS
-            ))
+            " {:<11} {:>2}  {} {:>9}",
+            row.process,
+            row.number,
+            scale.row(&row.caller, paint),
+            row.note
         );
     }
+    if options.processes > MOST_ROWS {
+        let more = options.processes - MOST_ROWS;
+        println!(" {}", paint.dim(&format!("… and {more} more processes")));
+    }
     legend(paint);
+}
+
+/// What is drawn: each caller, or, where they are too many, each process.
+pub(crate) fn rows(record: &Record, options: &Options) -> Vec<Row> {
+    let processes = record.processes.iter().enumerate().take(MOST_ROWS);
+    if options.all_callers() <= MOST_ROWS {
+        processes
+            .flat_map(|(number, callers)| caller_rows(number, callers))
+            .collect()
+    } else {
+        processes
+            .map(|(number, callers)| process_row(number, callers))
+            .collect()
+    }
 }
 
 fn legend(paint: &Paint) {
@@ -47,54 +66,66 @@ fn legend(paint: &Paint) {
     );
 }
 
-fn caller_rows(number: usize, callers: &[Caller], scale: &Scale, paint: &Paint) {
-    for (i, caller) in callers.iter().enumerate() {
-        let process = if i == 0 {
-            format!("process {}", number + 1)
-        } else {
-            String::new()
-        };
-        let took = caller.took().map_or("no answer".to_owned(), human);
-        println!(
-            " {process:<11} {:>2}  {} {took:>9}",
-            i + 1,
-            scale.row(caller, paint)
-        );
-    }
+fn caller_rows(number: usize, callers: &[Caller]) -> impl Iterator<Item = Row> {
+    callers.iter().enumerate().map(move |(i, caller)| Row {
+        process: match i {
+            0 => format!("process {}", number + 1),
+            _ => String::new(),
+        },
+        number: (i + 1).to_string(),
+        caller: caller.clone(),
+        note: caller.took().map_or("no answer".to_owned(), human),
+    })
 }
 
 /// All callers of a process in one row: from its first call to its last answer.
-fn process_row(number: usize, callers: &[Caller], scale: &Scale, paint: &Paint) {
-    let whole = Caller {
+fn process_row(number: usize, callers: &[Caller]) -> Row {
+    let served = callers.iter().filter_map(|caller| caller.served.clone());
+    let caller = Caller {
         called: callers.iter().filter_map(|caller| caller.called).min(),
         begun: callers.iter().filter_map(|caller| caller.begun).min(),
         ended: callers.iter().filter_map(|caller| caller.ended).max(),
-        served: callers
-            .iter()
-            .filter_map(|caller| caller.served.clone())
-            .max(),
+        served: served.clone().max(),
     };
-    let served = callers
-        .iter()
-        .filter(|caller| caller.served.is_some())
-        .count();
-    println!(
-        " process {:<7} {} {served:>4} served",
-        number + 1,
-        scale.row(&whole, paint)
-    );
+    Row {
+        process: format!("process {}", number + 1),
+        number: String::new(),
+        caller,
+        note: format!("{} served", served.count()),
+    }
 }
 
 /// From times to columns.
-struct Scale {
-    start: u64,
+pub(crate) struct Scale {
+    pub(crate) start: u64,
     span: u64,
 }
 
 impl Scale {
+    pub(crate) fn of(record: &Record) -> Self {
+        Self {
+            start: record.start(),
+            span: record.end().saturating_sub(record.start()).max(1),
+        }
+    }
+
+    /// Where a time is, from 0 to 1.
+    pub(crate) fn share(&self, at: u64) -> f64 {
+        (at.saturating_sub(self.start) as f64 / self.span as f64).min(1.0)
+    }
+
+    /// Round times, for an axis.
+    pub(crate) fn ticks(&self) -> impl Iterator<Item = Duration> {
+        let span = self.span as f64 / 1e6;
+        let step = round_step(span / 5.0);
+        let ticks = (0..).map(move |i| f64::from(i) * step);
+        ticks
+            .take_while(move |at| *at <= span)
+            .map(Duration::from_secs_f64)
+    }
+
     fn column(&self, at: u64) -> usize {
-        let share = at.saturating_sub(self.start) as f64 / self.span as f64;
-        ((share * (WIDTH - 1) as f64).round() as usize).min(WIDTH - 1)
+        (self.share(at) * (WIDTH - 1) as f64).round() as usize
     }
 
     fn row(&self, caller: &Caller, paint: &Paint) -> String {
@@ -122,14 +153,11 @@ impl Scale {
 
     /// The times above the chart, at round numbers.
     fn axis(&self) -> String {
-        let span = self.span as f64 / 1e6;
-        let step = round_step(span / 5.0);
         let mut axis = " ".repeat(MARGIN);
-        for i in 0.. {
-            let at = f64::from(i) * step;
-            let column = MARGIN + self.column(self.start + (at * 1e6) as u64);
-            let label = format!("╷{}", human(Duration::from_secs_f64(at)));
-            if at > span || column + label.chars().count() > 80 {
+        for at in self.ticks() {
+            let column = MARGIN + self.column(self.start + at.as_micros() as u64);
+            let label = format!("╷{}", human(at));
+            if column + label.chars().count() > 80 {
                 break;
             }
             let gap = column.saturating_sub(axis.chars().count());

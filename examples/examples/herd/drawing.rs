@@ -70,7 +70,6 @@ pub(crate) fn verdict(
     let executions = record.executions();
     let (late, average) = record.late();
     let all = options.all_callers();
-    let well = executions == 1 && record.served() == all && record.agrees();
     let agree = if record.agrees() {
         "all equal"
     } else {
@@ -96,7 +95,12 @@ pub(crate) fn verdict(
             record.degraded
         );
     }
-    println!("\n {}\n", sentence(record, options, well, paint));
+    let (well, sentence) = sentence(record, options);
+    let painted = match well {
+        true => paint.good(&format!("✔ {sentence}")),
+        false => paint.bad(&format!("✘ {sentence}")),
+    };
+    println!("\n {painted}\n");
     well
 }
 
@@ -111,20 +115,17 @@ fn who(options: &Options) -> String {
     }
 }
 
-fn sentence(record: &Record, options: &Options, well: bool, paint: &Paint) -> String {
+/// What happened, and whether that is well.
+pub(crate) fn sentence(record: &Record, options: &Options) -> (bool, String) {
     let (who, executions) = (who(options), record.executions());
-    if well {
+    let well = executions == 1 && record.served() == options.all_callers() && record.agrees();
+    let sentence = if well {
         let after = human(record.last_answer_after_work());
-        return paint.good(&format!(
-            "✔ {who}, 1 computation, last answer {after} after it."
-        ));
-    }
-    if executions == 1 {
-        return paint.bad(&format!(
-            "✘ {who}, 1 computation, but not everybody got its result."
-        ));
-    }
-    paint.bad(&format!(
-        "✘ {who}, {executions} computations: the work was not shared."
-    ))
+        format!("{who}, 1 computation, last answer {after} after it.")
+    } else if executions == 1 {
+        format!("{who}, 1 computation, but not everybody got its result.")
+    } else {
+        format!("{who}, {executions} computations: the work was not shared.")
+    };
+    (well, sentence)
 }

@@ -19,6 +19,7 @@ mod options;
 mod paint;
 mod process;
 mod record;
+mod svg;
 
 use std::process::ExitCode;
 
@@ -53,5 +54,8 @@ fn watch(options: Options) -> Result<bool, Trouble> {
     drawing::opening(&options, &paint);
     let (record, connections) = herd::run(&options, &paint)?;
     chart::timeline(&record, &options, &paint);
+    if let Some(path) = &options.svg {
+        std::fs::write(path, svg::picture(&record, &options))?;
+    }
     Ok(drawing::verdict(&record, &options, connections, &paint))
 }

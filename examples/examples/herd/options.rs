@@ -17,6 +17,7 @@ Several processes with several callers each ask for one key. See how often it is
                     a table `worksharing` that is made and stays
   --redis URL       values in Redis
   --directory PATH  locks and values in files          [a temporary directory]
+  --svg FILE        draw it into a file, too
   --memory          each process for itself, to see what it is without sharing
 
 WORKSHARING_POSTGRES_URL, WORKSHARING_REDIS_URL and WORKSHARING_DIRECTORY are
@@ -41,6 +42,8 @@ pub(crate) struct Options {
     pub(crate) redis: Option<String>,
     pub(crate) directory: Option<PathBuf>,
     pub(crate) memory: bool,
+    /// Where the picture goes.
+    pub(crate) svg: Option<PathBuf>,
 }
 
 pub(crate) struct Member {
@@ -69,6 +72,7 @@ pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Result<Role, 
             "--postgres" => options.postgres = Some(value()?),
             "--redis" => options.redis = Some(value()?),
             "--directory" => options.directory = Some(value()?.into()),
+            "--svg" => options.svg = Some(value()?.into()),
             "--member" => {
                 member = Some(Member {
                     number: value()?.parse()?,
@@ -95,6 +99,7 @@ impl Default for Options {
             redis: None,
             directory: None,
             memory: false,
+            svg: None,
         }
     }
 }

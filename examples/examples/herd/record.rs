@@ -9,7 +9,7 @@ pub(crate) fn now_us(now: SystemTime) -> u64 {
 }
 
 /// What happened to one caller, in microseconds.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Caller {
     pub(crate) called: Option<u64>,
     pub(crate) begun: Option<u64>,
