@@ -5,6 +5,7 @@
 //! Everything here fails by panicking.
 
 mod backends;
+mod browser;
 mod clock;
 mod computing;
 mod example;
@@ -38,6 +39,7 @@ mod worker;
 mod worker_main;
 
 pub use backends::{Build, on_each_backend};
+pub use browser::Browser;
 pub use clock::{ends_within, now_us, wait_until};
 pub use computing::Computing;
 pub use example::example;

@@ -80,14 +80,28 @@ impl Service {
     /// The answer to a client that sends this (`GET /page`), with these other headers, waits for at most this long, and
     /// then hangs up.
     pub fn request(&self, what: &str, headers: &[&str], patience: Duration) -> Option<String> {
+        self.request_with(what, headers, "", patience)
+    }
+
+    /// The same, with a body.
+    pub fn request_with(
+        &self,
+        what: &str,
+        headers: &[&str],
+        body: &str,
+        patience: Duration,
+    ) -> Option<String> {
         let mut request = format!("{what} HTTP/1.1\r\nConnection: close\r\n");
+        if !body.is_empty() {
+            request += &format!("Content-Length: {}\r\n", body.len());
+        }
         if !headers.iter().any(|header| header.starts_with("Host:")) {
             request += "Host: localhost\r\n";
         }
         for header in headers {
             request += &format!("{header}\r\n");
         }
-        exchange(&self.address, &format!("{request}\r\n"), patience)
+        exchange(&self.address, &format!("{request}\r\n{body}"), patience)
     }
 }
 

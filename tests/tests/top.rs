@@ -9,6 +9,7 @@ use worksharing::WorkSharing;
 
 const WORKER: &str = env!("CARGO_BIN_EXE_worker");
 const WIDE: [u16; 2] = [120, 20];
+const LIMIT: Duration = Duration::from_secs(30);
 const LONG: Duration = Duration::from_secs(120);
 
 const NOTHING: &str = "Nothing is being computed";
@@ -42,7 +43,7 @@ fn in_order(texts: &'static [&'static str]) -> impl Fn(&str) -> bool {
 fn ends_well(terminal: &mut Terminal) {
     assert_eq!(terminal.exit_code(), Some(0), "{}", terminal.text());
     // What it wrote last may not have been read yet.
-    wait_until(LONG, "the terminal is as before", || {
+    wait_until(LIMIT, "the terminal is as before", || {
         terminal.is_as_before()
     });
 }
@@ -179,7 +180,7 @@ fn once_is_plain_text() {
         String::from_utf8(program.stdout).unwrap()
     };
     let program = example("top");
-    wait_until(LONG, "it is told of", || {
+    wait_until(LIMIT, "it is told of", || {
         once(&program).contains("report:2024")
     });
     computing.end();
