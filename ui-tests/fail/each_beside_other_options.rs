@@ -46,23 +46,14 @@ fn not_skipped(db: &str, ids: &[u64]) -> Map {
     Map::new()
 }
 
-#[work_shared(each = id in ids, key = "user:{id}", handle = call)]
-fn with_handle(ids: &[u64]) -> Map {
-    Map::new()
+#[work_shared(each = id in ids, key = "user:{id}", detach)]
+fn detached_with_borrowed_ids(ids: &[&str]) -> HashMap<String, u64> {
+    HashMap::new()
 }
 
 #[work_shared(each = id in ids, key = "user:{id}", detach)]
-fn detached(ids: &[u64]) -> Map {
-    Map::new()
-}
-
-#[work_shared(each = id in ids, key = "user:{id}", local = "5s")]
-fn kept(ids: &[u64]) -> Map {
-    Map::new()
-}
-
-#[work_shared(each = id in ids, key = "user:{id}", wait = "1s", on_timeout = Map::new())]
-fn with_limit(ids: &[u64]) -> Map {
+fn detached_with_changed(log: &mut Vec<u64>, ids: &[u64]) -> Map {
+    log.extend(ids);
     Map::new()
 }
 

@@ -33,9 +33,11 @@ pub(crate) fn check_detachable(args: &Args, function: &WorkFn, mistakes: &mut Mi
         mistakes.at(span, message);
     }
     let taken = taken(args, function);
+    // The task has ids, whatever its body does.
+    let ids = args.each.as_ref().map(|each| &each.ids);
     for (param, input) in function.params.iter().zip(&function.sig.inputs) {
         let is_used = |param: &Param| taken.iter().any(|taken| param.binds(&taken.name));
-        if is_used(param) {
+        if is_used(param) || ids.is_some_and(|ids| param.binds(ids)) {
             check_input(input, mistakes);
         }
     }

@@ -6,7 +6,7 @@ use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 use syn::{Expr, ReceiverKind, Type};
 
-use crate::args::{Args, Each, OnTimeout};
+use crate::args::{Args, Each};
 use crate::contradictions::tidy;
 use crate::hints;
 use crate::ids::{form_of, ids_type};
@@ -92,22 +92,6 @@ fn check_beside(each: &Each, args: &Args, function: &WorkFn, mistakes: &mut Mist
             let message = format!("`{name}` is what `each` goes through: remove it here");
             mistakes.at(name.span(), message);
         }
-    }
-    if let Some(handle) = &args.handle {
-        let message = "a handle is not available with `each` yet: remove one of them";
-        mistakes.at(handle.ident.span(), message);
-    }
-    if let Some(span) = args.detach {
-        let message = "`detach` is not available with `each` yet: remove one of them";
-        mistakes.at(span, message);
-    }
-    if let Some((name, _)) = &args.local {
-        let message = "`local` is not available with `each` yet: remove one of them";
-        mistakes.at(name.span(), message);
-    }
-    if let Some((_, OnTimeout::Expr(expr))) = &args.on_timeout {
-        let message = "a value is not available with `each` yet: write `on_timeout = \"compute\"`";
-        mistakes.on(expr, message);
     }
     if let Some(force) = &args.force_refresh {
         check_once(each, force, "force_refresh", mistakes);

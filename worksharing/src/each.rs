@@ -59,6 +59,31 @@ impl<K: Ord, V> ByKey for BTreeMap<K, V> {
     }
 }
 
+/// What a function with `each` and a handle returns: a map, or a `Result` of one.
+#[diagnostic::on_unimplemented(
+    message = "a function with `each` returns a map by id, and `{Self}` is none",
+    label = "this is no map by id",
+    note = "return a `HashMap` or a `BTreeMap` by id, or a `Result` of one",
+    note = "a map of your own implements `worksharing::ByKey`"
+)]
+pub trait MapReturned {
+    /// The map.
+    type Map: ByKey;
+}
+
+#[diagnostic::do_not_recommend]
+impl<M: ByKey> MapReturned for M {
+    type Map = M;
+}
+
+#[diagnostic::do_not_recommend]
+impl<M: ByKey, E> MapReturned for Result<M, E> {
+    type Map = M;
+}
+
+/// What an id is in what a function returns.
+pub type KeyOf<R> = <<R as MapReturned>::Map as ByKey>::Key;
+
 /// An id that is a key of a map.
 #[diagnostic::on_unimplemented(
     message = "the ids of `each` are `{Self}`, and the keys of the returned map are `{K}`",
@@ -269,6 +294,14 @@ pub struct Form<C: ?Sized>(PhantomData<fn(&C)>);
 pub fn form<C: ?Sized>(_: &C) -> Form<C> {
     Form(PhantomData)
 }
+
+impl<C: ?Sized> Clone for Form<C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<C: ?Sized> Copy for Form<C> {}
 
 impl<C> Form<C> {
     /// The ids that are to be computed, as the body knows them.

@@ -1,3 +1,5 @@
+mod many;
+
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -7,6 +9,8 @@ use crate::blocking::block_on;
 use crate::flow;
 use crate::policy::{Policy, Shareable};
 use crate::{Entry, Error, Key};
+
+pub use self::many::{AsyncManyCall, EachCall, ManyCall};
 
 /// A call of an annotated function as a value: made by the function named by the option `handle`.
 #[must_use = "nothing happens until it is got, refreshed, peeked at or invalidated"]

@@ -53,10 +53,10 @@ pub use each::ByKey;
 pub use entry::Entry;
 pub use error::{Error, ErrorKind};
 pub use events::Stats;
-pub use handle::{AsyncCall, Call};
+pub use handle::{AsyncCall, AsyncManyCall, Call, ManyCall};
 pub use key::Key;
 pub use lock::PostgresLock;
-pub use many::ManyWork;
+pub use many::{DetachedMany, ManyWork};
 pub use sharing::WorkSharing;
 pub use work::{Detached, Work};
 #[doc = include_str!("../docs/work_shared.md")]

@@ -50,10 +50,9 @@ impl Plan {
     }
 
     /// The same of another key: that of one of many ids.
-    pub fn keyed(&self, characteristic: &str) -> Self {
+    pub fn keyed(&self, characteristic: String) -> Self {
         let mut plan = self.clone();
-        plan.characteristic.clear();
-        plan.characteristic.push_str(characteristic);
+        plan.characteristic = characteristic;
         self.sharing
             .runtime()
             .put_namespace(&mut plan.characteristic);

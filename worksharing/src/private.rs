@@ -17,12 +17,14 @@ pub use std::{concat, format, format_args, module_path};
 pub use crate::WorkSharing;
 pub use crate::default_key::{DefaultKey, KeyPart, KeyText, local_text, text};
 pub use crate::each::{
-    Again, AsKey, ByKey, EachReturned, Entrants, Form, Ids, Lent, OfMap, again, entrants_in,
+    Again, AsKey, ByKey, EachReturned, Entrants, Form, Ids, KeyOf, Lent, OfMap, again, entrants_in,
     entrants_of, form, policy_of_one, value_of_one,
 };
 pub use crate::flow::{Acquired, Leading};
-pub use crate::handle::{AsyncCall, Call, GoOn, PlainAsyncCall, PlainCall};
-pub use crate::many::Many;
+pub use crate::handle::{
+    AsyncCall, AsyncManyCall, Call, EachCall, GoOn, ManyCall, PlainAsyncCall, PlainCall,
+};
+pub use crate::many::{Many, ManyLeads, Settled};
 pub use crate::near::{Local, Piece, take, written};
 pub use crate::plan::Plan;
 pub use crate::policy::{
@@ -45,13 +47,17 @@ pub fn acquire_blocking<P: Policy>(plan: Plan, policy: P) -> Acquired<P::Returne
     crate::blocking::block_on(acquire(plan, policy))
 }
 
-/// The calls of many ids, on their way. Of the policy only its type counts.
+/// The calls of many ids, on their way; what is kept in this process needs none. Of the policy only its type counts, and
+/// whether it keeps.
 pub fn many<'a, E: Clone, P: Policy + 'a>(
     entrants: impl IntoIterator<Item = (E, Plan)>,
-    _: &P,
+    policy: P,
 ) -> Many<'a, E, P> {
-    let entrants = entrants.into_iter();
-    Many::new(entrants.map(|(id, plan)| (id, plan.into_call())))
+    let entrant = |(id, mut plan): (E, Plan)| {
+        let kept = plan.find(&policy);
+        (id, kept.ok_or_else(|| plan.into_call()))
+    };
+    Many::new(entrants.into_iter().map(entrant), policy.keeping())
 }
 
 /// What of them is to be computed next.
@@ -67,26 +73,89 @@ pub fn next_blocking<'a, E: Clone, P: Policy + 'a>(many: &mut Many<'a, E, P>) ->
 }
 
 /// Computes it, and shares what comes of it.
-pub fn land_many<'a, E: Clone, P: Policy + 'a, R: EachReturned<E, P>>(
+pub fn land_many<'a, E, P, Q, R>(
     many: &mut Many<'a, E, P>,
-    policy: P,
+    policy: Q,
     body: Pin<&mut impl Future<Output = R>>,
-) -> impl Future<Output = ()> {
+) -> impl Future<Output = ()>
+where
+    E: Clone,
+    P: Policy + 'a,
+    Q: Policy<Returned = P::Returned, Shared = P::Shared>,
+    R: EachReturned<E, Q>,
+{
     many.land(policy, body)
 }
 
 /// [`land_many`], on this thread.
-pub fn land_many_blocking<'a, E: Clone, P: Policy + 'a, R: EachReturned<E, P>>(
+pub fn land_many_blocking<'a, E, P, Q, R>(
     many: &mut Many<'a, E, P>,
-    policy: P,
+    policy: Q,
     body: impl FnOnce() -> R,
-) {
+) where
+    E: Clone,
+    P: Policy + 'a,
+    Q: Policy<Returned = P::Returned, Shared = P::Shared>,
+    R: EachReturned<E, Q>,
+{
     many.land_blocking(policy, body);
+}
+
+/// [`next`], for what is to run detached.
+pub fn next_detached<E: Clone, P: Policy + 'static>(
+    many: &mut Many<'_, E, P>,
+) -> impl Future<Output = Option<ManyLeads<E, P>>> {
+    many.next_detached()
+}
+
+/// [`next_detached`], blocking this thread.
+pub fn next_detached_blocking<E: Clone, P: Policy + 'static>(
+    many: &mut Many<'_, E, P>,
+) -> Option<ManyLeads<E, P>> {
+    many.next_detached_blocking()
+}
+
+/// Runs what `begin` makes of them as a task that belongs to the runtime, and takes what comes of it.
+pub fn detach_many<E, P, F>(
+    many: &mut Many<'_, E, P>,
+    leads: ManyLeads<E, P>,
+    begin: impl FnOnce(Many<'static, E, P>) -> F,
+) -> impl Future<Output = ()>
+where
+    E: Clone,
+    P: Policy<Returned: Send> + 'static,
+    F: Future<Output = Settled<P::Returned>> + Send + 'static,
+{
+    many.detach(leads, begin)
+}
+
+/// [`detach_many`], on a thread of its own.
+pub fn detach_many_blocking<E, P>(
+    many: &mut Many<'_, E, P>,
+    leads: ManyLeads<E, P>,
+    job: impl FnOnce(Many<'static, E, P>) -> Settled<P::Returned> + Send + 'static,
+) where
+    E: Clone + Send + 'static,
+    P: Policy<Returned: Send> + Send + 'static,
+{
+    many.detach_blocking(leads, job);
+}
+
+/// What it tells its caller that ran detached.
+pub fn settled<E: Clone, P: Policy + 'static>(many: Many<'_, E, P>) -> Settled<P::Returned> {
+    many.settled()
 }
 
 /// What the function returns.
 pub fn finish<'a, E: Clone, P: Policy + 'a, R: EachReturned<E, P>>(many: Many<'a, E, P>) -> R {
     many.finish()
+}
+
+/// The same, unless it has waited for as long as it may.
+pub fn in_time<'a, E: Clone, P: Policy + 'a, R: EachReturned<E, P>>(
+    many: Many<'a, E, P>,
+) -> Option<R> {
+    many.in_time()
 }
 
 /// Computes, and shares what comes of it. A function, for of a method whose bounds do not hold the compiler says that

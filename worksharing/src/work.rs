@@ -47,6 +47,12 @@ pub struct Computes;
 #[derive(Debug, Clone, Copy)]
 pub struct Gives<F>(F);
 
+impl<F> Gives<F> {
+    pub(crate) fn by(value: F) -> Self {
+        Self(value)
+    }
+}
+
 /// What a caller does that has waited for too long.
 pub trait Timeout {
     /// Whether it computes.

@@ -1,7 +1,7 @@
 //! The option `detach`.
 
 use proc_macro2::{Ident, TokenStream};
-use quote::quote_spanned;
+use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::visit_mut::VisitMut;
 use syn::{FnArg, Pat, PatIdent, Signature};
@@ -104,7 +104,7 @@ impl Expansion<'_> {
     }
 
     /// Spanned by the argument, so that one that cannot be taken along is told of there.
-    fn kept(&self, index: usize, taken: &Taken) -> TokenStream {
+    pub(super) fn kept(&self, index: usize, taken: &Taken) -> TokenStream {
         let place = at(taken.span);
         let private = private(self.args, place);
         let (kept, name) = (numbered("__kept", index), &taken.name);
@@ -118,15 +118,21 @@ impl Expansion<'_> {
         } else {
             quote_spanned!(place=> __sent)
         };
-        quote_spanned!(place=> let #kept = #how.__keep(#name).#sent();)
+        // With `each` there may be more than one task.
+        let value = match (&self.args.each, taken.how) {
+            (Some(_), How::ByType) => self.again(taken, name),
+            _ => quote!(#name),
+        };
+        quote_spanned!(place=> let #kept = #how.__keep(#value).#sent();)
     }
 
     /// That the body shadows arguments is not the user's doing.
-    fn lent(&self, index: usize, taken: &Taken) -> TokenStream {
+    pub(super) fn lent(&self, index: usize, taken: &Taken) -> TokenStream {
         let place = at(taken.span);
         let private = private(self.args, place);
         let (kept, owner) = (numbered("__kept", index), numbered("__owner", index));
-        let mutability = &taken.mutability;
+        // With `each` the body is lent it anew.
+        let mutability = taken.mutability.filter(|_| self.args.each.is_none());
         let name = if taken.is_receiver {
             this()
         } else {
@@ -178,8 +184,8 @@ impl Expansion<'_> {
     /// What the body has under the same names, but as others than the function is given.
     pub(super) fn anew(&self) -> Option<Vec<Taken>> {
         match (&self.args.each, self.args.detach) {
-            (Some(_), _) => Some(used(self.function)),
-            (None, Some(_)) => Some(taken(self.args, self.function)),
+            (_, Some(_)) => Some(taken(self.args, self.function)),
+            (Some(_), None) => Some(used(self.function)),
             (None, None) => None,
         }
     }

@@ -12,7 +12,7 @@ use crate::args::Each;
 use crate::each::is_lent_anew;
 use crate::ids::{IdsForm, ids_form};
 use crate::in_task::InTask;
-use crate::task::{Taken, used};
+use crate::task::{Taken, taken, used};
 use crate::work_fn::Form;
 
 impl Expansion<'_> {
@@ -23,9 +23,9 @@ impl Expansion<'_> {
     /// ```text
     /// async fn f(db: &mut A, ids: &[K]) -> R {
     ///     let plan = …;                            // without a key
-    ///     let entrants = entrants_of(map, ids, |id| plan.keyed(&key).tag(…));
-    ///     let policy = || …;                       // of one id
-    ///     let mut many = many(entrants, &policy());
+    ///     let entrants = entrants_of(map, ids, |id| plan.keyed(key).tag(…));
+    ///     let mut many = many(entrants, policy);   // of one id
+    ///     let policy = || …;
     ///     while let Some(missing) = next(&mut many).await {
     ///         let db = &mut *db;
     ///         let ids = &missing[..];
@@ -36,13 +36,49 @@ impl Expansion<'_> {
     /// ```
     /// The body is no closure: a future that borrows from its arguments would make none that is `Send`.
     pub(super) fn shared_each(&self, each: &Each) -> TokenStream {
+        let place = at(self.output.span());
+        let private = private(self.args, place);
+        let (entrants, types) = (self.entrants(each), self.types());
+        let steps = self.steps_of_each(each);
+        quote_spanned! {place=>
+            #entrants
+            let mut __many = #private::many(__entrants, #types);
+            #steps
+        }
+    }
+
+    /// From there on.
+    pub(super) fn steps_of_each(&self, each: &Each) -> TokenStream {
+        let place = at(self.output.span());
+        let steps = match self.args.detach {
+            Some(_) => self.detached_steps(each),
+            None => self.steps(each),
+        };
+        let (private, output) = (private(self.args, place), self.output);
+        // The type of an async block is told by nothing else.
+        let is_untold = self.function.boxed.is_some()
+            || (self.args.handle.is_some() && self.function.is_async());
+        let of_type = is_untold.then(|| quote_spanned!(place=> ::<_, _, #output>));
+        let returned = match self.given() {
+            Some(given) => quote_spanned! {place=>
+                match #private::in_time #of_type (__many) {
+                    #private::Some(__value) => __value,
+                    #private::None => #given,
+                }
+            },
+            None => quote_spanned!(place=> #private::finish #of_type (__many)),
+        };
+        quote_spanned!(place=> #steps #returned)
+    }
+
+    /// The body, as often as there is something to compute.
+    fn steps(&self, each: &Each) -> TokenStream {
         let (Some(form), Some(ids)) = (ids_form(each, self.function), self.ids(each)) else {
             return TokenStream::new();
         };
-        let (place, output) = (at(self.output.span()), self.output);
+        let place = at(self.output.span());
         let private = private(self.args, place);
-        let (entrants, policy, body) =
-            (self.entrants(each, form, &ids), self.policy(), self.body());
+        let (policy, body) = (self.policy(), self.body());
         let lent: TokenStream = used(self.function)
             .iter()
             .map(|taken| self.lent_anew(taken, form, &ids))
@@ -58,27 +94,73 @@ impl Expansion<'_> {
                 quote_spanned!(place=> #private::land_many_blocking(&mut __many, __policy(), #body);),
             )
         };
-        // The type of an async block is told by nothing else.
-        let returned = match &self.function.boxed {
-            Some(_) => quote_spanned!(place=> #private::finish::<_, _, #output>(__many)),
-            None => quote_spanned!(place=> #private::finish(__many)),
-        };
         quote_spanned! {place=>
-            #entrants
             let __policy = || #policy;
-            let mut __many = #private::many(__entrants, &__policy());
             while let #private::Some(__missing) = #next {
                 #lent
                 #landed
             }
-            #returned
+        }
+    }
+
+    /// ```text
+    /// while let Some(leads) = next_detached(&mut many).await {
+    ///     detach_many(&mut many, leads, |mut many| {
+    ///         let kept = …;                        // of `db`
+    ///         async move {
+    ///             let mut owner = None;
+    ///             let db = kept.lent(&mut owner);
+    ///             …                                // the steps, of what falls to this caller
+    ///             settled(many)
+    ///         }
+    ///     }).await;
+    /// }
+    /// ```
+    fn detached_steps(&self, each: &Each) -> TokenStream {
+        let place = at(self.output.span());
+        let private = private(self.args, place);
+        let steps = self.steps(each);
+        let mut taken = taken(self.args, self.function);
+        taken.retain(|taken| taken.name.unraw() != each.ids.unraw());
+        let (kept, lent): (Vec<_>, Vec<_>) = taken
+            .iter()
+            .enumerate()
+            .map(|(index, taken)| (self.kept(index, taken), self.lent(index, taken)))
+            .unzip();
+        if self.function.is_async() {
+            quote_spanned! {place=>
+                while let #private::Some(__leads) = #private::next_detached(&mut __many).await {
+                    #private::detach_many(&mut __many, __leads, |mut __many| {
+                        #(#kept)*
+                        async move {
+                            #(#lent)*
+                            #steps
+                            #private::settled(__many)
+                        }
+                    }).await;
+                }
+            }
+        } else {
+            quote_spanned! {place=>
+                while let #private::Some(__leads) = #private::next_detached_blocking(&mut __many) {
+                    #(#kept)*
+                    #private::detach_many_blocking(&mut __many, __leads, move |mut __many| {
+                        #(#lent)*
+                        #steps
+                        #private::settled(__many)
+                    });
+                }
+            }
         }
     }
 
     /// Each id with its plan: its key, and what else it has in common with the others.
-    fn entrants(&self, each: &Each, form: IdsForm, ids: &Ident) -> TokenStream {
+    pub(super) fn entrants(&self, each: &Each) -> TokenStream {
+        let (Some(form), Some(ids)) = (ids_form(each, self.function), self.ids(each)) else {
+            return TokenStream::new();
+        };
         let (private, id) = (&self.private, &each.id);
-        let (plan, key, tags) = (self.plan_of_each(), self.key(), self.tags());
+        let (plan, key, own) = (self.plan_of_each(), self.key(), self.own_of_each());
         let place = at(self.output.span());
         let (output, at_output) = (self.output, super::private(self.args, place));
         let through = if form.is_reference() {
@@ -95,7 +177,7 @@ impl Expansion<'_> {
                 #[allow(clippy::pattern_type_mismatch)]
                 let #id = __id;
                 let __key = #key;
-                __plan.keyed(&__key) #tags
+                __plan.keyed(__key) #own
             }
         };
         quote_spanned! {place=>
@@ -127,7 +209,7 @@ impl Expansion<'_> {
             (Some(true), _) => quote_spanned!(at(taken.span)=> &mut *#name),
             (Some(false), Some(_)) => quote!(#name),
             (Some(false), None) => return TokenStream::new(),
-            (None, _) => self.again(taken),
+            (None, _) => self.again(taken, name),
         };
         bind(taken, name, &value)
     }
@@ -152,7 +234,11 @@ impl Expansion<'_> {
         let (true, Some(receiver)) = (is_lent_anew(self.function), receiver) else {
             return TokenStream::new();
         };
-        let name = &taken.name;
+        // In a task it has that name already.
+        let name = match self.args.detach {
+            Some(_) => this(),
+            None => taken.name.clone(),
+        };
         let value = match &receiver.kind {
             syn::ReceiverKind::Reference(_, _, Some(_)) => {
                 quote_spanned!(at(taken.span)=> &mut *#name)
@@ -160,17 +246,16 @@ impl Expansion<'_> {
             syn::ReceiverKind::Typed(_, ty) => match mutability(ty) {
                 Some(true) => quote_spanned!(at(taken.span)=> &mut *#name),
                 Some(false) => quote!(#name),
-                None => self.again(taken),
+                None => self.again(taken, &name),
             },
             syn::ReceiverKind::Reference(..) => quote!(#name),
-            _ => self.again(taken),
+            _ => self.again(taken, &name),
         };
         bind(taken, &this(), &value)
     }
 
-    fn again(&self, taken: &Taken) -> TokenStream {
+    pub(super) fn again(&self, taken: &Taken, name: &Ident) -> TokenStream {
         let private = private(self.args, at(taken.span));
-        let name = &taken.name;
         quote_spanned!(at(taken.span)=> #private::again(&#name))
     }
 

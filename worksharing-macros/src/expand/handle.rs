@@ -7,7 +7,7 @@ use syn::spanned::Spanned as _;
 use syn::{Attribute, FnArg, GenericParam, Meta, Pat, ReturnType, Signature, Type};
 
 use super::{Expansion, argument, at, here, own, plain};
-use crate::args::Handle;
+use crate::args::{Each, Handle};
 use crate::work_fn::WorkFn;
 
 impl Expansion<'_> {
@@ -23,8 +23,10 @@ impl Expansion<'_> {
     /// }
     /// ```
     pub(super) fn with_handle(&self, handle: &Handle) -> TokenStream {
-        let wrapper = self.wrapper(handle);
-        let (vis, private, output) = (&self.function.vis, &self.private, self.output);
+        if let Some(each) = &self.args.each {
+            return self.with_handle_of_each(handle, each);
+        }
+        let (private, output) = (&self.private, self.output);
         let acquired = quote_spanned!(here()=> __acquired);
         let (plan, policy, rest) = (self.plan(), self.types(), self.rest(&acquired));
         let acquired = quote_spanned!(here()=> #private::Acquired<#output>);
@@ -43,6 +45,48 @@ impl Expansion<'_> {
         };
         let call = Ident::new(call, here());
         let returned = quote_spanned!(here()=> #private::#call<#output, impl #private::Policy<Returned = #output>, impl #goes_on>);
+        let made = quote_spanned!(here()=> #plan #private::#call::new(__plan, #policy, #rest));
+        self.handed(handle, returned, &made)
+    }
+
+    /// ```text
+    /// fn f_call(ids: &[K]) -> ManyCall<R, impl EachCall<Key = K, Rest = R>> {
+    ///     let entrants = …;
+    ///     ManyCall::new(entrants, policy, move |mut many| -> R { … })
+    /// }
+    /// ```
+    fn with_handle_of_each(&self, handle: &Handle, each: &Each) -> TokenStream {
+        let (place, private, output) = (at(self.output.span()), &self.private, self.output);
+        let (entrants, types, steps) =
+            (self.entrants(each), self.types(), self.steps_of_each(each));
+        let (call, rest, steps) = if self.function.is_async() {
+            (
+                "AsyncManyCall",
+                quote_spanned!(here()=> impl #private::Future<Output = #output>),
+                quote_spanned!(here()=> move |mut __many| async move { #steps }),
+            )
+        } else {
+            (
+                "ManyCall",
+                quote_spanned!(here()=> #output),
+                quote_spanned!(here()=> move |mut __many| -> #output { #steps }),
+            )
+        };
+        let call = Ident::new(call, here());
+        let key = quote_spanned!(place=> #private::KeyOf<#output>);
+        let returned = quote_spanned! {here()=>
+            #private::#call<#output, impl #private::EachCall<Key = #key, Rest = #rest>>
+        };
+        let made = quote_spanned! {here()=>
+            #entrants
+            #private::#call::new(__entrants, #types, #steps)
+        };
+        self.handed(handle, returned, &made)
+    }
+
+    /// The function, and the one that makes its handle.
+    fn handed(&self, handle: &Handle, returned: TokenStream, made: &TokenStream) -> TokenStream {
+        let (wrapper, vis) = (self.wrapper(handle), &self.function.vis);
         let mut sig = self.sig();
         sig.asyncness = None;
         sig.ident = handle.ident.clone();
@@ -56,7 +100,7 @@ impl Expansion<'_> {
             #wrapper
             #[doc = #docs]
             #(#lints)*
-            #vis #sig { #plan #private::#call::new(__plan, #policy, #rest) }
+            #vis #sig { #made }
         }
     }
 

@@ -42,8 +42,14 @@ impl Expansion<'_> {
     pub(super) fn plan_of_each(&self) -> TokenStream {
         let private = &self.private;
         let plan = self.made(&quote_spanned!(here()=> #private::String::new()));
-        let (ttl, head, rest) = (self.ttl(), self.head(), self.all_but_tags());
+        let (ttl, head, rest) = (self.ttl(), self.version_and_refresh(), self.all_but_tags());
         quote!(#plan #ttl #head #rest)
+    }
+
+    /// What one of them has of its own, beside the key.
+    pub(super) fn own_of_each(&self) -> TokenStream {
+        let (salts, tags) = (self.salts(), self.tags());
+        quote!(#salts #tags)
     }
 
     fn made(&self, key: &TokenStream) -> TokenStream {
@@ -160,6 +166,11 @@ impl Expansion<'_> {
 
     /// The options that decide whether a value is kept in the process, and which.
     fn head(&self) -> TokenStream {
+        let (head, salts) = (self.version_and_refresh(), self.salts());
+        quote!(#head #salts)
+    }
+
+    fn version_and_refresh(&self) -> TokenStream {
         let Args {
             version,
             force_refresh,
@@ -171,8 +182,7 @@ impl Expansion<'_> {
         let force = force_refresh
             .as_ref()
             .map(|expr| quote_spanned!(here()=> .force_refresh(#expr)));
-        let salts = self.args.local.as_ref().map(|_| self.salts());
-        quote!(#version #force #salts)
+        quote!(#version #force)
     }
 
     fn rest_of_options(&self) -> TokenStream {
@@ -193,7 +203,7 @@ impl Expansion<'_> {
         quote!(#none #local #fates)
     }
 
-    pub(super) fn tags(&self) -> TokenStream {
+    fn tags(&self) -> TokenStream {
         let texts = self.tags.iter().map(|tag| {
             let text = tag.expand(&self.private);
             quote_spanned!(here()=> .tag(&#text))
@@ -208,7 +218,8 @@ impl Expansion<'_> {
     }
 
     /// What tells a value that is kept in the process from one of the same key with other tags.
-    fn salts(&self) -> TokenStream {
+    fn salts(&self) -> Option<TokenStream> {
+        self.args.local.as_ref()?;
         let private = &self.private;
         let texts = self.tags.iter().map(|tag| {
             let text = tag.arguments(private);
@@ -218,7 +229,7 @@ impl Expansion<'_> {
             let label = self.label();
             quote_spanned!(here()=> .salted(#private::format_args!("\u{1}{}", #label)))
         });
-        quote!(#(#texts)* #function)
+        Some(quote!(#(#texts)* #function))
     }
 
     /// The options about what becomes of a computation, and of its value in time.

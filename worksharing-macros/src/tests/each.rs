@@ -32,10 +32,25 @@ fn a_list_of_ids() {
                         let id = __id;
                         let __key = ::worksharing::__private_0_1::format!("user:{}", id);
                         __plan
-                            .keyed(&__key)
+                            .keyed(__key)
                             .tag(&::worksharing::__private_0_1::format!("users"))
                             .tag(&::worksharing::__private_0_1::format!("user:{}", id))
                     },
+                );
+                let mut __many = ::worksharing::__private_0_1::many(
+                    __entrants,
+                    ::worksharing::__private_0_1::policy_of_one(
+                            ::worksharing::__private_0_1::Returns::<
+                                Result<HashMap<u64, User>, Error>,
+                            >::new()
+                                .__map(),
+                        )
+                        .errors(
+                            ::worksharing::__private_0_1::Returns::<
+                                Result<HashMap<u64, User>, Error>,
+                            >::new()
+                                .__errors(),
+                        ),
                 );
                 let __policy = || {
                     ::worksharing::__private_0_1::policy_of_one(
@@ -51,7 +66,6 @@ fn a_list_of_ids() {
                                 .__errors(),
                         )
                 };
-                let mut __many = ::worksharing::__private_0_1::many(__entrants, &__policy());
                 while let ::worksharing::__private_0_1::Some(__missing) = ::worksharing::__private_0_1::next(
                         &mut __many,
                     )
@@ -120,8 +134,19 @@ fn what_is_lent_anew() {
                         #[allow(clippy::pattern_type_mismatch)]
                         let (shop, id) = __id;
                         let __key = ::worksharing::__private_0_1::text(&key_of(shop, id));
-                        __plan.keyed(&__key)
+                        __plan.keyed(__key)
                     },
+                );
+                let mut __many = ::worksharing::__private_0_1::many(
+                    __entrants,
+                    ::worksharing::__private_0_1::policy_of_one(
+                            ::worksharing::__private_0_1::Returns::<BTreeMap<(u8, u64), User>>::new()
+                                .__map(),
+                        )
+                        .errors(
+                            ::worksharing::__private_0_1::Returns::<BTreeMap<(u8, u64), User>>::new()
+                                .__errors(),
+                        ),
                 );
                 let __policy = || {
                     ::worksharing::__private_0_1::policy_of_one(
@@ -144,7 +169,6 @@ fn what_is_lent_anew() {
                                 }),
                         )
                 };
-                let mut __many = ::worksharing::__private_0_1::many(__entrants, &__policy());
                 while let ::worksharing::__private_0_1::Some(__missing) = ::worksharing::__private_0_1::next_blocking(
                     &mut __many,
                 ) {
@@ -233,8 +257,19 @@ fn of_an_async_trait() {
                             #[allow(clippy::pattern_type_mismatch)]
                             let id = __id;
                             let __key = ::worksharing::__private_0_1::format!("user:{}", id);
-                            __plan.keyed(&__key)
+                            __plan.keyed(__key)
                         },
+                    );
+                    let mut __many = ::worksharing::__private_0_1::many(
+                        __entrants,
+                        ::worksharing::__private_0_1::policy_of_one(
+                                ::worksharing::__private_0_1::Returns::<HashMap<u64, User>>::new()
+                                    .__map(),
+                            )
+                            .errors(
+                                ::worksharing::__private_0_1::Returns::<HashMap<u64, User>>::new()
+                                    .__errors(),
+                            ),
                     );
                     let __policy = || {
                         ::worksharing::__private_0_1::policy_of_one(
@@ -246,7 +281,6 @@ fn of_an_async_trait() {
                                     .__errors(),
                             )
                     };
-                    let mut __many = ::worksharing::__private_0_1::many(__entrants, &__policy());
                     while let ::worksharing::__private_0_1::Some(__missing) = ::worksharing::__private_0_1::next(
                             &mut __many,
                         )

@@ -45,7 +45,8 @@ pub(crate) enum Next {
     /// By computing.
     Lead(Lead),
     /// By having the rest run detached.
-    Detach(Box<Begun>, Permit),
+    /// The permit is there unless it is one for several calls.
+    Detach(Box<Begun>, Option<Permit>),
 }
 
 /// A lead of a flight, up to step 2.
@@ -250,8 +251,8 @@ impl<'a> Acquisition<'a> {
             track.record("waited");
             self.timed = track.function.waiting();
         }
-        if let Some(busy) = &self.call.options.rare().busy {
-            busy.over();
+        if let Some(batch) = &self.call.options.rare().batch {
+            batch.over();
         }
     }
 
@@ -304,16 +305,20 @@ impl<'a> Acquisition<'a> {
     /// Steps 3 and 4, here or detached.
     fn begin(&mut self, leader: Leader, why: Why) -> Step {
         leader.shows(&self.call.track);
-        let detaches = self.call.options.detach;
-        let permit = detaches
-            .then(|| self.call.runtime.detached.admit())
-            .flatten();
-        // Nobody is to wait for a refresh.
-        if detaches && permit.is_none() && why == Why::Refresh {
-            return self.served();
-        }
-        let Some(permit) = permit else {
+        if !self.call.options.detach {
             return Step::Lead(leader, why);
+        }
+        let detached = &self.call.runtime.detached;
+        let permit = match &self.call.options.rare().batch {
+            // One is for all of them.
+            Some(batch) => batch.admit(detached).then_some(None),
+            None => detached.admit().map(Some),
+        };
+        let permit = match permit {
+            Some(permit) => permit,
+            // Nobody is to wait for a refresh.
+            None if why == Why::Refresh => return self.served(),
+            None => return Step::Lead(leader, why),
         };
         let begun = Box::new(Begun {
             leader,

@@ -7,6 +7,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
@@ -43,9 +44,7 @@ where
     };
     let meanwhile = meanwhile::<P>(&call, &begun);
     let task = begin(Leading::begun(&mut call, begun));
-    let task = Box::pin(suspended::unpolled(ancestry::inherited(task)));
-    let (errand, mut told) = Errand::new(task, &call, permit);
-    call.runtime.detached.spawn(errand);
+    let mut told = run(task, call.clone(), permit);
     if let Some(value) = meanwhile {
         return Ok(value);
     }
@@ -57,8 +56,40 @@ where
     Ok(done(told, Some(&call.track)).await)
 }
 
+/// Runs a task, and tells of its end.
+pub(super) fn run<F>(
+    task: F,
+    call: Call,
+    permit: Permit,
+) -> impl Future<Output = Answer<F::Output, impl Future<Output = F::Output>>> + Send + Unpin
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    let task = Box::pin(suspended::unpolled(ancestry::inherited(task)));
+    let detached = Arc::clone(&call.runtime.detached);
+    let (errand, told) = Errand::new(task, call, permit);
+    detached.spawn(errand);
+    told
+}
+
+/// [`run`], of a job, on a thread of its own.
+pub(super) fn run_blocking<R, W>(
+    job: W,
+    call: Call,
+    permit: Permit,
+) -> oneshot::Receiver<Told<R, W>>
+where
+    R: Send + 'static,
+    W: FnOnce() -> R + Send + 'static,
+{
+    let detached = Arc::clone(&call.runtime.detached);
+    let (errand, told) = Errand::new(job, call, permit);
+    detached.spawn_blocking(move || errand.run());
+    told
+}
+
 /// What a task returned; or does what it did not do. Then the call has ended, unless that was said before.
-async fn done<R>(told: Answer<R, impl Future<Output = R>>, track: Option<&Track>) -> R {
+pub(super) async fn done<R>(told: Answer<R, impl Future<Output = R>>, track: Option<&Track>) -> R {
     match ended(told, track) {
         Ok(returned) => returned,
         Err(task) => {
@@ -95,8 +126,7 @@ where
         let _frames = inherited.enter();
         begin(lead)
     };
-    let (errand, mut told) = Errand::new(job, &call, permit);
-    call.runtime.detached.spawn_blocking(move || errand.run());
+    let mut told = run_blocking(job, call.clone(), permit);
     if let Some(value) = meanwhile {
         return Ok(value);
     }
@@ -118,7 +148,7 @@ where
 }
 
 /// What a job returned; or does what it did not do.
-fn done_blocking<R>(told: Answer<R, impl FnOnce() -> R>, track: Option<&Track>) -> R {
+pub(super) fn done_blocking<R>(told: Answer<R, impl FnOnce() -> R>, track: Option<&Track>) -> R {
     ended(told, track).unwrap_or_else(|job| {
         let returned = job();
         track.inspect(|track| track.ended_detached());
@@ -127,12 +157,12 @@ fn done_blocking<R>(told: Answer<R, impl FnOnce() -> R>, track: Option<&Track>) 
 }
 
 /// Who has waited for too long is given something else, but not beside a body of its own.
-fn limit(call: &Call) -> Option<Instant> {
+pub(super) fn limit(call: &Call) -> Option<Instant> {
     call.deadline.filter(|_| !call.options.rare().overflow)
 }
 
 /// What the caller is served while it is computed anew, if it is.
-fn meanwhile<P: Policy>(call: &Call, begun: &Begun) -> Option<P::Returned> {
+pub(super) fn meanwhile<P: Policy>(call: &Call, begun: &Begun) -> Option<P::Returned> {
     let (bytes, event) = begun.meanwhile()?;
     let returned = call.decode::<P>(&bytes).ok()?;
     call.served(event);
@@ -160,14 +190,14 @@ impl Leading {
 }
 
 /// What a caller is told of its errand.
-enum Told<R, W> {
+pub(super) enum Told<R, W> {
     Returned(R),
     Panicked(Box<dyn Any + Send>),
     /// It was dropped before its end.
     Back(W),
 }
 
-type Answer<R, W> = Result<Told<R, W>, oneshot::Canceled>;
+pub(super) type Answer<R, W> = Result<Told<R, W>, oneshot::Canceled>;
 
 /// What it returned, or the work that it did not do.
 fn ended<R, W>(told: Answer<R, W>, track: Option<&Track>) -> Result<R, W> {
@@ -192,12 +222,12 @@ struct Errand<R, W> {
 }
 
 impl<R, W> Errand<R, W> {
-    fn new(work: W, call: &Call, permit: Permit) -> (Self, oneshot::Receiver<Told<R, W>>) {
+    fn new(work: W, call: Call, permit: Permit) -> (Self, oneshot::Receiver<Told<R, W>>) {
         let (caller, told) = oneshot::channel();
         let errand = Self {
             work: Some(work),
             caller: Some(caller),
-            call: call.clone(),
+            call,
             _permit: permit,
         };
         (errand, told)

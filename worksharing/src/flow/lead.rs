@@ -213,7 +213,14 @@ impl Lead {
             drop(self.held.take());
             return landed;
         };
-        let (bytes, asked) = (entry.bytes.clone(), call.runtime.changes.epochs().now());
+        let kept = |stamp| {
+            (
+                stamp,
+                entry.bytes.clone(),
+                call.runtime.changes.epochs().now(),
+            )
+        };
+        let kept = self.stamp.take().map(kept);
         let keep = call.keep_markers(&self.markers, entry.lives_for, self.elapsed());
         let put = put_fenced(call, entry, fence, self.held.take());
         let (put, ()) = join(put, keep).await;
@@ -224,9 +231,9 @@ impl Lead {
             if call.options.force_refresh {
                 call.tell_of_change().await;
             }
-            let stamp = self.stamp.take_if(|_| self.markers.hash().is_some());
-            let filling = |stamp: Box<_>| call.filling_of_put(*stamp, asked, &bytes);
-            landed.filling = stamp.and_then(filling);
+            let kept = kept.filter(|_| self.markers.hash().is_some());
+            landed.filling =
+                kept.and_then(|(stamp, bytes, asked)| call.filling_of_put(*stamp, asked, &bytes));
         }
         landed
     }

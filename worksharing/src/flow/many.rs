@@ -4,11 +4,12 @@
 //! So nobody holds a lead while it waits for another one: two callers with the same keys in another order do not wait for
 //! each other. As soon as none of the calls has anything on its way but waits, what this caller leads is to be computed.
 
-use std::fmt;
+mod batch;
+mod detached;
+
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use std::vec;
@@ -16,10 +17,15 @@ use std::vec;
 use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, Stream};
 
-use super::{Acquired, Call, Leading, Led, ancestry, begin, failed, outcome, product, suspended};
+use self::batch::Batch;
+pub(crate) use self::batch::InBatch;
+pub(crate) use self::detached::Asker;
+use super::{Acquired, Call, Leading, Led, ancestry, begin, failed, finish, product, put, resume};
+use super::{Product, Stage, suspended};
 use crate::background::until;
 use crate::blocking;
-use crate::flow::lead::Product;
+use crate::events::Event;
+use crate::near::Keeping;
 use crate::policy::Policy;
 
 /// So many calls are under way at a time: about as many keys as a process may hold.
@@ -30,35 +36,63 @@ const PATIENCE: Duration = Duration::from_millis(100);
 
 /// The calls of several keys, each on its way to a value or to the body.
 pub(crate) struct Several<'a, P: Policy> {
-    waiting: vec::IntoIter<(usize, Call)>,
+    waiting: vec::IntoIter<(usize, Start)>,
     under_way: FuturesUnordered<UnderWay<'a, P::Returned>>,
-    busy: Arc<AtomicUsize>,
+    batch: Arc<Batch>,
     leads: Vec<(usize, Leading)>,
     /// What each returns, by its place.
     outcomes: Vec<Option<P::Returned>>,
-    /// An error, which ends all of it.
-    error: Option<P::Returned>,
+    /// What ends all of it.
+    end: Option<End<P::Returned>>,
+    keeping: Option<Keeping<P::Shared>>,
 }
 
+/// Where a call begins.
+enum Start {
+    Look(Box<Call>),
+    Lead(Leading),
+}
+
+/// What all calls together come to.
+pub(crate) enum End<R> {
+    Error(R),
+    /// One of them has waited for as long as it may.
+    TimedOut,
+}
+
+/// What each call returns, in their order, or what ends all of them.
+pub(crate) type Ended<R> = Result<Vec<Option<R>>, End<R>>;
+
 impl<'a, P: Policy + 'a> Several<'a, P> {
-    pub(crate) fn new(calls: Vec<Call>) -> Self {
-        let outcomes = calls.iter().map(|_| None).collect();
-        let waiting: Vec<_> = calls.into_iter().enumerate().collect();
+    pub(crate) fn new(calls: Vec<Call>, keeping: Option<Keeping<P::Shared>>) -> Self {
+        // Those that begin later have no more time than the others.
+        let now = Instant::now();
+        let start = |mut call: Call| {
+            let wait = call.options.rare().wait;
+            call.deadline = wait.and_then(|wait| now.checked_add(wait));
+            Start::Look(Box::new(call))
+        };
+        Self::of(calls.into_iter().map(start), keeping)
+    }
+
+    fn of(starts: impl Iterator<Item = Start>, keeping: Option<Keeping<P::Shared>>) -> Self {
+        let waiting: Vec<_> = starts.enumerate().collect();
         Self {
+            outcomes: waiting.iter().map(|_| None).collect(),
             waiting: waiting.into_iter(),
             under_way: FuturesUnordered::new(),
-            busy: Arc::default(),
+            batch: Arc::default(),
             leads: Vec::new(),
-            outcomes,
-            error: None,
+            end: None,
+            keeping,
         }
     }
 
-    /// The places of what is to be computed next. None: all is settled.
+    /// Goes on until something is to be computed, the [`places`](Self::places), or all is settled.
     ///
     /// # Cancel safety
     /// Dropped, it may be called again; dropped with all the rest, it leaves nothing behind.
-    pub(crate) async fn next(&mut self) -> Vec<usize> {
+    pub(crate) async fn next(&mut self) {
         poll_fn(|context| match self.poll(context) {
             Poll::Pending if self.leads.is_empty() => Poll::Pending,
             _ => Poll::Ready(()),
@@ -68,55 +102,64 @@ impl<'a, P: Policy + 'a> Several<'a, P> {
             let soon = Instant::now() + PATIENCE;
             until(pin!(poll_fn(|context| self.poll(context))), Some(soon)).await;
         }
-        if self.error.is_some() {
+        if self.end.is_some() {
             self.leads.clear();
         }
         self.leads.sort_by_key(|(place, _)| *place);
-        self.leads.iter().map(|(place, _)| *place).collect()
     }
 
-    /// Until an error, or until there is nothing to wait for but other leads.
+    /// Of what is to be computed next. None: all is settled.
+    pub(crate) fn places(&self) -> impl Iterator<Item = usize> {
+        self.leads.iter().map(|(place, _)| *place)
+    }
+
+    /// Until the end of all, or until there is nothing to wait for but other leads.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        loop {
+        while self.end.is_none() {
             self.admit();
             match Pin::new(&mut self.under_way).poll_next(context) {
                 Poll::Ready(Some((place, acquired))) => self.acquired(place, acquired),
                 Poll::Ready(None) => return Poll::Ready(()),
-                Poll::Pending => break,
+                Poll::Pending if self.batch.is_busy() => return Poll::Pending,
+                Poll::Pending if !self.leads.is_empty() => return Poll::Ready(()),
+                Poll::Pending => {
+                    if blocking::is_blocking() {
+                        blocking::waits_for_lead();
+                    }
+                    return Poll::Pending;
+                }
             }
-            if self.error.is_some() {
-                return Poll::Ready(());
-            }
         }
-        if self.busy.load(Ordering::Relaxed) > 0 {
-            return Poll::Pending;
-        }
-        if !self.leads.is_empty() {
-            return Poll::Ready(());
-        }
-        if blocking::is_blocking() {
-            blocking::waits_for_lead();
-        }
-        Poll::Pending
+        Poll::Ready(())
     }
 
     fn admit(&mut self) {
         while self.under_way.len() + self.leads.len() < AT_ONCE {
-            let Some((place, mut call)) = self.waiting.next() else {
+            let Some((place, start)) = self.waiting.next() else {
                 return;
             };
-            let step = Busy::new(&self.busy);
-            call.options.rare_mut().busy = Some(step.clone());
-            let call = Box::pin(begin::<P>(call, None));
+            let (step, keeping) = (InBatch::new(&self.batch), self.keeping);
+            let join = |call: &mut Call| call.options.rare_mut().batch = Some(step.clone());
+            let call: Pin<Box<dyn Future<Output = _> + Send + 'a>> = match start {
+                Start::Look(mut call) => {
+                    join(&mut call);
+                    Box::pin(begin::<P>(*call, keeping))
+                }
+                Start::Lead(mut lead) => {
+                    join(&mut lead.0.call);
+                    Box::pin(resumed::<P>(lead, keeping))
+                }
+            };
             self.under_way.push(UnderWay { place, call, step });
         }
     }
 
     fn acquired(&mut self, place: usize, acquired: Acquired<P::Returned>) {
         match acquired {
-            Acquired::Value(value) if P::is_error(&value) => self.error = Some(value),
+            Acquired::Value(value) if P::is_error(&value) => self.end = Some(End::Error(value)),
             Acquired::Value(value) => self.outcomes[place] = Some(value),
-            Acquired::Lead(lead) | Acquired::TimedOut(lead) => self.leads.push((place, lead)),
+            Acquired::Lead(lead) => self.leads.push((place, lead)),
+            Acquired::TimedOut(_) => self.end = Some(End::TimedOut),
         }
     }
 
@@ -137,18 +180,39 @@ impl<'a, P: Policy + 'a> Several<'a, P> {
         self.leads
             .iter_mut()
             .for_each(|(_, lead)| lead.0.begin_body());
-        ancestry::Inherited::of(self.leads.iter().map(|(_, lead)| lead.0.call.id()))
+        ancestry::Inherited::of(self.calls().map(Call::id))
+    }
+
+    /// Of what is being computed.
+    fn calls(&self) -> impl Iterator<Item = &Call> {
+        self.leads.iter().map(|(_, lead)| &lead.0.call)
+    }
+
+    /// The body gave values that nobody asked for.
+    pub(crate) fn unasked(&self, values: usize) {
+        if let Some(call) = self.calls().next() {
+            call.record(Event::Unasked(values));
+        }
     }
 
     /// What the body returned, about to be shared: for each place that was to be computed its value.
-    pub(crate) fn landings(
+    pub(crate) fn landings<Q>(
         &mut self,
-        policy: &P,
+        policy: &Q,
         values: Vec<P::Returned>,
-    ) -> Vec<impl Future<Output = (usize, P::Returned)> + use<P>> {
+    ) -> Vec<impl Future<Output = (usize, P::Returned)> + use<P, Q>>
+    where
+        Q: Policy<Returned = P::Returned, Shared = P::Shared>,
+    {
         let leads = std::mem::take(&mut self.leads).into_iter();
-        let landing =
-            |((place, lead), value): ((usize, Leading), _)| land(place, *lead.0, policy, value);
+        let landing = |((place, lead), value): ((usize, Leading), _)| {
+            let putting = put(*lead.0, policy, value);
+            async move {
+                let (_, landed, returned) = putting.await;
+                drop(landed);
+                (place, returned)
+            }
+        };
         leads.zip(values).map(landing).collect()
     }
 
@@ -161,8 +225,12 @@ impl<'a, P: Policy + 'a> Several<'a, P> {
     }
 
     /// Shares the error that the body ended in, which ends this call, unless there is an older value for every key.
-    pub(crate) async fn fail(&mut self, policy: P, error: P::Returned) {
+    pub(crate) async fn fail<Q>(&mut self, policy: Q, error: P::Returned)
+    where
+        Q: Policy<Returned = P::Returned, Shared = P::Shared>,
+    {
         let mut is_told = false;
+        let mut finishing = Vec::with_capacity(self.leads.len());
         for (place, lead) in std::mem::take(&mut self.leads) {
             let Led { call, stage, .. } = *lead.0;
             let mut lead = stage.into_lead();
@@ -176,37 +244,35 @@ impl<'a, P: Policy + 'a> Several<'a, P> {
                     product::of(&call, &lead, &policy, &error)
                 }
             };
-            let landed = Box::pin(lead.finish(&call, product)).await;
-            landed.land(|| product::error(&call, &policy, &error));
             is_told |= self.outcomes[place].is_none();
+            finishing.push(finish(call, lead, product));
+        }
+        for (call, landed) in Box::pin(join_all(finishing)).await {
+            landed.land(|| product::error(&call, &policy, &error));
         }
         if is_told {
-            self.error = Some(error);
+            self.end = Some(End::Error(error));
         }
     }
 
-    /// What each call returns, in their order; or the error.
-    pub(crate) fn finish(self) -> Result<Vec<Option<P::Returned>>, P::Returned> {
-        match self.error {
-            Some(error) => Err(error),
+    pub(crate) fn finish(self) -> Ended<P::Returned> {
+        match self.end {
+            Some(end) => Err(end),
             None => Ok(self.outcomes),
         }
     }
 }
 
-fn land<P: Policy>(
-    place: usize,
-    led: Led,
-    policy: &P,
-    returned: P::Returned,
-) -> impl Future<Output = (usize, P::Returned)> + use<P> {
-    let Led { call, stage, .. } = led;
-    let mut lead = stage.into_lead();
-    let (returned, product) = outcome(&call, &mut lead, policy, returned);
-    async move {
-        let mut finishing = pin!(lead.finish(&call, product));
-        drop(suspended::counted(finishing.as_mut()).await);
-        (place, returned)
+async fn resumed<P: Policy>(
+    lead: Leading,
+    keeping: Option<Keeping<P::Shared>>,
+) -> Acquired<P::Returned> {
+    match lead.0.stage {
+        Stage::Body(_) => Acquired::Lead(lead),
+        Stage::Begun(..) => match resume::<P>(lead.0, keeping).await {
+            Ok(value) => Acquired::Value(value),
+            Err(led) => Acquired::Lead(Leading(led)),
+        },
     }
 }
 
@@ -214,7 +280,7 @@ fn land<P: Policy>(
 struct UnderWay<'a, R> {
     place: usize,
     call: Pin<Box<dyn Future<Output = Acquired<R>> + Send + 'a>>,
-    step: Busy,
+    step: InBatch,
 }
 
 impl<R> Future for UnderWay<'_, R> {
@@ -225,36 +291,5 @@ impl<R> Future for UnderWay<'_, R> {
         let acquired = ready!(polled);
         self.step.over();
         Poll::Ready((self.place, acquired))
-    }
-}
-
-/// One of several calls that has something on its way that comes soon; until it waits for another lead.
-#[derive(Clone)]
-pub(crate) struct Busy(Arc<Step>);
-
-struct Step {
-    busy: Arc<AtomicUsize>,
-    is_over: AtomicBool,
-}
-
-impl Busy {
-    fn new(busy: &Arc<AtomicUsize>) -> Self {
-        busy.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::new(Step {
-            busy: Arc::clone(busy),
-            is_over: AtomicBool::new(false),
-        }))
-    }
-
-    pub(super) fn over(&self) {
-        if !self.0.is_over.swap(true, Ordering::Relaxed) {
-            self.0.busy.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-}
-
-impl fmt::Debug for Busy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Busy").field(&self.0.is_over).finish()
     }
 }

@@ -39,8 +39,8 @@ pub(crate) use self::detach::{detach, detach_blocking};
 pub(crate) use self::flight::Flights;
 #[cfg(feature = "postgres")]
 pub(crate) use self::invalidate::without_value;
-use self::lead::{Lead, Older, Product};
-pub(crate) use self::many::Several;
+use self::lead::{Landed, Lead, Older, Product};
+pub(crate) use self::many::{Asker, End, Ended, Several};
 pub(crate) use self::options::{Jitter, Options, Rare};
 pub(crate) use self::pauses::Pauses;
 use self::running::Running;
@@ -131,8 +131,10 @@ pub(crate) fn begin<P: Policy>(
     )
     .salted(tags::salt(call.tags()));
     call.track.begin(&call.key);
-    let wait = call.options.rare().wait;
-    call.deadline = wait.and_then(|wait| Instant::now().checked_add(wait));
+    if call.options.rare().batch.is_none() {
+        let wait = call.options.rare().wait;
+        call.deadline = wait.and_then(|wait| Instant::now().checked_add(wait));
+    }
     go_on::<P>(call, None, keeping)
 }
 
@@ -160,16 +162,13 @@ fn go_on<P: Policy>(
                     None => continue,
                 },
                 Next::TimedOut => {
-                    // Of several calls, each computes then.
-                    if call.options.rare().busy.is_none() {
-                        call.track.ended(Outcome::Timeout);
-                    }
+                    call.track.ended(Outcome::Timeout);
                     let stage = Stage::Body(Lead::inline());
                     return Acquired::TimedOut(Leading::new(call, stage));
                 }
                 Next::Lead(lead) => return Acquired::Lead(Leading::new(call, Stage::Body(lead))),
                 Next::Detach(begun, permit) => {
-                    let stage = Stage::Begun(begun, Some(permit));
+                    let stage = Stage::Begun(begun, permit);
                     return Acquired::Lead(Leading::new(call, stage));
                 }
             };
@@ -297,20 +296,43 @@ fn share<P: Policy>(
     policy: P,
     returned: P::Returned,
 ) -> impl Future<Output = P::Returned> {
-    let Led { call, stage, .. } = *led;
-    let mut lead = stage.into_lead();
-    let (returned, product) = outcome(&call, &mut lead, &policy, returned);
+    let putting = put(*led, &policy, returned);
     async move {
-        // Boxed for the same reason as the lead up to here.
-        let mut finishing = Box::pin(lead.finish(&call, product));
-        let mut landed = suspended::counted(finishing.as_mut()).await;
-        drop(finishing);
-        if let Some(shared) = P::shared(&returned) {
-            call.keep(policy.keeping(), landed.filling.take(), shared);
-        }
+        let (call, landed, returned) = putting.await;
         landed.land(|| product::error(&call, &policy, &returned));
         returned
     }
+}
+
+/// Puts what is to be stored of it, and keeps what is kept in this process. It lands when that is dropped.
+fn put<P: Policy>(
+    led: Led,
+    policy: &P,
+    returned: P::Returned,
+) -> impl Future<Output = (Call, Landed, P::Returned)> + use<P> {
+    let Led { call, stage, .. } = led;
+    let mut lead = stage.into_lead();
+    let (returned, product) = outcome(&call, &mut lead, policy, returned);
+    let (finishing, keeping) = (finish(call, lead, product), policy.keeping());
+    async move {
+        let (call, mut landed) = finishing.await;
+        if let Some(shared) = P::shared(&returned) {
+            call.keep(keeping, landed.filling.take(), shared);
+        }
+        (call, landed, returned)
+    }
+}
+
+/// Boxed for the same reason as the lead up to here.
+fn finish(
+    call: Call,
+    lead: Lead,
+    product: Product,
+) -> Pin<Box<impl Future<Output = (Call, Landed)>>> {
+    Box::pin(async move {
+        let landed = suspended::counted(pin!(lead.finish(&call, product))).await;
+        (call, landed)
+    })
 }
 
 /// What the caller is given, and what the others are.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::many::Busy;
+use super::many::InBatch;
 use super::timing::clamp;
 use crate::Key;
 use crate::near::Salt;
@@ -36,7 +36,7 @@ pub(crate) struct Rare {
     /// The keys of the markers of its tags, in the order of their digests, each once.
     pub(crate) tags: Vec<Key>,
     /// It is one of several calls that are under way together.
-    pub(crate) busy: Option<Busy>,
+    pub(crate) batch: Option<InBatch>,
     /// How long a value is also kept in the process; zero: it is not.
     pub(crate) local: Duration,
     /// What tells it from values of the same key with other tags there.
@@ -59,7 +59,7 @@ static NONE: Rare = Rare {
     wait: None,
     overflow: false,
     tags: Vec::new(),
-    busy: None,
+    batch: None,
     local: Duration::ZERO,
     salt: Salt::NONE,
 };
