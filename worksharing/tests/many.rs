@@ -261,6 +261,26 @@ fn what_others_failed_to_compute_is_tried_again_together() {
     }
 }
 
+/// Of one thread, where nothing is left to chance.
+#[test]
+fn what_others_failed_to_compute_is_one_more_batch() {
+    let bed = Bed::new();
+    let sharing = bed.process();
+    let mut fails = Box::pin(of(&sharing, 1..=5).try_run(|_| async {
+        gate().await;
+        Err::<HashMap<u64, u64>, _>("down")
+    }));
+    let mut waits = Box::pin(of(&sharing, 3..=7).run(async |missing| {
+        gate().await;
+        bed.squares(missing)
+    }));
+    assert!(step(&mut fails.as_mut()).is_pending());
+    assert!(step(&mut waits.as_mut()).is_pending());
+    assert_eq!(step(&mut fails.as_mut()), Poll::Ready(Err("down")));
+    assert_eq!(run(waits), expected(3..=7));
+    assert_eq!(bed.bodies(), [vec![6, 7], vec![3, 4, 5]]);
+}
+
 #[test]
 fn an_error_is_shared_with_those_who_take_it() {
     let sharing = Bed::new().process();

@@ -252,7 +252,13 @@ impl<'a> Acquisition<'a> {
             self.timed = track.function.waiting();
         }
         if let Some(batch) = &self.call.options.rare().batch {
-            batch.over();
+            batch.waits();
+        }
+    }
+
+    pub(super) fn goes_on(&self) {
+        if let Some(batch) = &self.call.options.rare().batch {
+            batch.goes_on();
         }
     }
 
@@ -265,6 +271,7 @@ impl<'a> Acquisition<'a> {
         if turn.is_err() && call.options.rare().overflow && follower.awaits_detached_body() {
             turn = wait(Pin::new(&mut *follower), None).await;
         }
+        self.goes_on();
         self.convoy.waited_in_vain(call, follower.waited_in_vain());
         match turn {
             Err(Unserved::TimedOut) => Step::TimedOut,

@@ -125,7 +125,9 @@ impl Acquisition<'_> {
                 waiter = Some(lock.register_waiter(&call.key).await?);
                 continue;
             };
-            match wait(pin!(waiter.woken()), self.deadline()).await {
+            let waited = wait(pin!(waiter.woken()), self.deadline()).await;
+            self.goes_on();
+            match waited {
                 Err(Unserved::TimedOut) => return Ok(Locked::TimedOut),
                 Err(Unserved::WouldBlock) => {
                     call.record(Event::WouldBlock);

@@ -34,12 +34,17 @@ const AT_ONCE: usize = 1_000;
 /// How long this caller's leads wait for what else is on its way: the answers of servers, which come soon.
 const PATIENCE: Duration = Duration::from_millis(100);
 
+/// How long leads that others gave up wait for what those give up besides, so that all of it is one more batch.
+const GRACE: Duration = Duration::from_millis(20);
+
 /// The calls of several keys, each on its way to a value or to the body.
 pub(crate) struct Several<'a, P: Policy> {
     waiting: vec::IntoIter<(usize, Start)>,
     under_way: FuturesUnordered<UnderWay<'a, P::Returned>>,
     batch: Arc<Batch>,
     leads: Vec<(usize, Leading)>,
+    /// Some of them are there because another one failed.
+    is_handed_down: bool,
     /// What each returns, by its place.
     outcomes: Vec<Option<P::Returned>>,
     /// What ends all of it.
@@ -83,6 +88,7 @@ impl<'a, P: Policy + 'a> Several<'a, P> {
             under_way: FuturesUnordered::new(),
             batch: Arc::default(),
             leads: Vec::new(),
+            is_handed_down: false,
             end: None,
             keeping,
         }
@@ -102,10 +108,22 @@ impl<'a, P: Policy + 'a> Several<'a, P> {
             let soon = Instant::now() + PATIENCE;
             until(pin!(poll_fn(|context| self.poll(context))), Some(soon)).await;
         }
+        if std::mem::take(&mut self.is_handed_down) {
+            let soon = Instant::now() + GRACE;
+            let all = poll_fn(|context| match self.poll(context) {
+                Poll::Ready(()) if self.is_waiting() => Poll::Pending,
+                polled => polled,
+            });
+            until(pin!(all), Some(soon)).await;
+        }
         if self.end.is_some() {
             self.leads.clear();
         }
         self.leads.sort_by_key(|(place, _)| *place);
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.end.is_none() && !self.under_way.is_empty()
     }
 
     /// Of what is to be computed next. None: all is settled.
@@ -118,7 +136,7 @@ impl<'a, P: Policy + 'a> Several<'a, P> {
         while self.end.is_none() {
             self.admit();
             match Pin::new(&mut self.under_way).poll_next(context) {
-                Poll::Ready(Some((place, acquired))) => self.acquired(place, acquired),
+                Poll::Ready(Some(ended)) => self.acquired(ended),
                 Poll::Ready(None) => return Poll::Ready(()),
                 Poll::Pending if self.batch.is_busy() => return Poll::Pending,
                 Poll::Pending if !self.leads.is_empty() => return Poll::Ready(()),
@@ -154,11 +172,14 @@ impl<'a, P: Policy + 'a> Several<'a, P> {
         }
     }
 
-    fn acquired(&mut self, place: usize, acquired: Acquired<P::Returned>) {
+    fn acquired(&mut self, (place, acquired, has_waited): Met<P::Returned>) {
         match acquired {
             Acquired::Value(value) if P::is_error(&value) => self.end = Some(End::Error(value)),
             Acquired::Value(value) => self.outcomes[place] = Some(value),
-            Acquired::Lead(lead) => self.leads.push((place, lead)),
+            Acquired::Lead(lead) => {
+                self.leads.push((place, lead));
+                self.is_handed_down |= has_waited;
+            }
             Acquired::TimedOut(_) => self.end = Some(End::TimedOut),
         }
     }
@@ -283,13 +304,16 @@ struct UnderWay<'a, R> {
     step: InBatch,
 }
 
+/// How a call came to its end: its place, and whether it has waited for another lead.
+type Met<R> = (usize, Acquired<R>, bool);
+
 impl<R> Future for UnderWay<'_, R> {
-    type Output = (usize, Acquired<R>);
+    type Output = Met<R>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let polled = blocking::poll_one_of_several(|| self.call.as_mut().poll(context));
         let acquired = ready!(polled);
         self.step.over();
-        Poll::Ready((self.place, acquired))
+        Poll::Ready((self.place, acquired, self.step.has_waited()))
     }
 }

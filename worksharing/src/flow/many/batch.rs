@@ -26,29 +26,49 @@ impl Batch {
     }
 }
 
-/// One of several calls. Busy until it waits for another lead.
+/// One of several calls. Busy unless it waits for another lead.
 #[derive(Clone)]
 pub(crate) struct InBatch(Arc<Member>);
 
 struct Member {
     batch: Arc<Batch>,
-    is_over: AtomicBool,
+    is_busy: AtomicBool,
+    has_waited: AtomicBool,
 }
 
 impl InBatch {
     pub(super) fn new(batch: &Arc<Batch>) -> Self {
-        batch.busy.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::new(Member {
+        let this = Self(Arc::new(Member {
             batch: Arc::clone(batch),
-            is_over: AtomicBool::new(false),
-        }))
+            is_busy: AtomicBool::new(false),
+            has_waited: AtomicBool::new(false),
+        }));
+        this.goes_on();
+        this
     }
 
-    /// It waits, or is at its end.
-    pub(in crate::flow) fn over(&self) {
-        if !self.0.is_over.swap(true, Ordering::Relaxed) {
+    /// It begins to wait for another lead.
+    pub(in crate::flow) fn waits(&self) {
+        self.0.has_waited.store(true, Ordering::Relaxed);
+        self.over();
+    }
+
+    /// … and has waited.
+    pub(in crate::flow) fn goes_on(&self) {
+        if !self.0.is_busy.swap(true, Ordering::Relaxed) {
+            self.0.batch.busy.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// It is at its end.
+    pub(super) fn over(&self) {
+        if self.0.is_busy.swap(false, Ordering::Relaxed) {
             self.0.batch.busy.fetch_sub(1, Ordering::Relaxed);
         }
+    }
+
+    pub(super) fn has_waited(&self) -> bool {
+        self.0.has_waited.load(Ordering::Relaxed)
     }
 
     /// Whether what it leads may run detached.
@@ -63,6 +83,6 @@ impl InBatch {
 
 impl fmt::Debug for InBatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("InBatch").field(&self.0.is_over).finish()
+        f.debug_tuple("InBatch").field(&self.0.is_busy).finish()
     }
 }
