@@ -1,7 +1,7 @@
 // A document links to files, where it is read as a file; here the first definition of a link counts.
 #![doc = "[protocol]: crate::docs::protocol\n\n[architecture]: crate::docs::architecture\n\n"]
 #![doc = "[attribute]: macro@crate::work_shared\n\n[freshness]: crate::docs::freshness\n\n"]
-#![doc = "[invalidation]: crate::docs::invalidation\n\n"]
+#![doc = "[invalidation]: crate::docs::invalidation\n\n[operations]: crate::docs::operations\n\n"]
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -74,6 +74,10 @@ pub mod docs {
 
     #[doc = include_str!("../docs/invalidation.md")]
     pub mod invalidation {}
+
+    #[doc = "[invalidation]: crate::docs::invalidation\n\n"]
+    #[doc = include_str!("../docs/operations.md")]
+    pub mod operations {}
 
     #[doc = include_str!("../docs/performance.md")]
     pub mod performance {}
