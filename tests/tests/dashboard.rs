@@ -112,6 +112,21 @@ fn computation_on_servers_begins_waits_and_ends() {
     computation_begins_waits_and_ends(&servers.setup(), &servers.sharing(), &mut opened);
 }
 
+/// Of a long key another process tells the beginning only. That is another key, which must not be invalidated for it.
+#[test]
+fn key_that_is_too_long_has_no_button() {
+    let (_directory, sharing, mut opened) = open_directory();
+    let long = "a".repeat(1_200);
+    let computing = Computing::begin(&sharing, &long, "shop::long");
+    opened.browser.reads("#keys .state", "its key is too long");
+    let buttons = "[...document.querySelectorAll('#keys button')].filter((one) => one.checkVisibility()).length";
+    assert_eq!(opened.browser.value(buttons), 0);
+    opened.browser.resize(PHONE);
+    assert_eq!(opened.browser.value(TOO_WIDE), serde_json::json!([]));
+    computing.end();
+    opened.behaved();
+}
+
 /// Whether the next call computes.
 fn next_call_computes(sharing: &WorkSharing) -> bool {
     let mut computed = false;
@@ -271,6 +286,7 @@ fn demonstration_lives_and_is_readable_anywhere() {
     );
     browser.reads("#rate", "%");
     browser.reads("#telling", "as told by 4 processes");
+    browser.reads("#functions", "dashboard::worker::report");
     browser.until(
         "keys are known",
         "document.querySelectorAll('#keys button').length > 3",

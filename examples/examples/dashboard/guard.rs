@@ -8,15 +8,19 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 
+/// A status, and why.
+pub(crate) type Refusal = (StatusCode, &'static str);
+
 /// Only this page's own files, and nobody's frame around it.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// A name that another site's owner has pointed to this address would make his page one of this site's. An address, or
 /// this machine's own name, cannot be pointed anywhere.
-pub(crate) async fn known_host(request: Request, next: Next) -> Result<Response, StatusCode> {
+pub(crate) async fn known_host(request: Request, next: Next) -> Result<Response, Refusal> {
     if !host(request.headers()).is_some_and(is_address) {
-        return Err(StatusCode::MISDIRECTED_REQUEST);
+        let why = "ask by this machine's address, or for localhost";
+        return Err((StatusCode::MISDIRECTED_REQUEST, why));
     }
     let mut response = next.run(request).await;
     let headers = response.headers_mut();

@@ -11,7 +11,7 @@ use bars::Bars;
 use keys::Keys;
 pub(crate) use view::View;
 
-use crate::told::{Numbers, Report, Step, Told, millis};
+use crate::told::{Counted, Report, Step, Told, millis};
 use worksharing::Computation;
 
 /// For how long it is looked back, in milliseconds.
@@ -38,7 +38,7 @@ pub(crate) struct History {
 /// A process that tells of itself.
 struct Telling {
     heard: Instant,
-    numbers: Numbers,
+    counted: Counted,
     /// Calls that have no answer yet.
     calls: HashMap<u64, Call>,
 }
@@ -93,11 +93,11 @@ impl History {
         let heard = Instant::now();
         let telling = self.telling.entry(who.clone()).or_insert(Telling {
             heard,
-            numbers: Numbers::default(),
+            counted: Counted::default(),
             calls: HashMap::new(),
         });
         telling.heard = heard;
-        telling.numbers = report.numbers;
+        telling.counted = report.counted;
         for Told { call, step, at } in report.calls {
             let at = at.saturating_add_signed(-ahead);
             telling.step(&who, call, step, at, &mut self.bars);

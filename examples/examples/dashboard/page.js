@@ -63,19 +63,43 @@ function lasting(milliseconds) {
 
 // ---- Numbers.
 
+const calls = ({ hits, shared, computed }) => hits + shared + computed;
+
+const rate = (of) => (calls(of) > 0 ? `${Math.floor((100 * of.hits) / calls(of))} %` : "–");
+
+const grouped = (count) => count.toLocaleString("en");
+
 function numbers(state) {
-  const { hits, shared, computed, errors, degraded } = state.numbers;
-  const calls = hits + shared + computed;
+  const { all } = state.counted;
+  const { hits, shared, computed, errors, degraded } = all;
   const known = state.telling > 0;
-  say(byId("rate"), known && calls > 0 ? `${Math.floor((100 * hits) / calls)} %` : "–");
+  say(byId("rate"), rate(all));
   for (const [id, count] of Object.entries({ hits, shared, computed, errors, degraded })) {
-    say(byId(id), known ? count.toLocaleString("en") : "–");
+    say(byId(id), known ? grouped(count) : "–");
   }
   byId("errors").classList.toggle("bad", errors > 0);
   byId("degraded").classList.toggle("bad", degraded > 0);
   say(byId("telling"), known
-    ? `Of ${counted(calls, "call", "calls")}, as told by ${counted(state.telling, "process", "processes")}.`
+    ? `Of ${counted(calls(all), "call", "calls")}, as told by ${counted(state.telling, "process", "processes")}.`
     : "No process tells its numbers to this page. The example's reporter.rs shows how it is done.");
+}
+
+function functions(state) {
+  const all = Object.entries(state.counted.functions);
+  byId("by-function").hidden = all.length === 0;
+  keep(byId("functions").tBodies[0], all, ([name]) => name, functionRow, (row, [, of]) => {
+    const texts = [rate(of), grouped(calls(of)), grouped(of.computed), grouped(of.errors)];
+    texts.forEach((text, place) => say(row.children[place + 1], text));
+    row.lastChild.classList.toggle("bad", of.errors > 0);
+  });
+}
+
+function functionRow([name]) {
+  // A path may be broken behind its colons.
+  const parts = name.split(/(?<=::)/).flatMap((part) => [part, document.createElement("wbr")]);
+  const head = element("th", "", ...parts);
+  head.scope = "row";
+  return element("tr", "", head, ...[1, 2, 3, 4].map(() => element("td", "")));
 }
 
 // ---- The timeline.
@@ -181,10 +205,17 @@ function keys(state) {
   keep(byId("keys"), sorted, (known) => known.key, keyRow, (row, known) => {
     const [name, what] = row.children;
     say(name.lastChild, known.function);
-    say(what, condition(known, state.now));
+    const cut = bytes(known.key) > CUT;
+    row.lastChild.hidden = cut;
+    say(what, condition(known, state.now) + (cut ? "; its key is too long to be known whole here" : ""));
     what.classList.toggle("running", Boolean(known.running));
   });
 }
+
+// Of a longer key only the beginning comes from another process: that is another key.
+const CUT = 990;
+
+const bytes = (text) => new TextEncoder().encode(text).length;
 
 function keyRow(known) {
   const name = element("div", "name", element("code", "", known.key), element("small", ""));
@@ -243,6 +274,7 @@ async function poll() {
     say(byId("place"), state.place);
     trouble(state.trouble ? `What is computed is not known: ${state.trouble}` : "");
     numbers(state);
+    functions(state);
     timeline(state);
     keys(state);
   } catch (error) {

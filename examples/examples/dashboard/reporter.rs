@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use worksharing::WorkSharing;
 
-use crate::told::{Report, Step, Told, millis};
+use crate::told::{Counted, Report, Step, Told, millis};
 
 /// How long what happened stays untold.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -35,17 +35,16 @@ impl Reporter {
     pub(crate) fn start(dashboard: SocketAddr, sharing: WorkSharing) -> io::Result<Self> {
         let reporter = Self::default();
         let teller = reporter.clone();
-        let host = rustix::system::uname().nodename().to_string_lossy().into();
         let mut report = Report {
             process: std::process::id(),
-            host,
+            host: host(),
             now: 0,
             calls: Vec::new(),
-            numbers: sharing.stats().into(),
+            counted: Counted::default(),
         };
         thread::Builder::new().spawn(move || {
             loop {
-                report.numbers = sharing.stats().into();
+                report.counted = Counted::by(&sharing);
                 report.now = millis(SystemTime::now());
                 report.calls = take(&mut *teller.untold());
                 // What could not be told is of no use later.
@@ -96,6 +95,18 @@ impl Drop for Reported {
     fn drop(&mut self) {
         self.tell(Step::Answered);
     }
+}
+
+/// The name of this machine, as the runtime tells it.
+fn host() -> String {
+    #[cfg(unix)]
+    let name = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    #[cfg(not(unix))]
+    let name = std::env::var("COMPUTERNAME").unwrap_or_default();
+    name
 }
 
 fn send(dashboard: SocketAddr, report: &Report) -> io::Result<()> {

@@ -1,9 +1,10 @@
 //! What a process tells the dashboard of itself.
 
+use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-use worksharing::Stats;
+use worksharing::{Stats, WorkSharing};
 
 /// Sent every now and then.
 #[derive(Serialize, Deserialize)]
@@ -13,7 +14,34 @@ pub(crate) struct Report {
     /// What its clock shows.
     pub(crate) now: u64,
     pub(crate) calls: Vec<Told>,
-    pub(crate) numbers: Numbers,
+    pub(crate) counted: Counted,
+}
+
+/// What a process has counted since it began: in all, and by function.
+#[derive(Default, Serialize, Deserialize)]
+pub(crate) struct Counted {
+    pub(crate) all: Numbers,
+    pub(crate) functions: BTreeMap<String, Numbers>,
+}
+
+impl Counted {
+    pub(crate) fn by(sharing: &WorkSharing) -> Self {
+        let functions = sharing.stats_by_function();
+        Self {
+            all: sharing.stats().into(),
+            functions: functions
+                .map(|(name, stats)| (name.to_owned(), stats.into()))
+                .collect(),
+        }
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.all = self.all + other.all;
+        for (name, numbers) in &other.functions {
+            let sum = self.functions.entry(name.clone()).or_default();
+            *sum = *sum + *numbers;
+        }
+    }
 }
 
 /// A step of a call. Calls of a process are told apart by their numbers.
@@ -33,7 +61,7 @@ pub(crate) enum Step {
     Answered,
 }
 
-/// What a process has counted since it began.
+/// How often what happened.
 #[derive(Clone, Copy, Default, Serialize, Deserialize)]
 pub(crate) struct Numbers {
     /// Answered from the store or from this process, fresh or not.

@@ -77,17 +77,23 @@ async fn ask(reporter: &Reporter, chance: &mut Chance) {
     match chance.below(10) {
         0..=4 => {
             let year = 2024 + chance.below(2) as u16;
-            let call = reporter.call("worker::report", &format!("report:{year}:{region}"));
+            let call = reporter.call(
+                concat!(module_path!(), "::report"),
+                &format!("report:{year}:{region}"),
+            );
             report(year, region, &call).await;
         }
         5..=7 => {
             let item = chance.below(3);
-            let call = reporter.call("worker::price", &format!("price:{item}"));
+            let call = reporter.call(concat!(module_path!(), "::price"), &format!("price:{item}"));
             price(item, &call).await;
         }
         _ => {
             let lucky = chance.below(4) > 0;
-            let call = reporter.call("worker::forecast", &format!("forecast:{region}"));
+            let call = reporter.call(
+                concat!(module_path!(), "::forecast"),
+                &format!("forecast:{region}"),
+            );
             // An error has been counted already.
             let _ = forecast(region, lucky, &call).await;
         }

@@ -6,7 +6,7 @@ use crate::app::{App, Order};
 
 /// As the bottom line says it.
 pub(crate) const KEYS: &str =
-    "q quit   / filter   ↑↓ select   sort: t time  w waiting  k key  f function  p process";
+    "q quit  / filter  ↑↓ select  sort: [t]ime [w]aiting [k]ey [f]unction [p]rocess";
 
 /// Rows of a page. A terminal has more, or scrolls.
 const PAGE: isize = 10;

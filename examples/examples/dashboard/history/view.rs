@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::bars::{Bar, waiting};
 use super::keys::Known;
 use super::{History, WINDOW, Who, now};
-use crate::told::Numbers;
+use crate::told::Counted;
 
 #[derive(Serialize)]
 pub(crate) struct View {
@@ -19,7 +19,7 @@ pub(crate) struct View {
     processes: Vec<Process>,
     keys: Vec<Known>,
     /// The sum of what processes tell, and how many do.
-    numbers: Numbers,
+    counted: Counted,
     telling: usize,
 }
 
@@ -34,7 +34,10 @@ impl History {
     pub(crate) fn view(&mut self) -> View {
         self.looked_at = Instant::now();
         self.forget();
-        let numbers = self.telling.values().map(|telling| telling.numbers);
+        let mut counted = Counted::default();
+        for telling in self.telling.values() {
+            counted.add(&telling.counted);
+        }
         View {
             now: now(),
             window: WINDOW,
@@ -42,7 +45,7 @@ impl History {
             trouble: self.trouble.clone(),
             processes: self.processes(),
             keys: self.keys.list(),
-            numbers: numbers.fold(Numbers::default(), |sum, one| sum + one),
+            counted,
             telling: self.telling.len(),
         }
     }
