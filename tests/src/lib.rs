@@ -20,6 +20,7 @@ mod port;
 mod postgres_programs;
 mod postgres_server;
 mod proxy;
+mod redis_cluster;
 mod redis_server;
 mod resources;
 pub mod scenarios;
@@ -54,6 +55,7 @@ pub use plan::{
 };
 pub use postgres_server::{PostgresServer, Stop};
 pub use proxy::Proxy;
+pub use redis_cluster::RedisCluster;
 pub use redis_server::RedisServer;
 pub use resources::{Resources, peak_kib, sleeps, thread_names};
 pub use server::files_for_servers;

@@ -114,6 +114,11 @@ impl RedisServer {
         self.process.take().expect("it runs").stop(Signal::KILL);
     }
 
+    /// Whether it is started.
+    pub fn runs(&self) -> bool {
+        self.process.is_some()
+    }
+
     /// Stops it and starts it again, empty, on the same port.
     pub fn restart(&mut self) {
         self.stop();

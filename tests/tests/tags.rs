@@ -4,7 +4,9 @@ use std::thread;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tests::{Callers, End, Mesh, Options, Run, Servers, Setup, Timeline, now_us, wait_until};
+use tests::{
+    Callers, End, Mesh, Options, RedisCluster, Run, Servers, Setup, Timeline, now_us, wait_until,
+};
 
 const WORKER: &str = env!("CARGO_BIN_EXE_worker");
 const LIMIT: Duration = Duration::from_secs(60);
@@ -13,10 +15,15 @@ fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// Values in Redis, in PostgreSQL, in a directory.
+/// Values in Redis, in a Redis Cluster, in PostgreSQL, in a directory.
 fn on_each_store(test: impl Fn(&Setup)) {
     let servers = Servers::start();
     test(&servers.setup());
+    let cluster = RedisCluster::start();
+    test(&Setup {
+        redis: Some(cluster.url()),
+        ..servers.setup()
+    });
     test(&Setup::on_postgres(servers.postgres.url()));
     let directory = TempDir::new().unwrap();
     test(&Setup::in_directory(directory.path()));

@@ -124,7 +124,12 @@ impl Builder {
     /// The Redis server of the values, as `redis://host:port/database`, or `rediss://` with the feature
     /// `tls`: its certificate is verified as by `sslmode=require` of [`postgres`](Self::postgres).
     ///
-    /// A user of its own there needs `~ws:* +getrange +strlen +pttl +set +eval` (with the [`prefix`](Self::prefix)).
+    /// With the feature `cluster` also a Redis Cluster, by any of its nodes:
+    /// `redis-cluster://user:password@host:7000,host:7001`, or `rediss-cluster://`. Reads and writes go to the primary that
+    /// has the key.
+    ///
+    /// A user of its own there needs `~ws:* +getrange +strlen +pttl +set +eval` (with the [`prefix`](Self::prefix)), in a cluster
+    /// `+cluster|nodes +asking`, too.
     pub fn redis(mut self, url: impl Into<String>) -> Self {
         self.redis = Some(Url(url.into()));
         self

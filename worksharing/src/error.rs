@@ -45,6 +45,13 @@ impl Error {
         self
     }
 
+    /// What it was [caused by](Self::caused_by), if that is of this type. The [`source`](StdError::source) may be a cause
+    /// of it that says the same.
+    #[cfg(feature = "redis")]
+    pub(crate) fn cause<E: StdError + 'static>(&self) -> Option<&E> {
+        self.source.as_deref()?.downcast_ref()
+    }
+
     /// What kind of trouble it is.
     pub fn kind(&self) -> ErrorKind {
         self.kind

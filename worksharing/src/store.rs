@@ -12,6 +12,9 @@ pub use crate::backend::memory::Memory;
 pub use crate::backend::postgres::PostgresStore as Postgres;
 #[cfg(feature = "redis")]
 pub use crate::backend::redis::Redis;
+#[cfg(feature = "cluster")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cluster")))]
+pub use crate::backend::redis::RedisCluster;
 use crate::lock::LockGuard;
 use crate::{BoxFuture, Error, Key};
 

@@ -129,7 +129,20 @@ impl Builder {
 
     #[cfg(feature = "redis")]
     fn redis_store(&self, url: &str) -> Result<Arc<dyn Store>, Error> {
-        Ok(Arc::new(store::Redis::new(url, &self.prefix)?))
+        match url.split_once("://") {
+            Some(("redis-cluster" | "rediss-cluster", _)) => self.redis_cluster(url),
+            _ => Ok(Arc::new(store::Redis::new(url, &self.prefix)?)),
+        }
+    }
+
+    #[cfg(feature = "cluster")]
+    fn redis_cluster(&self, url: &str) -> Result<Arc<dyn Store>, Error> {
+        Ok(Arc::new(store::RedisCluster::new(url, &self.prefix)?))
+    }
+
+    #[cfg(all(feature = "redis", not(feature = "cluster")))]
+    fn redis_cluster(&self, _url: &str) -> Result<Arc<dyn Store>, Error> {
+        Err(not_enabled("cluster"))
     }
 
     #[cfg(not(feature = "redis"))]
@@ -165,7 +178,7 @@ impl Builder {
     }
 }
 
-#[cfg(not(all(feature = "postgres", feature = "redis")))]
+#[cfg(not(all(feature = "postgres", feature = "redis", feature = "cluster")))]
 fn not_enabled(feature: &str) -> Error {
     Error::setting(format!(
         "a {feature} URL is set, but worksharing was built without the feature `{feature}`: write \

@@ -4,6 +4,7 @@ use crate::Error;
 use crate::backend::tls;
 
 /// Where a server is, and as whom it is spoken to.
+#[derive(Clone)]
 pub(crate) struct Address {
     /// For people, without secrets.
     pub(super) name: String,
@@ -54,6 +55,76 @@ impl Address {
     }
 }
 
+/// Of a cluster.
+#[cfg(feature = "cluster")]
+impl Address {
+    /// Reads the URL of a cluster: one address for each node that it names.
+    pub(crate) fn parse_cluster(url: &str, with_tls: bool) -> Result<Vec<Self>, Error> {
+        const FORM: &str =
+            "write redis-cluster://user:password@host:7000,host:7001, or rediss-cluster:// for TLS";
+        let unread = |what: &str| Error::setting(format!("{what}: {FORM}"));
+        let (scheme, rest) = url.split_once("://").unwrap_or_default();
+        let scheme = match scheme {
+            "redis-cluster" => "redis",
+            "rediss-cluster" => "rediss",
+            _ => {
+                return Err(unread(
+                    "the URL of a Redis Cluster begins with redis-cluster://",
+                ));
+            }
+        };
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        if rest[end..].contains('@') {
+            host_is_told_from_password(url)?;
+        }
+        if !rest[end..].trim_start_matches('/').is_empty() {
+            return Err(unread(
+                "the URL of a Redis Cluster has something behind its hosts, but a cluster has no numbered databases",
+            ));
+        }
+        let (login, hosts) = match rest[..end].rsplit_once('@') {
+            Some((login, hosts)) => (format!("{login}@"), hosts),
+            None => (String::new(), &rest[..end]),
+        };
+        hosts
+            .split(',')
+            .map(|host| match host.is_empty() {
+                true => Err(unread("a host in the URL of the Redis Cluster is empty")),
+                false => Self::parse(&format!("{scheme}://{login}{host}"), with_tls),
+            })
+            .collect()
+    }
+
+    /// `host:port`.
+    pub(super) fn place_of_node(&self) -> std::sync::Arc<str> {
+        match &self.place {
+            ConnectionAddr::Tcp(host, port) => format!("{host}:{port}").into(),
+            place => place.to_string().into(),
+        }
+    }
+
+    /// Another node, which is spoken to in the same way.
+    pub(super) fn of_node(&self, place: &str) -> Result<Self, Error> {
+        let (host, port) = place.rsplit_once(':').unwrap_or((place, ""));
+        let port = port.parse().map_err(|_| {
+            Error::unavailable(format!("the Redis Cluster has a node at no port: {place}"))
+        })?;
+        Ok(Self {
+            name: format!("redis at {place}"),
+            place: ConnectionAddr::Tcp(host.to_owned(), port),
+            ..self.clone()
+        })
+    }
+
+    /// Whether nodes are called by their host names.
+    pub(super) fn is_by_name(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls;
+        #[cfg(not(feature = "tls"))]
+        false
+    }
+}
+
 /// A password with one of `/?#` in it ends the host's part early, and would be taken for a host and a port.
 fn host_is_told_from_password(url: &str) -> Result<(), Error> {
     let (_, after) = url.split_once("://").unwrap_or_default();
@@ -92,6 +163,41 @@ mod tests {
         let login = address.login;
         let found = (login.username(), login.password(), login.db());
         assert_eq!(found, (Some("u"), Some("p/w"), 2));
+    }
+
+    #[cfg(feature = "cluster")]
+    #[test]
+    fn urls_of_clusters_are_read() {
+        for (url, names) in [
+            ("redis-cluster://h", &["redis at h:6379"][..]),
+            (
+                "redis-cluster://u:p@a:1,b:2/",
+                &["redis at a:1", "redis at b:2"],
+            ),
+            (
+                "rediss-cluster://:p%40@a:1,[::1]:2",
+                &["redis at a:1", "redis at ::1:2"],
+            ),
+        ] {
+            let addresses = Address::parse_cluster(url, true).unwrap();
+            let found: Vec<_> = addresses.iter().map(|address| &*address.name).collect();
+            assert_eq!(found, names, "{url}");
+            let node = addresses[0].of_node("c:3").unwrap();
+            assert_eq!(node.login.password(), addresses[0].login.password());
+        }
+        for url in [
+            "redis-cluster://",
+            "redis-cluster://u:hunter2@a,",
+            "redis-cluster://u:12/hunter2@a,b",
+            "redis-cluster://hunter2@a/1",
+            "redis-cluster://a:hunter2,b",
+            "redis://hunter2@a,b",
+        ] {
+            let error = Address::parse_cluster(url, true).err().expect(url);
+            let text = format!("{error:?}");
+            assert!(!text.contains("hunter") && !text.contains("12"), "{text}");
+            assert!(text.contains("redis"), "{text}");
+        }
     }
 
     #[test]

@@ -4,26 +4,54 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::slice;
 use std::time::Duration;
 
-use bytes::Bytes;
-use redis::RedisError;
-
 use super::commands::{Answer, Ask};
+use super::refusal;
 use super::store::Redis;
 use crate::store::{Fence, Look, Seen, Store as _, Stored};
 use crate::{Error, ErrorKind, Key};
+use bytes::Bytes;
 
 /// Then nothing is left of the check, even if it ends half-way.
 const TTL: Duration = Duration::from_secs(5);
 
 /// Does all that a call does, under a key of its own, and says what was met.
 pub(super) async fn check(store: &Redis) -> Result<(), Error> {
-    let name = &store.link.protocol().address.name;
+    let any = |_: &Key| true;
+    check_with(store, says_of_itself(store).await, any).await
+}
+
+/// The same of a primary of a cluster, under a key that it has.
+#[cfg(feature = "cluster")]
+pub(super) async fn of_a_node(store: &Redis, has: impl Fn(&Key) -> bool) -> Result<(), Error> {
+    check_with(store, Ok(None), has).await
+}
+
+/// Why the map of a cluster cannot be read.
+#[cfg(feature = "cluster")]
+pub(super) fn of_a_cluster(error: Error) -> Error {
+    let detail = refusal(&error).and_then(|refusal| refusal.detail());
+    if !detail.is_some_and(|detail| detail.contains("cluster support disabled")) {
+        return error;
+    }
+    Error::new(
+        ErrorKind::Unsuitable,
+        "the Redis Cluster's URL names a server that is no node of a cluster: write redis://host:port",
+    )
+    .caused_by(error)
+}
+
+async fn check_with(
+    store: &Redis,
+    says: Result<Option<&'static str>, Error>,
+    has: impl Fn(&Key) -> bool,
+) -> Result<(), Error> {
+    let name = &store.address().name;
     let unsuitable = |what| Error::new(ErrorKind::Unsuitable, format!("{name} {what}"));
-    match says_of_itself(store).await {
+    match says {
         Ok(what) => what.map_or(Ok(()), |what| Err(unsuitable(what)))?,
         Err(error) => return Err(advised(name, error)),
     }
-    let kept = keeps_values(store).await;
+    let kept = keeps_values(store, has).await;
     match kept.map_err(|error| advised(name, error))? {
         true => Ok(()),
         false => Err(unsuitable(
@@ -33,8 +61,9 @@ pub(super) async fn check(store: &Redis) -> Result<(), Error> {
     }
 }
 
-const CLUSTER: &str = "is a node of a Redis Cluster, which keeps only some of the keys: write the URL of a server \
-                       that is none";
+const CLUSTER: &str = "is a node of a Redis Cluster, which keeps only some of the keys: write \
+                       redis-cluster://host:port and enable the feature `cluster`, or write the URL of a server that \
+                       is none";
 const REPLICA: &str = "is a replica, which takes no values: write the URL of its primary";
 
 const RIGHTS: &str = "has not given this user the rights that are needed: ACL SETUSER … ~prefix* +getrange +strlen \
@@ -42,7 +71,7 @@ const RIGHTS: &str = "has not given this user the rights that are needed: ACL SE
 
 /// What is wrong with it. A server that does not tell is asked no further.
 async fn says_of_itself(store: &Redis) -> Result<Option<&'static str>, Error> {
-    let info = match store.link.answer(Ask::Info, true).await {
+    let info = match store.answer(Ask::Info, true).await {
         Ok(Answer::Info(info)) => info,
         Err(error) if refusal(&error).is_none() => return Err(error),
         _ => return Ok(None),
@@ -60,9 +89,15 @@ async fn says_of_itself(store: &Redis) -> Result<Option<&'static str>, Error> {
     })
 }
 
-async fn keeps_values(store: &Redis) -> Result<bool, Error> {
-    let random = RandomState::new().hash_one(std::process::id());
-    let key = Key::new(format!("worksharing check {random}"));
+async fn keeps_values(store: &Redis, has: impl Fn(&Key) -> bool) -> Result<bool, Error> {
+    let mut random = RandomState::new().hash_one(std::process::id());
+    let key = loop {
+        let key = Key::new(format!("worksharing check {random}"));
+        if has(&key) {
+            break key;
+        }
+        random = random.wrapping_add(1);
+    };
     let entry =
         |number: u8| Bytes::from([&random.to_le_bytes()[..], &[number; Seen::LEN]].concat());
     let [first, second, third] = [1, 2, 3].map(entry);
@@ -79,12 +114,12 @@ async fn keeps_values(store: &Redis) -> Result<bool, Error> {
         from: 1,
         time_left: false,
     };
-    let range = store.link.answer(range, false).await?;
+    let range = store.answer(range, false).await?;
     kept &= matches!(range, Answer::Range(range) if range.length == first.len());
     kept &= store.put(&key, second, TTL, fence(Some(&first))).await?;
     store.replace(&key, third, TTL).await?;
     // It goes by itself, too, where this user may not delete.
-    drop(store.link.answer(Ask::Delete(*key.digest()), false).await);
+    drop(store.answer(Ask::Delete(*key.digest()), false).await);
     Ok(kept)
 }
 
@@ -125,9 +160,4 @@ fn advised(name: &str, error: Error) -> Error {
     };
     let refusal = refusal.clone();
     Error::new(kind, format!("{name} {advice}")).caused_by(refusal)
-}
-
-/// What the server said, if that is why it failed.
-fn refusal(error: &Error) -> Option<&RedisError> {
-    std::error::Error::source(error)?.downcast_ref()
 }

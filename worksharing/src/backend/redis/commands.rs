@@ -36,6 +36,12 @@ pub(super) enum Ask {
     Delete(Digest),
     /// What the server says of itself.
     Info,
+    /// What a node of a cluster knows of the others.
+    #[cfg(feature = "cluster")]
+    Nodes,
+    /// The same, of a node that is about to be given the key's slot by another.
+    #[cfg(feature = "cluster")]
+    Asking(Box<Ask>),
 }
 
 pub(super) enum Answer {
@@ -89,6 +95,16 @@ impl Ask {
         Self::Look(Digest::default(), Look::up_to(0))
     }
 
+    /// Whether it may be sent again although it may have taken effect.
+    pub(super) fn may_be_sent_again(&self) -> bool {
+        match self {
+            Self::Put { fence, .. } => fence.is_some(),
+            #[cfg(feature = "cluster")]
+            Self::Asking(ask) => ask.may_be_sent_again(),
+            _ => true,
+        }
+    }
+
     /// The keys that are looked at.
     pub(super) fn looks(&self) -> (&[Digest], Look) {
         match self {
@@ -130,6 +146,8 @@ pub(super) struct Conversation<'a> {
     pub(super) wire: &'a mut Wire,
     pub(super) pace: Pace<'a>,
     pub(super) prefix: &'a str,
+    /// Before each command ASKING is said.
+    pub(super) asking: bool,
 }
 
 impl Conversation<'_> {
@@ -180,7 +198,14 @@ impl Conversation<'_> {
             },
             Ask::Keep(digests, ttl) => digests.iter().for_each(|digest| self.keep(digest, *ttl)),
             Ask::Delete(digest) => self.keyed("DEL", 0, digest),
-            Ask::Info => self.wire.command("INFO", 0),
+            Ask::Info => self.command("INFO", 0),
+            #[cfg(feature = "cluster")]
+            Ask::Nodes => {
+                self.command("CLUSTER", 1);
+                self.wire.small(b"NODES");
+            }
+            #[cfg(feature = "cluster")]
+            Ask::Asking(ask) => return self.while_asking(|this| this.say_any(ask)),
         }
         Ok(())
     }
@@ -188,6 +213,10 @@ impl Conversation<'_> {
     /// The answer to anything but a look. `None` is to a put that found something there. That may be this very
     /// entry, so it is to be said again, with its fence.
     pub(super) fn hear(&mut self, ask: &Ask) -> io::Result<Answered<Option<Answer>>> {
+        #[cfg(feature = "cluster")]
+        if let Ask::Asking(ask) = ask {
+            return self.while_asking(|this| this.hear_any(ask));
+        }
         if let Ask::Range { time_left, .. } = ask {
             return Ok(self
                 .range(*time_left)?
@@ -203,6 +232,8 @@ impl Conversation<'_> {
         }
         Ok(self.reply()?.map(|reply| match (ask, reply) {
             (Ask::Info, reply) => Some(Answer::Info(reply.into_bytes())),
+            #[cfg(feature = "cluster")]
+            (Ask::Nodes, reply) => Some(Answer::Info(reply.into_bytes())),
             (_, Reply::Nil) => None,
             (_, reply) => Some(Answer::Stored(matches!(
                 reply,
@@ -255,6 +286,8 @@ impl Conversation<'_> {
                 ttl,
                 fence: Some(fence),
             } => self.fenced_put(digest, entry, *ttl, fence),
+            #[cfg(feature = "cluster")]
+            Ask::Asking(ask) => self.while_asking(|this| this.say_again(ask)),
             // Nothing else is answered by nothing.
             ask => self.say(ask),
         }
@@ -267,7 +300,7 @@ impl Conversation<'_> {
         ttl: Duration,
         fence: &Fence,
     ) -> io::Result<()> {
-        self.wire.command("EVAL", 6);
+        self.command("EVAL", 6);
         self.wire.small(FENCED_PUT.as_bytes());
         self.wire.number(1);
         self.wire.hex_after(self.prefix.as_bytes(), digest);
@@ -278,7 +311,7 @@ impl Conversation<'_> {
     }
 
     fn keep(&mut self, digest: &Digest, ttl: Duration) {
-        self.wire.command("EVAL", 4);
+        self.command("EVAL", 4);
         self.wire.small(KEEP.as_bytes());
         self.wire.number(1);
         self.wire.hex_after(self.prefix.as_bytes(), digest);
@@ -293,16 +326,54 @@ impl Conversation<'_> {
 
     /// Begins a command of a key and so many arguments more.
     fn keyed(&mut self, name: &str, arguments: usize, digest: &Digest) {
-        self.wire.command(name, 1 + arguments);
+        self.command(name, 1 + arguments);
         self.wire.hex_after(self.prefix.as_bytes(), digest);
     }
 
+    fn command(&mut self, name: &str, arguments: usize) {
+        if self.asking {
+            self.wire.command("ASKING", 0);
+        }
+        self.wire.command(name, arguments);
+    }
+
     fn reply(&mut self) -> io::Result<Answered<Reply>> {
+        if self.asking {
+            // Whether it was understood is told by what comes next.
+            drop(self.wire.reply(&mut self.pace)?);
+        }
         self.wire.reply(&mut self.pace)
     }
 
     pub(super) fn send(&mut self) -> io::Result<()> {
         self.wire.send(&mut self.pace)
+    }
+}
+
+/// Of a cluster.
+#[cfg(feature = "cluster")]
+impl Conversation<'_> {
+    fn while_asking<T>(&mut self, run: impl FnOnce(&mut Self) -> T) -> T {
+        self.asking = true;
+        let done = run(self);
+        self.asking = false;
+        done
+    }
+
+    fn say_any(&mut self, ask: &Ask) -> io::Result<()> {
+        if let Ask::Look(digest, look) = ask {
+            self.say_look(digest, *look);
+        }
+        self.say(ask)
+    }
+
+    fn hear_any(&mut self, ask: &Ask) -> io::Result<Answered<Option<Answer>>> {
+        match ask {
+            Ask::Look(_, look) => Ok(self
+                .hear_look(*look)?
+                .map(|piece| Some(Answer::Piece(piece)))),
+            ask => self.hear(ask),
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 mod address;
 mod batch;
 mod check;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod commands;
 mod pace;
 mod protocol;
@@ -14,4 +16,13 @@ mod wire;
 
 #[cfg(test)]
 pub(crate) use address::Address;
+#[cfg(feature = "cluster")]
+pub use cluster::RedisCluster;
 pub use store::Redis;
+
+use crate::Error;
+
+/// What the server said, if that is why it failed.
+fn refusal(error: &Error) -> Option<&redis::RedisError> {
+    error.cause()
+}

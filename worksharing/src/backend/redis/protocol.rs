@@ -77,7 +77,7 @@ impl Protocol for RedisProtocol {
     }
 
     fn may_send_again(&self, ask: &Ask) -> bool {
-        !matches!(ask, Ask::Put { fence: None, .. })
+        ask.may_be_sent_again()
     }
 
     fn due(&self, _wire: &Wire) -> Instant {
@@ -99,6 +99,7 @@ impl RedisProtocol {
             wire,
             pace: Pace::new(watchdog),
             prefix: &self.prefix,
+            asking: false,
         }
     }
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::address::Address;
 use super::commands::{Answer, Ask, Digest, FIRST, Piece};
 use super::protocol::RedisProtocol;
+use super::refusal;
 use crate::backend::link::Link;
 use crate::backend::tls;
 use crate::store::{Fence, Look, Seen, Store, Stored};
@@ -14,8 +15,16 @@ use crate::{BoxFuture, Error, Key};
 
 /// Values in Redis: whatever is asked at the same time goes as one pipeline. A second connection, which is opened
 /// when it is first needed, is for large values, so that small ones need not wait for them.
+#[derive(Clone)]
 pub struct Redis {
-    pub(super) link: Link<RedisProtocol>,
+    links: Arc<Links>,
+    /// What is asked is of a slot that the node is about to be given.
+    #[cfg(feature = "cluster")]
+    is_asking: bool,
+}
+
+struct Links {
+    small: Link<RedisProtocol>,
     large: Link<RedisProtocol>,
 }
 
@@ -29,22 +38,60 @@ impl Redis {
     /// # Errors
     /// The URL is not one of a Redis server.
     pub fn new(url: &str, prefix: &str) -> Result<Self, Error> {
-        let address = Arc::new(Address::parse(url, tls::BUILT_IN)?);
+        let address = Address::parse(url, tls::BUILT_IN)?;
+        Ok(Self::at(address, prefix))
+    }
+
+    pub(super) fn at(address: Address, prefix: &str) -> Self {
+        let address = Arc::new(address);
         let link = || {
             Link::new(RedisProtocol {
                 address: Arc::clone(&address),
                 prefix: prefix.to_owned(),
             })
         };
-        Ok(Self {
-            link: link(),
-            large: link(),
-        })
+        Self {
+            links: Arc::new(Links {
+                small: link(),
+                large: link(),
+            }),
+            #[cfg(feature = "cluster")]
+            is_asking: false,
+        }
+    }
+
+    /// The same node of a cluster, for keys of a slot that another is about to give to it.
+    #[cfg(feature = "cluster")]
+    pub(super) fn asking(&self) -> Self {
+        Self {
+            links: Arc::clone(&self.links),
+            is_asking: true,
+        }
+    }
+
+    pub(super) fn address(&self) -> &Address {
+        &self.links.small.protocol().address
+    }
+
+    pub(super) fn answer(
+        &self,
+        ask: Ask,
+        patiently: bool,
+    ) -> impl Future<Output = Result<Answer, Error>> {
+        self.links.small.answer(self.said(ask), patiently)
+    }
+
+    fn said(&self, ask: Ask) -> Ask {
+        #[cfg(feature = "cluster")]
+        if self.is_asking {
+            return Ask::Asking(Box::new(ask));
+        }
+        ask
     }
 
     async fn piece(&self, key: &Key, look: Look) -> Result<Option<Piece>, Error> {
         let ask = Ask::Look(*key.digest(), look);
-        Ok(match self.link.answer(ask, false).await? {
+        Ok(match self.answer(ask, false).await? {
             Answer::Piece(piece) => piece,
             _ => None,
         })
@@ -52,12 +99,10 @@ impl Redis {
 
     async fn pieces(&self, keys: &[Key], look: Look) -> Result<Vec<Option<Piece>>, Error> {
         let digests = keys.iter().map(|key| *key.digest()).collect();
-        Ok(
-            match self.link.answer(Ask::Looks(digests, look), false).await? {
-                Answer::Pieces(pieces) => pieces,
-                _ => Vec::new(),
-            },
-        )
+        Ok(match self.answer(Ask::Looks(digests, look), false).await? {
+            Answer::Pieces(pieces) => pieces,
+            _ => Vec::new(),
+        })
     }
 
     /// The entry of which this is the beginning.
@@ -107,7 +152,7 @@ impl Redis {
                 from: bytes.len(),
                 time_left: look.time_left,
             };
-            let Answer::Range(range) = self.large.answer(ask, false).await? else {
+            let Answer::Range(range) = self.links.large.answer(self.said(ask), false).await? else {
                 return Ok(Err(Replaced));
             };
             if range.head[..] != bytes[..Seen::LEN] {
@@ -142,7 +187,8 @@ impl Redis {
         fence: Option<Fence>,
     ) -> Result<bool, Error> {
         let is_large = entry.len() > FIRST;
-        let link = if is_large { &self.large } else { &self.link };
+        let links = &self.links;
+        let link = if is_large { &links.large } else { &links.small };
         let put = Ask::Put {
             digest: *key.digest(),
             entry,
@@ -150,7 +196,7 @@ impl Redis {
             fence,
         };
         Ok(matches!(
-            link.answer(put, false).await?,
+            link.answer(self.said(put), false).await?,
             Answer::Stored(true)
         ))
     }
@@ -204,7 +250,7 @@ impl Store for Redis {
 
     fn keep<'a>(&'a self, keys: &'a [Key], ttl: Duration) -> BoxFuture<'a, Result<(), Error>> {
         let digests = keys.iter().map(|key| *key.digest()).collect();
-        let keep = self.link.answer(Ask::Keep(digests, ttl), false);
+        let keep = self.answer(Ask::Keep(digests, ttl), false);
         Box::pin(async move { keep.await.map(drop) })
     }
 
@@ -214,14 +260,18 @@ impl Store for Redis {
 
     fn flush(&self) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async move {
-            self.link.flush(Ask::nothing).await?;
-            self.large.flush(Ask::nothing).await
+            for link in [&self.links.small, &self.links.large] {
+                let flushed = link.flush(Ask::nothing).await;
+                // A refusal is an answer, too: a node of a cluster has only some of the keys.
+                flushed.or_else(|error| refusal(&error).map(drop).ok_or(error))?;
+            }
+            Ok(())
         })
     }
 }
 
 impl fmt::Debug for Redis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Redis").field(&self.link).finish()
+        f.debug_tuple("Redis").field(&self.links.small).finish()
     }
 }

@@ -262,3 +262,14 @@ fn a_put_that_finds_something_is_said_again_with_its_fence() {
         "{commands:?}"
     );
 }
+
+#[cfg(feature = "cluster")]
+#[test]
+fn what_a_server_refuses_is_told_from_what_it_does_not_answer() {
+    let (url, _) = server(|_| b"-ASK 7 10.0.0.1:7000\r\n".to_vec());
+    let store = Redis::new(&url, "ws:").unwrap();
+    let error = block_on(store.get_one(&Key::new("key"), Look::up_to(100))).unwrap_err();
+    let refusal = super::refusal(&error).expect("it is a refusal");
+    assert_eq!(refusal.code(), Some("ASK"));
+    assert_eq!(refusal.redirect_node(), Some(("10.0.0.1:7000", 7)));
+}

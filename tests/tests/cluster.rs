@@ -1,0 +1,163 @@
+//! Values in a Redis Cluster. Cases 48 and 52.
+
+use std::time::Duration;
+
+use tests::{
+    Mesh, Options, PostgresServer, RedisCluster, RedisServer, Run, Setup, now_us, wait_until, whole,
+};
+use worksharing::{ErrorKind, WorkSharing, testing};
+
+const WORKER: &str = env!("CARGO_BIN_EXE_worker");
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn setup(postgres: &PostgresServer, cluster: &RedisCluster) -> Setup {
+    Setup {
+        postgres: Some(postgres.url()),
+        redis: Some(cluster.url()),
+        ..Setup::default()
+    }
+}
+
+/// One call in each process. Returns how many bodies there were.
+fn call(mesh: &mut Mesh, run: &Run) -> usize {
+    let began = now_us();
+    let before = mesh.timeline().key(&run.key).served();
+    mesh.run(run);
+    mesh.wait_for_answers(&run.key, before + mesh.workers.len());
+    mesh.timeline().since(began).key(&run.key).executions()
+}
+
+#[test]
+fn cluster_is_a_store() {
+    let cluster = RedisCluster::start();
+    let sharing = WorkSharing::builder()
+        .redis(cluster.url())
+        .lock(worksharing::lock::Local::new())
+        .build()
+        .unwrap();
+    sharing.check().unwrap();
+    let (store, _) = testing::backends(&sharing);
+    testing::store::conformance(&store, &testing::RealTime);
+    // Values of more than one piece, too.
+    let large = "x".repeat(3 << 20);
+    let work = || sharing.work::<String>("large");
+    work().run_blocking(|| large.clone());
+    assert_eq!(work().peek_blocking(), Some(large));
+}
+
+#[test]
+fn keys_of_all_slots_are_shared() {
+    let (postgres, cluster) = (PostgresServer::start(), RedisCluster::start());
+    let mut mesh = Mesh::start(3, WORKER, &setup(&postgres, &cluster));
+    for at in 0..40 {
+        let tags = [format!("a:{at}"), "all".to_owned(), format!("b:{}", at % 2)];
+        let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
+        let run = Run::of(&format!("key {at}"), ms(5)).options(Options::tags(&tags));
+        assert_eq!(call(&mut mesh, &run), 1, "{at}");
+        assert_eq!(call(&mut mesh, &run), 0, "{at}");
+    }
+    for node in &cluster.nodes[..3] {
+        assert!(node.ask::<usize>(&["DBSIZE"]) > 5, "each has some of them");
+    }
+}
+
+#[test]
+fn failed_primary_is_replaced() {
+    let (postgres, mut cluster) = (PostgresServer::start(), RedisCluster::start());
+    let mut mesh = Mesh::start(3, WORKER, &setup(&postgres, &cluster));
+    let runs: Vec<Run> = (0..30)
+        .map(|at| Run::of(&format!("key {at}"), ms(5)))
+        .collect();
+    for run in &runs {
+        assert_eq!(call(&mut mesh, run), 1);
+    }
+    cluster.nodes[1].stop();
+    // Every call is answered meanwhile, with or without a store.
+    let answered = |mesh: &mut Mesh, bodies: usize| {
+        let bodies_now: usize = runs.iter().map(|run| call(mesh, run)).sum();
+        println!("{bodies_now} bodies");
+        bodies_now <= bodies
+    };
+    answered(&mut mesh, 0);
+    // What the replica took over in time is found there, and what is computed now is shared.
+    wait_until(LIMIT, "all is shared again", || answered(&mut mesh, 0));
+    cluster.nodes[1].start_again();
+    cluster.wait_until_whole();
+    cluster.wait_until("the old primary follows", |node| {
+        node.port() != cluster.nodes[1].port()
+            || node
+                .ask::<String>(&["INFO", "replication"])
+                .contains("role:slave")
+    });
+    assert!(answered(&mut mesh, 0), "it sends on what it is asked");
+}
+
+/// Slots that are given to another node while they are used: what is not at the old node is asked of the new one, before
+/// and after it is known that it has them.
+#[test]
+fn slots_are_moved_under_load() {
+    let (postgres, cluster) = (PostgresServer::start(), RedisCluster::start());
+    let mut mesh = Mesh::start(2, WORKER, &setup(&postgres, &cluster));
+    let key = worksharing::Key::new("moved");
+    let name = format!("ws:{}", key.hex());
+    let slot: u16 = cluster.nodes[0].ask(&["CLUSTER", "KEYSLOT", &name]);
+    let has = |node: &RedisServer| {
+        let nodes: String = node.ask(&["CLUSTER", "NODES"]);
+        let own = nodes.lines().find(|line| line.contains("myself")).unwrap();
+        own.split(' ').skip(8).any(|range| {
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            first.parse().is_ok_and(|first: u16| first <= slot)
+                && last.parse().is_ok_and(|last: u16| slot <= last)
+        })
+    };
+    let from = (0..3).find(|at| has(&cluster.nodes[*at])).unwrap();
+    let (old, new) = (&cluster.nodes[from], &cluster.nodes[(from + 1) % 3]);
+    let slot = slot.to_string();
+    let set = |node: &RedisServer, state: &str, id: &str| {
+        node.ask::<()>(&["CLUSTER", "SETSLOT", &slot, state, id]);
+    };
+    set(new, "IMPORTING", &old.id());
+    set(old, "MIGRATING", &new.id());
+    let run = Run::of("moved", ms(5));
+    assert_eq!(call(&mut mesh, &run), 1);
+    assert_eq!(call(&mut mesh, &run), 0, "ASK");
+    assert_eq!(old.ask::<usize>(&["CLUSTER", "COUNTKEYSINSLOT", &slot]), 0);
+    assert_eq!(new.ask::<usize>(&["CLUSTER", "COUNTKEYSINSLOT", &slot]), 1);
+    assert_eq!(mesh.workers[0].invalidate("moved"), None);
+    assert_eq!(
+        call(&mut mesh, &run),
+        1,
+        "a tombstone is asked for there, too"
+    );
+    for node in [new, old] {
+        set(node, "NODE", &new.id());
+    }
+    assert_eq!(call(&mut mesh, &run), 0, "MOVED");
+}
+
+#[test]
+fn what_a_cluster_lacks_is_told() {
+    let check = |url: String| {
+        let sharing = WorkSharing::builder()
+            .redis(url)
+            .lock(worksharing::lock::Local::new())
+            .build()
+            .unwrap();
+        let error = sharing.check().unwrap_err();
+        (error.kind(), whole(&error))
+    };
+    let alone = RedisServer::start();
+    let url = alone.url().replace("redis://", "redis-cluster://");
+    let (kind, text) = check(url);
+    assert_eq!(kind, ErrorKind::Unsuitable);
+    assert!(text.contains("redis://host"), "{text}");
+    let node = RedisServer::start_with(&["--cluster-enabled", "yes"]);
+    node.ask::<()>(&["CLUSTER", "ADDSLOTSRANGE", "0", "100", "102", "16383"]);
+    let url = node.url().replace("redis://", "redis-cluster://");
+    let (_, text) = check(url);
+    assert!(text.contains("slot 101"), "{text}");
+}
