@@ -4,6 +4,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use crate::dialogue::{Dialogue, Protocol};
 use crate::port::listen;
 
 /// Stands before a server and passes bytes on, until it is told to do worse.
@@ -16,6 +17,7 @@ pub struct Proxy {
 #[derive(Debug)]
 struct Shared {
     server: u16,
+    protocol: Option<Protocol>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -28,15 +30,26 @@ struct State {
     delay: Duration,
     pace: Option<(usize, Duration)>,
     accepted: usize,
+    round_trips: usize,
     open: Vec<TcpStream>,
 }
 
 impl Proxy {
     /// Begins to forward to this port of the machine.
     pub fn to(server: u16) -> Self {
+        Self::of(server, None)
+    }
+
+    /// The same, and counts round trips.
+    pub fn counting(server: u16, protocol: Protocol) -> Self {
+        Self::of(server, Some(protocol))
+    }
+
+    fn of(server: u16, protocol: Option<Protocol>) -> Self {
         let (listener, port) = listen();
         let shared = Arc::new(Shared {
             server,
+            protocol,
             state: Mutex::default(),
             changed: Condvar::new(),
         });
@@ -126,6 +139,11 @@ impl Proxy {
         self.shared.state.lock().unwrap().accepted
     }
 
+    /// How often a client has asked for something after all before was answered.
+    pub fn round_trips(&self) -> usize {
+        self.shared.state.lock().unwrap().round_trips
+    }
+
     fn change(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.shared.state.lock().unwrap());
         self.shared.changed.notify_all();
@@ -162,17 +180,30 @@ impl Shared {
                     .push(stream.try_clone().expect("cannot clone a socket"));
             }
             drop(state);
+            let dialogue = self
+                .protocol
+                .map(|it| Arc::new(Mutex::new(Dialogue::new(it))));
+            let other = dialogue.clone();
             let (back, forth) = (Arc::clone(self), Arc::clone(self));
             let (client_in, server_in) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-            thread::spawn(move || forth.pump(client_in, server, false));
-            thread::spawn(move || back.pump(server_in, client, true));
+            thread::spawn(move || forth.pump(client_in, server, dialogue, false));
+            thread::spawn(move || back.pump(server_in, client, other, true));
         }
     }
 
-    fn pump(&self, mut from: TcpStream, mut to: TcpStream, answers: bool) {
+    fn pump(
+        &self,
+        mut from: TcpStream,
+        mut to: TcpStream,
+        dialogue: Option<Arc<Mutex<Dialogue>>>,
+        answers: bool,
+    ) {
         let mut piece = [0; 16 * 1024];
         loop {
             let length = from.read(&mut piece).unwrap_or(0);
+            if let Some(dialogue) = &dialogue {
+                self.follow(&mut dialogue.lock().unwrap(), &piece[..length], answers);
+            }
             let delay = self.when_thawed();
             thread::sleep(delay);
             // Frozen meanwhile? Then this piece waits too.
@@ -182,6 +213,14 @@ impl Shared {
                 let _ = from.shutdown(Shutdown::Both);
                 return;
             }
+        }
+    }
+
+    fn follow(&self, dialogue: &mut Dialogue, piece: &[u8], answers: bool) {
+        if answers {
+            dialogue.answers(piece);
+        } else if !piece.is_empty() && dialogue.asks(piece) {
+            self.state.lock().unwrap().round_trips += 1;
         }
     }
 

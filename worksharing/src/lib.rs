@@ -39,6 +39,7 @@ mod sync;
 mod taken;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod together;
 mod work;
 
 // Named by the version: the macro crate of another one must not find it.

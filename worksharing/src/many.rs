@@ -16,6 +16,7 @@ use crate::each::{ByKey, EachReturned};
 use crate::flow::{self, Call};
 use crate::near::{Keeping, Local};
 use crate::policy::{CloneErrors, ErrorRules, Errors, OkOnly, Policy, Rules, Whole};
+use crate::together;
 use crate::work::{Computes, Gives, OnTimeout, Timeout};
 use crate::{Error, Key, Work, WorkSharing};
 
@@ -324,14 +325,15 @@ where
         let value = flow::peek::<Option<M::Value>>(call).await?;
         Some((id, value?))
     };
-    let found = join_all(calls.into_iter().map(peek)).await;
+    let found = together::all(pin!(join_all(calls.into_iter().map(peek)))).await;
     found.into_iter().flatten().collect()
 }
 
 /// Removes what is stored under all keys.
 pub(crate) async fn invalidate(calls: impl Iterator<Item = Call>) -> Result<(), Error> {
     let invalidate = |call: Call| async move { call.invalidate().await };
-    join_all(calls.map(invalidate)).await.into_iter().collect()
+    let all = together::all(pin!(join_all(calls.map(invalidate)))).await;
+    all.into_iter().collect()
 }
 
 fn many<'a, K: Clone, P: Policy + 'a>(calls: Vec<(K, Call)>, policy: &P) -> Many<'a, K, P> {

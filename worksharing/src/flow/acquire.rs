@@ -256,6 +256,13 @@ impl<'a> Acquisition<'a> {
         }
     }
 
+    /// Of several calls: what each asks next goes together.
+    pub(super) async fn gather(&self) {
+        if let Some(batch) = &self.call.options.rare().batch {
+            batch.gather().await;
+        }
+    }
+
     pub(super) fn goes_on(&self) {
         if let Some(batch) = &self.call.options.rare().batch {
             batch.goes_on();

@@ -27,6 +27,7 @@ impl Acquisition<'_> {
     }
 
     async fn lead_to_the_body(&mut self, leader: Leader, why: Why) -> Step {
+        self.gather().await;
         let locked = match why {
             Why::Miss => self.wait_for_lock(&leader).await,
             Why::Refresh => self.try_lock().await,
@@ -54,6 +55,7 @@ impl Acquisition<'_> {
         held: Option<LockGuard>,
     ) -> Step {
         let call = self.call;
+        self.gather().await;
         let mut look = leader.begin_look();
         let mut sight = self.sight_under_lock().await;
         if sight.lacks_markers() {

@@ -27,6 +27,7 @@ use crate::blocking;
 use crate::events::Event;
 use crate::near::Keeping;
 use crate::policy::Policy;
+use crate::together::{self, together};
 
 /// So many calls are under way at a time: about as many keys as a process may hold.
 const AT_ONCE: usize = 1_000;
@@ -99,11 +100,7 @@ impl<'a, P: Policy + 'a> Several<'a, P> {
     /// # Cancel safety
     /// Dropped, it may be called again; dropped with all the rest, it leaves nothing behind.
     pub(crate) async fn next(&mut self) {
-        poll_fn(|context| match self.poll(context) {
-            Poll::Pending if self.leads.is_empty() => Poll::Pending,
-            _ => Poll::Ready(()),
-        })
-        .await;
+        while self.leads.is_empty() && !self.progress().await {}
         if !self.leads.is_empty() {
             let soon = Instant::now() + PATIENCE;
             until(pin!(poll_fn(|context| self.poll(context))), Some(soon)).await;
@@ -122,6 +119,23 @@ impl<'a, P: Policy + 'a> Several<'a, P> {
         self.leads.sort_by_key(|(place, _)| *place);
     }
 
+    /// Until something is led, or all is settled: then true. False: those who wait for each other have waited for long
+    /// enough.
+    async fn progress(&mut self) -> bool {
+        let is_gathering = self.batch.is_gathering();
+        let limit = is_gathering.then(|| Instant::now() + PATIENCE);
+        let polled = poll_fn(|context| match self.poll(context) {
+            Poll::Pending if !self.leads.is_empty() => Poll::Ready(true),
+            Poll::Pending if !is_gathering && self.batch.is_gathering() => Poll::Ready(false),
+            polled => polled.map(|()| true),
+        });
+        let polled = until(pin!(polled), limit).await;
+        if polled.is_none() {
+            self.batch.open();
+        }
+        polled.unwrap_or(false)
+    }
+
     fn is_waiting(&self) -> bool {
         self.end.is_none() && !self.under_way.is_empty()
     }
@@ -135,9 +149,10 @@ impl<'a, P: Policy + 'a> Several<'a, P> {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         while self.end.is_none() {
             self.admit();
-            match Pin::new(&mut self.under_way).poll_next(context) {
+            match together(|| Pin::new(&mut self.under_way).poll_next(context)) {
                 Poll::Ready(Some(ended)) => self.acquired(ended),
                 Poll::Ready(None) => return Poll::Ready(()),
+                Poll::Pending if self.batch.is_gathered() => self.batch.open(),
                 Poll::Pending if self.batch.is_busy() => return Poll::Pending,
                 Poll::Pending if !self.leads.is_empty() => return Poll::Ready(()),
                 Poll::Pending => {
@@ -240,7 +255,7 @@ impl<'a, P: Policy + 'a> Several<'a, P> {
     /// Shares it.
     pub(crate) async fn land(&mut self, landings: Vec<impl Future<Output = (usize, P::Returned)>>) {
         // Boxed, so that the caller's future does not carry it.
-        for (place, value) in Box::pin(join_all(landings)).await {
+        for (place, value) in together::all(Box::pin(join_all(landings)).as_mut()).await {
             self.outcomes[place] = Some(value);
         }
     }
@@ -268,7 +283,7 @@ impl<'a, P: Policy + 'a> Several<'a, P> {
             is_told |= self.outcomes[place].is_none();
             finishing.push(finish(call, lead, product));
         }
-        for (call, landed) in Box::pin(join_all(finishing)).await {
+        for (call, landed) in together::all(Box::pin(join_all(finishing)).as_mut()).await {
             landed.land(|| product::error(&call, &policy, &error));
         }
         if is_told {

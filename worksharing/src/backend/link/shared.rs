@@ -11,6 +11,7 @@ use super::watchdog::Watched;
 use super::{Protocol, Watchdog};
 use crate::Error;
 use crate::background::{self, Timer};
+use crate::together::once_polled;
 
 pub(super) struct Shared<W: Protocol> {
     pub(super) protocol: Arc<W>,
@@ -89,7 +90,8 @@ impl<W: Protocol> Shared<W> {
         // The thread is waiting only if it has seen an empty queue; and while a caller has the connection, that
         // caller will wake it.
         if state.asks.len() == 1 && (state.idle.is_some() || state.down.is_some()) {
-            self.queued.notify_one();
+            let shared = Arc::clone(self);
+            once_polled(move || shared.queued.notify_one());
         }
         let running = state.running;
         drop(state);
