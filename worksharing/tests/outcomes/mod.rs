@@ -1,12 +1,13 @@
 //! Calls of each outcome, for whoever watches them.
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use worksharing::store::{Fence, Look, Store, Stored};
-use worksharing::{BoxFuture, Bytes, Error, ErrorKind, Key, Work, WorkSharing};
+use worksharing::{BoxFuture, Bytes, Error, ErrorKind, Key, ManyWork, Work, WorkSharing};
 
 /// Runs something where it is watched.
 pub(crate) type Watched<'a> = &'a (dyn Fn(&mut dyn FnMut()) + Sync);
@@ -55,6 +56,21 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     of("inside of itself", &["computed", "computed"], recursive),
     of("many", &["computed", "computed", "hit", "hit", "hit"], many),
     of("many that fail", &["failed", "failed"], many_failed),
+    of(
+        "many in a task",
+        &["computed", "computed", "hit"],
+        many_detached,
+    ),
+    of(
+        "many in a task that panics",
+        &["failed", "failed"],
+        many_panicked,
+    ),
+    of(
+        "many in a task that takes too long",
+        &["timeout", "timeout"],
+        many_timed_out,
+    ),
     of("dropped", &[], dropped),
     of("without a store", &["degraded"], degraded),
 ];
@@ -259,8 +275,7 @@ fn many(sharing: &WorkSharing, watch: Watched<'_>) {
     let call = |ids: &[u32]| {
         let many = sharing.many(ids.iter().copied(), |id| format!("id {id}"));
         let body = |ids: Vec<u32>| ids.into_iter().map(|id| (id, id)).collect();
-        let _: std::collections::HashMap<u32, u32> =
-            many.with(|work, _| work.name(FUNCTION)).run_blocking(body);
+        let _: HashMap<u32, u32> = many.with(|work, _| work.name(FUNCTION)).run_blocking(body);
     };
     watched(watch, || {
         call(&[1]);
@@ -272,11 +287,48 @@ fn many(sharing: &WorkSharing, watch: Watched<'_>) {
 fn many_failed(sharing: &WorkSharing, watch: Watched<'_>) {
     watched(watch, || {
         let many = sharing.many([1, 2], |id: &u32| format!("id {id}"));
-        let end: Result<std::collections::HashMap<u32, u32>, ()> = many
+        let end: Result<HashMap<u32, u32>, ()> = many
             .with(|work, _| work.name(FUNCTION))
             .try_run_blocking(|_| Err(()));
         end.unwrap_err();
     });
+}
+
+fn some(sharing: &WorkSharing) -> ManyWork<u32> {
+    let many = sharing.many([1, 2], |id| format!("id {id}"));
+    many.with(|work, _| work.name(FUNCTION))
+}
+
+fn many_detached(sharing: &WorkSharing, watch: Watched<'_>) {
+    let body = |ids: Vec<u32>| ids.into_iter().map(|id| (id, id)).collect();
+    watched(watch, || {
+        let _: HashMap<u32, u32> = some(sharing).detach().run_blocking(body);
+        let many = sharing.many([2], |id: &u32| format!("id {id}"));
+        let _: HashMap<u32, u32> = many.with(|work, _| work.name(FUNCTION)).run_blocking(body);
+    });
+}
+
+fn many_panicked(sharing: &WorkSharing, watch: Watched<'_>) {
+    let body = |_: Vec<u32>| -> HashMap<u32, u32> { panic!("as it should") };
+    let call = || some(sharing).detach().run_blocking(body);
+    watched(watch, || {
+        catch_unwind(AssertUnwindSafe(call)).unwrap_err();
+    });
+}
+
+fn many_timed_out(sharing: &WorkSharing, watch: Watched<'_>) {
+    let (end, ends) = channel::<()>();
+    let ends = std::sync::Mutex::new(ends);
+    watched(watch, || {
+        let many = some(sharing).wait(SHORT).on_timeout(HashMap::new);
+        let body = move |ids: Vec<u32>| {
+            ends.lock().unwrap().recv().expect_err("nothing is sent");
+            ids.into_iter().map(|id| (id, id)).collect()
+        };
+        assert!(many.detach().run_blocking(body).is_empty());
+    });
+    drop(end);
+    sharing.drain_blocking(LONG).unwrap();
 }
 
 fn dropped(sharing: &WorkSharing, watch: Watched<'_>) {
