@@ -2,6 +2,7 @@
 #![doc = "[protocol]: crate::docs::protocol\n\n[architecture]: crate::docs::architecture\n\n"]
 #![doc = "[attribute]: macro@crate::work_shared\n\n[freshness]: crate::docs::freshness\n\n"]
 #![doc = "[invalidation]: crate::docs::invalidation\n\n[operations]: crate::docs::operations\n\n"]
+#![doc = "[many]: crate::docs::many\n\n"]
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -75,6 +76,9 @@ pub mod docs {
 
     #[doc = include_str!("../docs/invalidation.md")]
     pub mod invalidation {}
+
+    #[doc = include_str!("../docs/many.md")]
+    pub mod many {}
 
     #[doc = "[invalidation]: crate::docs::invalidation\n\n"]
     #[doc = include_str!("../docs/operations.md")]
