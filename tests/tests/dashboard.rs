@@ -4,7 +4,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use rustix::process::{Pid, test_kill_process};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 use tests::{Browser, Computing, Run, Servers, Service, Setup, Worker, example, wait_until};
@@ -308,6 +308,8 @@ fn demonstration_lives_and_is_readable_anywhere() {
 
     let workers = children(dashboard.pid());
     assert_eq!(workers.len(), 4);
+    kill_process(workers[0], Signal::KILL).unwrap();
+    browser.reads("#telling", "as told by 3 processes");
     dashboard.terminate();
     assert!(dashboard.ends_well());
     browser.reads("#trouble", "does not answer");

@@ -69,6 +69,9 @@ async fn serve(options: &Options) -> Result<(), Trouble> {
     let watcher = tokio::spawn(watch::watch(sharing.clone(), Arc::clone(&history)));
     let workers = workers::start(options.workers(), address.port())?;
     println!("The dashboard is at http://{address}");
+    if !address.ip().is_loopback() {
+        println!("Whoever can reach it can see and invalidate keys.");
+    }
     let pages = pages::router(sharing, history);
     axum::serve(listener, pages)
         .with_graceful_shutdown(asked_to_end())

@@ -72,6 +72,9 @@ impl Svg {
     }
 
     fn text(&mut self, x: f64, y: f64, class: &str, text: &str) {
+        if text.is_empty() {
+            return;
+        }
         self.put(&format!(
             "<text x='{x:.1}' y='{y:.1}' class='{class}'>{text}</text>"
         ));

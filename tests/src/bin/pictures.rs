@@ -1,4 +1,4 @@
-//! Makes the README's pictures anew, by the programs that they show: `cargo run --release -p tests --bin pictures`
+//! Makes the README's pictures anew, by the programs that they show: `cargo run -p tests --bin pictures`
 
 use std::fs;
 use std::path::Path;
