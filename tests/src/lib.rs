@@ -53,7 +53,7 @@ pub use mesh::{Mesh, Servers, on_each_setup};
 pub use options::Options;
 pub use pgbouncer::{PgBouncer, PoolMode};
 pub use plan::{
-    Callers, Command, Computed, End, Event, GAVE_UP, Moment, NOTHING, Run, Scope, Setup,
+    Callers, Command, Computed, End, Event, GAVE_UP, List, Moment, NOTHING, Run, Scope, Setup,
 };
 pub use postgres_server::{PostgresServer, Stop};
 pub use proxy::Proxy;

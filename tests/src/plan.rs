@@ -42,6 +42,8 @@ pub enum Command {
     Run(Run),
     /// Runs one caller, flushes what that has queued, and ends at once.
     RunAndLeave(Run),
+    /// Starts one caller of many keys, told by [`Event::ListBody`] and [`Event::Listed`]. Does not wait for it.
+    List(List),
     /// `WorkSharing::check`, answered by [`Event::Checked`].
     Check,
     /// `WorkSharing::stats`, answered by [`Event::Stats`].
@@ -65,6 +67,19 @@ pub enum Command {
     /// parent looks, too, and answers by [`Event::Checked`]. In a worker with
     /// [`Shim::that_forks`](crate::Shim::that_forks).
     Fork(String),
+}
+
+/// A caller of many keys.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct List {
+    /// What the keys begin with.
+    pub name: String,
+    /// What they end with, and what is squared.
+    pub ids: Vec<u64>,
+    /// How long a body takes.
+    pub body: Duration,
+    /// Whether it runs detached.
+    pub detach: bool,
 }
 
 /// What is invalidated.
@@ -157,6 +172,10 @@ pub enum Event {
     Stats(crate::WorkerStats),
     /// The answer to [`Command::Computing`]: what is computed, or what went wrong.
     Computing(Result<Vec<Computed>, String>),
+    /// A body begins with these ids.
+    ListBody(Vec<u64>),
+    /// A caller of many keys was served: each id with its value.
+    Listed(Vec<(u64, u64)>),
     /// The answer to [`Command::Peek`].
     Peeked(Option<String>),
 }

@@ -11,7 +11,7 @@ use rustix::process::{
 };
 use serde::Serialize;
 
-use crate::plan::{Command, Event, Run, Setup};
+use crate::plan::{Command, Event, List, Run, Setup};
 use crate::{Guardian, Resources, Shim, Timeline, wait_until};
 
 mod questions;
@@ -125,6 +125,11 @@ impl Worker {
     /// Starts one caller, behind which the process flushes what is queued, and ends.
     pub fn run_and_leave(&mut self, run: &Run) {
         self.write(&Command::RunAndLeave(run.clone()));
+    }
+
+    /// Starts a caller of many keys.
+    pub fn list(&mut self, list: &List) {
+        self.write(&Command::List(list.clone()));
     }
 
     /// What it told so far.

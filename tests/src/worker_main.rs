@@ -1,5 +1,6 @@
 mod caller;
 mod feats;
+mod lists;
 mod options;
 mod tell;
 
@@ -111,6 +112,7 @@ fn obey(setup: &Setup, sharing: &WorkSharing, command: Command) {
     match command {
         Command::Run(run) => start(sharing, &run),
         Command::RunAndLeave(run) => run_and_leave(sharing, &run),
+        Command::List(list) => lists::begin(sharing.clone(), list),
         Command::Check => tell_trouble(sharing.check()),
         Command::Stats => tell(&Event::Stats(sharing.stats().into())),
         Command::Computing => {
