@@ -1,6 +1,7 @@
 //! Futures of annotated functions: `Send` when the body is, no bounds added, and small.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use ui_tests::tick;
@@ -125,6 +126,19 @@ async fn detached_with_limit(n: u64) -> u64 {
     n
 }
 
+#[work_shared(each = id in ids, key = "list:{id}")]
+async fn list(ids: &[u64]) -> HashMap<u64, u64> {
+    tokio::task::yield_now().await;
+    ids.iter().map(|id| (*id, *id)).collect()
+}
+
+#[work_shared(each = id in ids, key = "detached list:{id}", detach)]
+async fn detached_list(ids: &[u64]) -> Result<HashMap<u64, u64>, String> {
+    let buffer = [ids[0]; 512];
+    tokio::task::yield_now().await;
+    Ok(ids.iter().map(|id| (*id, buffer[0])).collect())
+}
+
 /// The body is the task's, and its caller keeps only what it waits with: `Send`, and not `'static`.
 #[test]
 fn of_detached_computations_are_small() {
@@ -137,6 +151,15 @@ fn of_detached_computations_are_small() {
         sizes[0], sizes[1]
     );
     assert!(sizes.iter().all(|size| *size <= 1024), "{sizes:?}");
+    let lists = [
+        size_of_val(&assert_send(list(&[1]))),
+        size_of_val(&assert_send(detached_list(&[1]))),
+    ];
+    println!(
+        "of a list: {} bytes; detached: {} bytes",
+        lists[0], lists[1]
+    );
+    assert!(lists.iter().all(|size| *size <= 1024), "{lists:?}");
 }
 
 #[work_shared(detach)]

@@ -23,8 +23,9 @@ pub struct Many<'a, E, P: Policy> {
 /// What is to be computed next, to run detached.
 #[must_use]
 pub struct ManyLeads<E, P: Policy + 'static> {
-    many: Many<'static, E, P>,
-    asker: Asker,
+    // Boxed, as is what waits for them: so that the caller's future does not carry it.
+    many: Box<Many<'static, E, P>>,
+    asker: Box<Asker>,
 }
 
 /// What ran detached, at its end.
@@ -167,7 +168,10 @@ impl<'a, E: Clone, P: Policy + 'static> Many<'a, E, P> {
             ids,
             several,
         };
-        Some(ManyLeads { many, asker })
+        Some(ManyLeads {
+            many: Box::new(many),
+            asker: Box::new(asker),
+        })
     }
 
     /// [`next_detached`](Self::next_detached), blocking this thread.
@@ -176,16 +180,23 @@ impl<'a, E: Clone, P: Policy + 'static> Many<'a, E, P> {
     }
 
     /// Runs what `begin` makes of them as a task that belongs to the runtime, and takes what comes of it.
-    pub async fn detach<F>(
+    ///
+    /// An `async fn` would keep its arguments.
+    pub fn detach<F>(
         &mut self,
         leads: ManyLeads<E, P>,
         begin: impl FnOnce(Many<'static, E, P>) -> F,
-    ) where
+    ) -> impl Future<Output = ()>
+    where
         F: Future<Output = Settled<P::Returned>> + Send + 'static,
         P::Returned: Send,
     {
-        let ended = leads.asker.run(begin(leads.many)).await;
-        self.several.absorb(ended.map(|Settled(ended)| ended));
+        let task = begin(*leads.many);
+        let running = Box::pin(leads.asker.run(task));
+        async move {
+            let ended = running.await;
+            self.several.absorb(ended.map(|Settled(ended)| ended));
+        }
     }
 
     /// [`detach`](Self::detach), on a thread of its own.
@@ -199,7 +210,7 @@ impl<'a, E: Clone, P: Policy + 'static> Many<'a, E, P> {
         P::Returned: Send,
     {
         let many = leads.many;
-        let ended = leads.asker.run_blocking(move || job(many));
+        let ended = leads.asker.run_blocking(move || job(*many));
         self.several.absorb(ended.map(|Settled(ended)| ended));
     }
 
