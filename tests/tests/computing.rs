@@ -4,9 +4,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tests::{
-    Build, Callers, Computed, Mesh, PostgresServer, Run, Servers, Setup, Worker, on_each_backend,
-    on_each_setup, wait_until, whole,
+    Build, Callers, Computed, Log, Mesh, PostgresServer, Run, Servers, Setup, Worker,
+    on_each_backend, on_each_setup, wait_until, whole,
 };
+use tracing::subscriber::with_default;
 use worksharing::WorkSharing;
 
 const WORKER: &str = env!("CARGO_BIN_EXE_worker");
@@ -226,26 +227,27 @@ fn role_that_may_not_make_the_table_works_and_is_told_what_to_do() {
             .unwrap()
     };
     let (one, other) = (builder(), builder());
-    let complaints = [
-        whole(&one.check().unwrap_err()),
-        whole(&one.computing_blocking().unwrap_err()),
-    ];
-    for complaint in &complaints {
-        eprintln!("it says: {complaint}");
+    let log = Log::default();
+    with_default(log.subscriber(), || one.check().unwrap());
+    let complaint = whole(&one.computing_blocking().unwrap_err());
+    for said in [&log.text(), &complaint] {
+        eprintln!("it says: {said}");
         for word in ["CREATE UNLOGGED TABLE", "worksharing_computing", "GRANT"] {
-            assert!(complaint.contains(word), "no {word} in {complaint}");
+            assert!(said.contains(word), "no {word} in {said}");
         }
     }
     one.work("works")
         .run_blocking(|| thread::sleep(Duration::from_millis(1_500)));
     assert_eq!(one.stats().degraded, 0);
-    let creation = complaints[0].split_once("may run\n").unwrap().1;
+    let creation = complaint.split_once("may run\n").unwrap().1;
     let creation = creation.split_once(";\n").unwrap().0;
     let grant = "GRANT SELECT, INSERT, UPDATE, DELETE ON worksharing_computing TO visitor";
     admin
         .batch_execute(&format!("{creation}; {grant}"))
         .unwrap();
-    one.check().unwrap();
+    let log = Log::default();
+    with_default(log.subscriber(), || one.check().unwrap());
+    assert_eq!(log.text(), "");
     while_computing(&one, "told", || {
         wait_until(LIMIT, "it is named", || named(&other, "told"));
     });

@@ -509,13 +509,6 @@ fn a_role_that_may_not_create_is_told_what_to_run() {
     let trouble = worker.check().expect("check() says nothing");
     assert!(trouble.contains(grant), "{trouble}");
     admin.batch_execute(grant).unwrap();
-    // The same of the table of what is computed.
-    let trouble = worker.check().expect("check() says nothing");
-    assert!(trouble.contains("worksharing_computing"), "{trouble}");
-    sharing.computing_blocking().unwrap();
-    admin
-        .batch_execute("GRANT SELECT, INSERT, UPDATE, DELETE ON worksharing_computing TO app")
-        .unwrap();
     assert_eq!(worker.check(), None);
     // Whoever may call it need not be allowed anything else.
     admin.batch_execute("CREATE ROLE writer LOGIN").unwrap();

@@ -72,13 +72,20 @@ impl WorkSharing {
     ///
     /// # Errors
     /// A server cannot be reached, or is unsuitable: a standby, a pooler in transaction mode, a missing
-    /// right. The error says what to do.
+    /// right. The error says what to do. That other processes cannot be told what is [computed](Self::computing) is no
+    /// error, and is warned of.
     pub fn check(&self) -> Result<(), Error> {
         block_on(async {
             self.0.lock.check().await?;
             self.0.store.check().await?;
-            // Last: everything else works without it.
-            self.0.computing.check().await
+            // Everything else works without it.
+            if let Err(error) = self.0.computing.check().await {
+                tracing::warn!(
+                    error = %error.chain(),
+                    "other processes cannot be told what is computed: `computing` fails, and all else works"
+                );
+            }
+            Ok(())
         })
     }
 
