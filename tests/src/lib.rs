@@ -22,6 +22,7 @@ mod postgres_programs;
 mod postgres_server;
 mod proxy;
 mod redis_cluster;
+mod redis_sentinel;
 mod redis_server;
 mod resources;
 pub mod scenarios;
@@ -58,6 +59,7 @@ pub use plan::{
 pub use postgres_server::{PostgresServer, Stop};
 pub use proxy::Proxy;
 pub use redis_cluster::RedisCluster;
+pub use redis_sentinel::RedisSentinel;
 pub use redis_server::RedisServer;
 pub use resources::{Resources, peak_kib, sleeps, thread_names};
 pub use server::files_for_servers;

@@ -126,7 +126,12 @@ impl Builder {
     ///
     /// With the feature `cluster` also a Redis Cluster, by any of its nodes:
     /// `redis-cluster://user:password@host:7000,host:7001`, or `rediss-cluster://`. Reads and writes go to the primary that
-    /// has the key.
+    /// has the key. With the feature `sentinel` also the server that sentinels name:
+    /// `redis-sentinel://user:password@host:26379,host:26379/master-name/database`, or `rediss-sentinel://`.
+    ///
+    /// A replica is not used: it tells what was there before an invalidation, too. A server is asked what it is when it is
+    /// connected to, and once a second while it is used (`INFO replication`; one that does not tell this user is taken
+    /// for a primary).
     ///
     /// A user of its own there needs `~ws:* +getrange +strlen +pttl +set +eval` (with the [`prefix`](Self::prefix)), in a cluster
     /// `+cluster|nodes +asking`, too.

@@ -131,8 +131,19 @@ impl Builder {
     fn redis_store(&self, url: &str) -> Result<Arc<dyn Store>, Error> {
         match url.split_once("://") {
             Some(("redis-cluster" | "rediss-cluster", _)) => self.redis_cluster(url),
+            Some(("redis-sentinel" | "rediss-sentinel", _)) => self.redis_by_sentinels(url),
             _ => Ok(Arc::new(store::Redis::new(url, &self.prefix)?)),
         }
+    }
+
+    #[cfg(feature = "sentinel")]
+    fn redis_by_sentinels(&self, url: &str) -> Result<Arc<dyn Store>, Error> {
+        Ok(Arc::new(store::Redis::by_sentinels(url, &self.prefix)?))
+    }
+
+    #[cfg(all(feature = "redis", not(feature = "sentinel")))]
+    fn redis_by_sentinels(&self, _url: &str) -> Result<Arc<dyn Store>, Error> {
+        Err(not_enabled("sentinel"))
     }
 
     #[cfg(feature = "cluster")]
@@ -178,7 +189,12 @@ impl Builder {
     }
 }
 
-#[cfg(not(all(feature = "postgres", feature = "redis", feature = "cluster")))]
+#[cfg(not(all(
+    feature = "postgres",
+    feature = "redis",
+    feature = "cluster",
+    feature = "sentinel"
+)))]
 fn not_enabled(feature: &str) -> Error {
     Error::setting(format!(
         "a {feature} URL is set, but worksharing was built without the feature `{feature}`: write \

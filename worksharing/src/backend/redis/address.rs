@@ -1,5 +1,10 @@
+#[cfg(any(feature = "cluster", feature = "sentinel"))]
+use std::sync::Arc;
+
 use redis::{Client, ConnectionAddr, RedisConnectionInfo};
 
+#[cfg(feature = "sentinel")]
+use super::sentinel::Sentinels;
 use crate::Error;
 use crate::backend::tls;
 
@@ -12,6 +17,11 @@ pub(crate) struct Address {
     #[cfg(feature = "tls")]
     pub(super) tls: bool,
     pub(super) login: RedisConnectionInfo,
+    /// Whether a replica is none that is asked anything.
+    pub(super) wants_primary: bool,
+    /// Who tells where it is.
+    #[cfg(feature = "sentinel")]
+    pub(super) sentinels: Option<Arc<Sentinels>>,
 }
 
 const FORMS: &str =
@@ -51,6 +61,49 @@ impl Address {
             #[cfg(feature = "tls")]
             tls,
             login: info.redis_settings().clone(),
+            wants_primary: true,
+            #[cfg(feature = "sentinel")]
+            sentinels: None,
+        })
+    }
+}
+
+/// A URL of several hosts: the address of each, and what is behind them.
+#[cfg(any(feature = "cluster", feature = "sentinel"))]
+struct Hosts<'a> {
+    addresses: Vec<Address>,
+    behind: &'a str,
+}
+
+#[cfg(any(feature = "cluster", feature = "sentinel"))]
+impl<'a> Hosts<'a> {
+    /// Reads `kind://[user:password@]host:port,host:port…`, or `rediss-…` for TLS. `form` is what to write.
+    fn parse(url: &'a str, kind: &str, form: &str, with_tls: bool) -> Result<Self, Error> {
+        let unread = |what: &str| Error::setting(format!("{what}: write {form}"));
+        let (scheme, rest) = url.split_once("://").unwrap_or_default();
+        let (tls, own) = match scheme.strip_prefix("rediss-") {
+            Some(own) => ("rediss", own),
+            None => ("redis", scheme.strip_prefix("redis-").unwrap_or_default()),
+        };
+        if own != kind {
+            return Err(unread("the Redis URL has another scheme"));
+        }
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (before, behind) = rest.split_at(end);
+        if behind.contains('@') {
+            host_is_told_from_password(url)?;
+        }
+        let (login, hosts) = match before.rsplit_once('@') {
+            Some((login, hosts)) => (format!("{login}@"), hosts),
+            None => (String::new(), before),
+        };
+        let address = |host: &str| match host.is_empty() {
+            true => Err(unread("a host in the Redis URL is empty")),
+            false => Address::parse(&format!("{tls}://{login}{host}"), with_tls),
+        };
+        Ok(Self {
+            addresses: hosts.split(',').map(address).collect::<Result<_, _>>()?,
+            behind,
         })
     }
 }
@@ -61,42 +114,19 @@ impl Address {
     /// Reads the URL of a cluster: one address for each node that it names.
     pub(crate) fn parse_cluster(url: &str, with_tls: bool) -> Result<Vec<Self>, Error> {
         const FORM: &str =
-            "write redis-cluster://user:password@host:7000,host:7001, or rediss-cluster:// for TLS";
-        let unread = |what: &str| Error::setting(format!("{what}: {FORM}"));
-        let (scheme, rest) = url.split_once("://").unwrap_or_default();
-        let scheme = match scheme {
-            "redis-cluster" => "redis",
-            "rediss-cluster" => "rediss",
-            _ => {
-                return Err(unread(
-                    "the URL of a Redis Cluster begins with redis-cluster://",
-                ));
-            }
-        };
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        if rest[end..].contains('@') {
-            host_is_told_from_password(url)?;
+            "redis-cluster://user:password@host:7000,host:7001, or rediss-cluster:// for TLS";
+        let hosts = Hosts::parse(url, "cluster", FORM, with_tls)?;
+        match hosts.behind.trim_start_matches('/').is_empty() {
+            true => Ok(hosts.addresses),
+            false => Err(Error::setting(format!(
+                "the URL of a Redis Cluster has something behind its hosts, but a cluster has no numbered databases: \
+                 write {FORM}"
+            ))),
         }
-        if !rest[end..].trim_start_matches('/').is_empty() {
-            return Err(unread(
-                "the URL of a Redis Cluster has something behind its hosts, but a cluster has no numbered databases",
-            ));
-        }
-        let (login, hosts) = match rest[..end].rsplit_once('@') {
-            Some((login, hosts)) => (format!("{login}@"), hosts),
-            None => (String::new(), &rest[..end]),
-        };
-        hosts
-            .split(',')
-            .map(|host| match host.is_empty() {
-                true => Err(unread("a host in the URL of the Redis Cluster is empty")),
-                false => Self::parse(&format!("{scheme}://{login}{host}"), with_tls),
-            })
-            .collect()
     }
 
     /// `host:port`.
-    pub(super) fn place_of_node(&self) -> std::sync::Arc<str> {
+    pub(super) fn place_of_node(&self) -> Arc<str> {
         match &self.place {
             ConnectionAddr::Tcp(host, port) => format!("{host}:{port}").into(),
             place => place.to_string().into(),
@@ -110,9 +140,9 @@ impl Address {
             Error::unavailable(format!("the Redis Cluster has a node at no port: {place}"))
         })?;
         Ok(Self {
-            name: format!("redis at {place}"),
-            place: ConnectionAddr::Tcp(host.to_owned(), port),
-            ..self.clone()
+            // It sends on what is not its own, and is asked for the map, too.
+            wants_primary: false,
+            ..self.at(host, port)
         })
     }
 
@@ -122,6 +152,55 @@ impl Address {
         return self.tls;
         #[cfg(not(feature = "tls"))]
         false
+    }
+}
+
+/// Of servers behind sentinels.
+#[cfg(feature = "sentinel")]
+impl Address {
+    /// Reads the URL of a server whose sentinels are asked where it is.
+    pub(crate) fn parse_sentinel(url: &str, with_tls: bool) -> Result<Self, Error> {
+        const FORM: &str = "redis-sentinel://user:password@host:26379,host:26379/master-name/0, or \
+                            rediss-sentinel:// for TLS";
+        let unread = |what: &str| Error::setting(format!("{what}: write {FORM}"));
+        let hosts = Hosts::parse(url, "sentinel", FORM, with_tls)?;
+        let path = hosts.behind.strip_prefix('/').unwrap_or_default();
+        let (name, db) = path.split_once('/').unwrap_or((path, ""));
+        if name.is_empty() || path.contains(['?', '#']) {
+            return Err(unread(
+                "the URL of Redis Sentinel does not name a master behind its hosts",
+            ));
+        }
+        let db = match db {
+            "" => 0,
+            db => db.parse().map_err(|_| {
+                unread("what the URL of Redis Sentinel has behind its master is no number of a database")
+            })?,
+        };
+        let Some(first) = hosts.addresses.first().cloned() else {
+            return Err(unread("the URL of Redis Sentinel has no hosts"));
+        };
+        Ok(Self {
+            name: format!(
+                "redis {name} of {}",
+                first.name.replacen("redis", "the sentinel", 1)
+            ),
+            login: first.login.clone().set_db(db),
+            sentinels: Some(Arc::new(Sentinels::new(name, hosts.addresses))),
+            ..first
+        })
+    }
+}
+
+#[cfg(any(feature = "cluster", feature = "sentinel"))]
+impl Address {
+    /// Another server, which is spoken to in the same way.
+    pub(super) fn at(&self, host: &str, port: u16) -> Self {
+        Self {
+            name: format!("redis at {host}:{port}"),
+            place: ConnectionAddr::Tcp(host.to_owned(), port),
+            ..self.clone()
+        }
     }
 }
 

@@ -7,13 +7,16 @@ use crate::store::Look;
 impl Conversation<'_> {
     /// Says one thing, and hears the answer.
     pub(super) fn exchange_one(&mut self, ask: &Ask) -> io::Result<Answered<Answer>> {
+        let role = self.say_role();
         if let Ask::Look(digest, look) = ask {
             self.say_look(digest, *look);
             self.send()?;
+            self.hear_role(role)?;
             return Ok(self.hear_look(*look)?.map(Answer::Piece));
         }
         self.say(ask)?;
         self.send()?;
+        self.hear_role(role)?;
         let mut answer = self.hear(ask)?;
         if let Ok(None) = answer {
             self.say_again(ask)?;
@@ -25,11 +28,13 @@ impl Conversation<'_> {
 
     /// Says it all, and hears the answer to each.
     pub(super) fn exchange(&mut self, asks: &[Ask]) -> io::Result<Vec<Answered<Answer>>> {
+        let role = self.say_role();
         let looks = self.say_looks(asks);
         for ask in asks {
             self.say(ask)?;
         }
         self.send()?;
+        self.hear_role(role)?;
         let mut pieces = self.hear_looks(looks)?.into_iter();
         let mut pieces = move || pieces.next().unwrap_or(Ok(None));
         let mut answers = Vec::with_capacity(asks.len());

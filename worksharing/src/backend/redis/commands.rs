@@ -8,6 +8,7 @@ use bytes::Bytes;
 use redis::RedisError;
 
 use super::pace::Pace;
+use super::role;
 use super::wire::{Reply, Wire};
 use crate::store::{Fence, Look, Seen, Stored};
 
@@ -67,6 +68,9 @@ pub(super) struct Range {
     /// Its first bytes, read last: if they are those that were seen, all was read of one entry.
     pub(super) head: Bytes,
 }
+
+/// For so long a server is taken for the primary that it was.
+const ROLE_LASTS: Duration = Duration::from_secs(1);
 
 /// So much of a value is read before it is known how much there is.
 pub(super) const FIRST: usize = 256 * 1024;
@@ -343,6 +347,24 @@ impl Conversation<'_> {
             drop(self.wire.reply(&mut self.pace)?);
         }
         self.wire.reply(&mut self.pace)
+    }
+
+    /// Asks first, once in a second, whether the server is still a primary.
+    pub(super) fn say_role(&mut self) -> bool {
+        let asked = self.wire.role_asked;
+        let is_due = asked.is_some_and(|asked| asked.elapsed() >= ROLE_LASTS);
+        if is_due {
+            role::ask(self.wire);
+        }
+        is_due
+    }
+
+    /// What was read after that of a server that is none is not used.
+    pub(super) fn hear_role(&mut self, was_asked: bool) -> io::Result<()> {
+        if was_asked {
+            role::hear(self.wire, &mut self.pace)?;
+        }
+        Ok(())
     }
 
     pub(super) fn send(&mut self) -> io::Result<()> {

@@ -8,6 +8,9 @@ mod cluster;
 mod commands;
 mod pace;
 mod protocol;
+mod role;
+#[cfg(feature = "sentinel")]
+mod sentinel;
 mod socket;
 mod store;
 #[cfg(test)]

@@ -7,6 +7,7 @@ use redis::{Cmd, RedisError, cmd};
 use super::address::Address;
 use super::commands::{Answer, Answered, Ask, Conversation};
 use super::pace::Pace;
+use super::role;
 use super::socket::{self, SILENCE};
 use super::wire::Wire;
 use crate::Error;
@@ -34,10 +35,11 @@ impl Protocol for RedisProtocol {
     }
 
     fn connect(&self, watchdog: &Watchdog) -> Result<Wire, Error> {
-        watchdog.arm_for(SILENCE * 2);
-        let mut wire = Wire::new(socket::connect(&self.address, watchdog)?);
-        self.log_in(&mut wire, watchdog)?;
-        Ok(wire)
+        #[cfg(feature = "sentinel")]
+        if let Some(sentinels) = &self.address.sentinels {
+            return sentinels.connect(&self.address, watchdog);
+        }
+        connect(&self.address, watchdog)
     }
 
     fn serve(
@@ -49,8 +51,9 @@ impl Protocol for RedisProtocol {
         let answers = self
             .converse(wire, watchdog)
             .exchange(asks)
-            .map_err(|error| self.lost(error))?;
-        let answer = |answer: Answered<_>| answer.map_err(|refusal| self.refused(refusal));
+            .map_err(|error| lost(&self.address, error))?;
+        let answer =
+            |answer: Answered<_>| answer.map_err(|refusal| refused(&self.address, refusal));
         Ok(answers.into_iter().map(answer).collect())
     }
 
@@ -67,8 +70,8 @@ impl Protocol for RedisProtocol {
                 .map(|mut answers| answers.remove(0)),
             ask => conversation.exchange_one(ask),
         };
-        let answer = answer.map_err(|error| self.lost(error))?;
-        Ok(answer.map_err(|refusal| self.refused(refusal)))
+        let answer = answer.map_err(|error| lost(&self.address, error))?;
+        Ok(answer.map_err(|refusal| refused(&self.address, refusal)))
     }
 
     /// A server may shake hands and be silent.
@@ -102,61 +105,92 @@ impl RedisProtocol {
             asking: false,
         }
     }
+}
 
-    fn log_in(&self, wire: &mut Wire, watchdog: &Watchdog) -> Result<(), Error> {
-        let login = &self.address.login;
-        if let Some(password) = login.password() {
-            let named = login
-                .username()
-                .map(|name| cmd("AUTH").arg(name).arg(password).take());
-            let unnamed = cmd("AUTH").arg(password).take();
-            let mut said = self.say(wire, watchdog, named.as_ref().unwrap_or(&unnamed))?;
-            // Before version 6 there were no names.
-            if named.is_some() && said.as_ref().is_err_and(is_about_arguments) {
-                said = self.say(wire, watchdog, &unnamed)?;
-            }
-            // What it says may repeat the password.
-            said.map_err(|refusal| {
-                let (name, code) = (&self.address.name, refusal.code().unwrap_or("ERR"));
-                Error::unavailable(format!(
-                    "{name} refuses the user and password of the URL ({code}): write those that it knows, or \
-                     none if it asks for none"
-                ))
-            })?;
-        }
-        if login.db() != 0 {
-            let said = self.say(wire, watchdog, cmd("SELECT").arg(login.db()))?;
-            said.map_err(|refusal| self.refused(refusal))?;
-        }
+/// A connection with the primary at an address, ready for use.
+pub(super) fn connect(address: &Address, watchdog: &Watchdog) -> Result<Wire, Error> {
+    watchdog.arm_for(SILENCE * 2);
+    let mut wire = Wire::new(socket::connect(address, watchdog)?);
+    log_in(address, &mut wire, watchdog)?;
+    if address.login.db() != 0 {
+        let said = say(
+            address,
+            &mut wire,
+            watchdog,
+            cmd("SELECT").arg(address.login.db()),
+        )?;
+        said.map_err(|refusal| refused(address, refusal))?;
+    }
+    introduce(address, &mut wire, watchdog)?;
+    Ok(wire)
+}
+
+/// Gives the user and password of the URL, if it has any.
+pub(super) fn log_in(address: &Address, wire: &mut Wire, watchdog: &Watchdog) -> Result<(), Error> {
+    let login = &address.login;
+    let Some(password) = login.password() else {
+        return Ok(());
+    };
+    let named = login
+        .username()
+        .map(|name| cmd("AUTH").arg(name).arg(password).take());
+    let unnamed = cmd("AUTH").arg(password).take();
+    let mut said = say(address, wire, watchdog, named.as_ref().unwrap_or(&unnamed))?;
+    // Before version 6 there were no names.
+    if named.is_some() && said.as_ref().is_err_and(is_about_arguments) {
+        said = say(address, wire, watchdog, &unnamed)?;
+    }
+    // What it says may repeat the password.
+    said.map_err(|refusal| {
+        let (name, code) = (&address.name, refusal.code().unwrap_or("ERR"));
+        Error::unavailable(format!(
+            "{name} refuses the user and password of the URL ({code}): write those that it knows, or none if it \
+             asks for none"
+        ))
+    })
+}
+
+/// Says who asks, and asks what the server is.
+fn introduce(address: &Address, wire: &mut Wire, watchdog: &Watchdog) -> Result<(), Error> {
+    let mut pace = Pace::new(watchdog);
+    let name = cmd("CLIENT")
+        .arg("SETINFO")
+        .arg("LIB-NAME")
+        .arg("worksharing")
+        .take();
+    wire.whole_command(&name);
+    if address.wants_primary {
+        role::ask(wire);
+    }
+    let heard = wire.send(&mut pace).and_then(|()| {
         // What an older server does not know.
-        let name = cmd("CLIENT")
-            .arg("SETINFO")
-            .arg("LIB-NAME")
-            .arg("worksharing")
-            .take();
-        drop(self.say(wire, watchdog, &name)?);
-        Ok(())
-    }
+        drop(wire.reply(&mut pace)?);
+        match address.wants_primary {
+            true => role::hear(wire, &mut pace),
+            false => Ok(()),
+        }
+    });
+    heard.map_err(|error| lost(address, error))
+}
 
-    fn say(
-        &self,
-        wire: &mut Wire,
-        watchdog: &Watchdog,
-        command: &Cmd,
-    ) -> Result<Answered<()>, Error> {
-        let mut pace = Pace::new(watchdog);
-        wire.whole_command(command);
-        let said = wire.send(&mut pace).and_then(|()| wire.reply(&mut pace));
-        Ok(said.map_err(|error| self.lost(error))?.map(drop))
-    }
+fn say(
+    address: &Address,
+    wire: &mut Wire,
+    watchdog: &Watchdog,
+    command: &Cmd,
+) -> Result<Answered<()>, Error> {
+    let mut pace = Pace::new(watchdog);
+    wire.whole_command(command);
+    let said = wire.send(&mut pace).and_then(|()| wire.reply(&mut pace));
+    Ok(said.map_err(|error| lost(address, error))?.map(drop))
+}
 
-    fn lost(&self, error: io::Error) -> Error {
-        Error::unavailable(format!("{} was lost", self.address.name)).caused_by(error)
-    }
+pub(super) fn lost(address: &Address, error: io::Error) -> Error {
+    Error::unavailable(format!("{} was lost", address.name)).caused_by(error)
+}
 
-    fn refused(&self, refusal: RedisError) -> Error {
-        Error::unavailable(format!("{} refused", self.address.name)).caused_by(refusal)
-    }
+pub(super) fn refused(address: &Address, refusal: RedisError) -> Error {
+    Error::unavailable(format!("{} refused", address.name)).caused_by(refusal)
 }
 
 fn is_about_arguments(refusal: &RedisError) -> bool {

@@ -42,6 +42,19 @@ impl Redis {
         Ok(Self::at(address, prefix))
     }
 
+    /// A store on the server that sentinels call by this name,
+    /// `redis-sentinel://[user:password@]host:26379,host:26379/master-name[/db]` (`rediss-sentinel://` for TLS). They are
+    /// asked where it is at each connection.
+    ///
+    /// # Errors
+    /// The URL is not one of Redis Sentinel.
+    #[cfg(feature = "sentinel")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "sentinel")))]
+    pub fn by_sentinels(url: &str, prefix: &str) -> Result<Self, Error> {
+        let address = Address::parse_sentinel(url, tls::BUILT_IN)?;
+        Ok(Self::at(address, prefix))
+    }
+
     pub(super) fn at(address: Address, prefix: &str) -> Self {
         let address = Arc::new(address);
         let link = || {

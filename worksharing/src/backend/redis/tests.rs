@@ -31,7 +31,7 @@ fn server(answer: impl Fn(&[String]) -> Vec<u8> + Send + Sync + 'static) -> (Str
                 let mut answers = client.try_clone().unwrap();
                 let mut asked = BufReader::new(client);
                 while let Some(command) = read_command(&mut asked) {
-                    let reply = if command[0] == "CLIENT" {
+                    let reply = if ["CLIENT", "INFO"].contains(&&*command[0]) {
                         b"-ERR unknown subcommand\r\n".to_vec()
                     } else {
                         sent.lock().unwrap().push(command.join(" "));

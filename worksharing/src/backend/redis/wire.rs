@@ -1,6 +1,7 @@
 //! The protocol of Redis (RESP2), straight to and from the socket. Nothing here knows what it is used for.
 
 use std::io;
+use std::time::Instant;
 
 use bytes::Bytes;
 use redis::{Cmd, RedisError, Value};
@@ -16,6 +17,8 @@ pub(super) struct Wire {
     buffer: Box<[u8]>,
     start: usize,
     end: usize,
+    /// When it was last made sure that the server is a primary; `None`: it does not tell.
+    pub(super) role_asked: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -56,6 +59,7 @@ impl Wire {
             buffer: vec![0; BUFFER].into(),
             start: 0,
             end: 0,
+            role_asked: None,
         }
     }
 
@@ -154,6 +158,29 @@ impl Wire {
             },
             _ => return Err(nonsense()),
         }))
+    }
+
+    /// The next reply, which is a list of texts; `None`: there is none.
+    #[cfg(feature = "sentinel")]
+    pub(super) fn texts(
+        &mut self,
+        pace: &mut Pace<'_>,
+    ) -> io::Result<Result<Option<Vec<String>>, RedisError>> {
+        const MOST: i64 = 16;
+        let length = match self.line(pace)? {
+            [b'*', length @ .., _, _] => parse(length)?,
+            line if line.starts_with(b"-") => return refused(line).map(Err),
+            _ => return Err(nonsense()),
+        };
+        if length > MOST {
+            return Err(nonsense());
+        }
+        let mut texts = Vec::new();
+        for _ in 0..length {
+            let text = self.reply(pace)?.map_err(io::Error::other)?.into_bytes();
+            texts.push(String::from_utf8(text.into()).map_err(|_| nonsense())?);
+        }
+        Ok(Ok((length >= 0).then_some(texts)))
     }
 
     /// The next line, with its end.
