@@ -12,7 +12,7 @@
 //! computations that have lasted for a second or so. What only a process itself knows, its numbers and who waits in
 //! it, the process tells by itself (`reporter.rs`, to be copied into a service; here `worker.rs` has it).
 //!
-//! The page is three files beside this one. It loads nothing from elsewhere. Whoever can reach it can invalidate, so it
+//! The page is the files beside this one that are not Rust. It loads nothing from elsewhere. Whoever can reach it can invalidate, so it
 //! listens on this machine alone unless it is told otherwise; other sites' pages cannot (`guard.rs`).
 
 mod guard;

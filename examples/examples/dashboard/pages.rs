@@ -1,12 +1,12 @@
 //! What is served: the page, what it shows, and what its buttons do.
 
+use std::future::{Ready, ready};
 use std::sync::{Arc, Mutex};
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_TYPE, HeaderMap};
+use axum::http::header::{CONTENT_TYPE, HeaderMap, HeaderName};
 use axum::middleware::from_fn;
-use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
@@ -17,6 +17,10 @@ use crate::history::{History, View};
 use crate::told::Report;
 use crate::watch::{lock, whole};
 
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
 #[derive(Clone)]
 struct App {
     sharing: WorkSharing,
@@ -24,13 +28,18 @@ struct App {
 }
 
 pub(crate) fn router(sharing: WorkSharing, history: Arc<Mutex<History>>) -> Router {
-    let page = || file("text/html; charset=utf-8", include_str!("page.html"));
-    let style = || file("text/css; charset=utf-8", include_str!("page.css"));
-    let script = || file("text/javascript; charset=utf-8", include_str!("page.js"));
     Router::new()
-        .route("/", get(move || async move { page() }))
-        .route("/page.css", get(move || async move { style() }))
-        .route("/page.js", get(move || async move { script() }))
+        .route("/", get(file(HTML, include_str!("page.html"))))
+        .route("/page.css", get(file(CSS, include_str!("page.css"))))
+        .route("/page.js", get(file(SCRIPT, include_str!("page.js"))))
+        .route(
+            "/elements.js",
+            get(file(SCRIPT, include_str!("elements.js"))),
+        )
+        .route(
+            "/timeline.js",
+            get(file(SCRIPT, include_str!("timeline.js"))),
+        )
         .route("/state", get(state))
         .route("/tell", post(tell))
         .route("/invalidate", post(invalidate))
@@ -38,8 +47,12 @@ pub(crate) fn router(sharing: WorkSharing, history: Arc<Mutex<History>>) -> Rout
         .with_state(App { sharing, history })
 }
 
-fn file(kind: &'static str, text: &'static str) -> impl IntoResponse {
-    ([(CONTENT_TYPE, kind)], text)
+/// What it takes to answer with a file, always the same.
+fn file(
+    kind: &'static str,
+    text: &'static str,
+) -> impl Fn() -> Ready<([(HeaderName, &'static str); 1], &'static str)> + Clone {
+    move || ready(([(CONTENT_TYPE, kind)], text))
 }
 
 /// All that the page shows. It asks again and again.

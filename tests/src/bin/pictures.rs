@@ -12,7 +12,9 @@ use tests::{Browser, Service, example};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/pictures");
 /// Of the dashboard: so much that it can be read where a README is read.
-const WINDOW: [u32; 2] = [960, 640];
+const WIDTH: u32 = 960;
+const BELOW: &str =
+    "Math.round(document.querySelectorAll('section')[1].getBoundingClientRect().bottom) + 16";
 /// Until the timeline is full.
 const FULL: Duration = Duration::from_secs(32);
 
@@ -37,7 +39,7 @@ fn dashboard(folder: &Path) {
     let environment = [("WORKSHARING_DIRECTORY", path)];
     let dashboard = Service::start(&example("dashboard"), &arguments, &environment);
     let mut browser = Browser::start();
-    browser.resize(WINDOW);
+    browser.resize([WIDTH, 640]);
     browser.open(&format!("http://{}/", dashboard.address));
     thread::sleep(FULL);
     browser.until(
@@ -45,6 +47,11 @@ fn dashboard(folder: &Path) {
         "document.querySelectorAll('.computes[data-open=true]').length > 1 \
          && document.querySelectorAll('.waits[data-open=true]').length > 1",
     );
+    let height = browser
+        .value(BELOW)
+        .as_u64()
+        .and_then(|height| u32::try_from(height).ok());
+    browser.resize([WIDTH, height.expect("it is a number")]);
     for (name, dark) in [("dashboard.png", false), ("dashboard-dark.png", true)] {
         browser.prefers_dark(dark);
         let picture = STANDARD.decode(browser.screenshot());
