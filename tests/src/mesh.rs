@@ -4,7 +4,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::plan::{Run, Setup};
-use crate::{PostgresServer, RedisServer, Timeline, Worker, WorkerStats, wait_until};
+use crate::{PostgresServer, RedisServer, Timeline, Worker, WorkerStats, now_us, wait_until};
 
 /// The two servers of the main case.
 #[derive(Debug)]
@@ -122,6 +122,15 @@ impl Mesh {
             || self.timeline().key(key).served() >= answers,
         );
         self.timeline().key(key)
+    }
+
+    /// One call in every worker, answered. Returns how many bodies it needed.
+    pub fn bodies_of(&mut self, run: &Run) -> usize {
+        let began = now_us();
+        let before = self.timeline().key(&run.key).served();
+        self.run(run);
+        self.wait_for_answers(&run.key, before + self.workers.len());
+        self.timeline().since(began).key(&run.key).executions()
     }
 
     /// Waits until so many bodies of this key have ended.

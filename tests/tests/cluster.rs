@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tests::{
-    Mesh, Options, PostgresServer, RedisCluster, RedisServer, Run, Setup, now_us, wait_until, whole,
+    Mesh, Options, PostgresServer, RedisCluster, RedisServer, Run, Setup, wait_until, whole,
 };
 use worksharing::{ErrorKind, WorkSharing, testing};
 
@@ -20,15 +20,6 @@ fn setup(postgres: &PostgresServer, cluster: &RedisCluster) -> Setup {
         redis: Some(cluster.url()),
         ..Setup::default()
     }
-}
-
-/// One call in each process. Returns how many bodies there were.
-fn call(mesh: &mut Mesh, run: &Run) -> usize {
-    let began = now_us();
-    let before = mesh.timeline().key(&run.key).served();
-    mesh.run(run);
-    mesh.wait_for_answers(&run.key, before + mesh.workers.len());
-    mesh.timeline().since(began).key(&run.key).executions()
 }
 
 #[test]
@@ -57,8 +48,8 @@ fn keys_of_all_slots_are_shared() {
         let tags = [format!("a:{at}"), "all".to_owned(), format!("b:{}", at % 2)];
         let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
         let run = Run::of(&format!("key {at}"), ms(5)).options(Options::tags(&tags));
-        assert_eq!(call(&mut mesh, &run), 1, "{at}");
-        assert_eq!(call(&mut mesh, &run), 0, "{at}");
+        assert_eq!(mesh.bodies_of(&run), 1, "{at}");
+        assert_eq!(mesh.bodies_of(&run), 0, "{at}");
     }
     for node in &cluster.nodes[..3] {
         assert!(node.ask::<usize>(&["DBSIZE"]) > 5, "each has some of them");
@@ -73,12 +64,12 @@ fn failed_primary_is_replaced() {
         .map(|at| Run::of(&format!("key {at}"), ms(5)))
         .collect();
     for run in &runs {
-        assert_eq!(call(&mut mesh, run), 1);
+        assert_eq!(mesh.bodies_of(run), 1);
     }
     cluster.nodes[1].stop();
     // Every call is answered meanwhile, with or without a store.
     let answered = |mesh: &mut Mesh, bodies: usize| {
-        let bodies_now: usize = runs.iter().map(|run| call(mesh, run)).sum();
+        let bodies_now: usize = runs.iter().map(|run| mesh.bodies_of(run)).sum();
         println!("{bodies_now} bodies");
         bodies_now <= bodies
     };
@@ -123,20 +114,20 @@ fn slots_are_moved_under_load() {
     set(new, "IMPORTING", &old.id());
     set(old, "MIGRATING", &new.id());
     let run = Run::of("moved", ms(5));
-    assert_eq!(call(&mut mesh, &run), 1);
-    assert_eq!(call(&mut mesh, &run), 0, "ASK");
+    assert_eq!(mesh.bodies_of(&run), 1);
+    assert_eq!(mesh.bodies_of(&run), 0, "ASK");
     assert_eq!(old.ask::<usize>(&["CLUSTER", "COUNTKEYSINSLOT", &slot]), 0);
     assert_eq!(new.ask::<usize>(&["CLUSTER", "COUNTKEYSINSLOT", &slot]), 1);
     assert_eq!(mesh.workers[0].invalidate("moved"), None);
     assert_eq!(
-        call(&mut mesh, &run),
+        mesh.bodies_of(&run),
         1,
         "a tombstone is asked for there, too"
     );
     for node in [new, old] {
         set(node, "NODE", &new.id());
     }
-    assert_eq!(call(&mut mesh, &run), 0, "MOVED");
+    assert_eq!(mesh.bodies_of(&run), 0, "MOVED");
 }
 
 #[test]

@@ -16,15 +16,6 @@ fn on(url: String) -> WorkSharing {
     builder.lock(local).build().unwrap()
 }
 
-/// One call in each process. Returns how many bodies there were.
-fn call(mesh: &mut Mesh, run: &Run) -> usize {
-    let began = now_us();
-    let before = mesh.timeline().key(&run.key).served();
-    mesh.run(run);
-    mesh.wait_for_answers(&run.key, before + mesh.workers.len());
-    mesh.timeline().since(began).key(&run.key).executions()
-}
-
 #[test]
 fn primary_that_sentinels_name_is_a_store() {
     let sentinel = RedisSentinel::start();
@@ -49,10 +40,10 @@ fn failed_primary_is_replaced_by_whom_the_sentinels_promote() {
     };
     let mut mesh = Mesh::start(2, WORKER, &setup);
     let run = Run::of("key", Duration::from_millis(5));
-    assert_eq!(call(&mut mesh, &run), 1);
+    assert_eq!(mesh.bodies_of(&run), 1);
     sentinel.servers[0].stop();
     // Every call is answered meanwhile.
-    wait_until(LIMIT, "it is shared again", || call(&mut mesh, &run) == 0);
+    wait_until(LIMIT, "it is shared again", || mesh.bodies_of(&run) == 0);
     let role: String = sentinel.servers[1].ask(&["INFO", "replication"]);
     assert!(role.contains("role:master"), "{role}");
 }
