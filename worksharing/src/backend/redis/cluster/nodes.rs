@@ -181,22 +181,23 @@ impl Nodes {
         Err(last.unwrap_or_else(|| Error::unavailable("the Redis Cluster has no nodes")))
     }
 
-    /// Who may be asked for the map: those of the last one, in turns, and those of the URL.
+    /// Who may be asked for the map: the primaries of the last one, in turns, then their replicas and those of the URL.
     fn candidates(&self) -> Result<Vec<Node>, Error> {
-        let (mut places, turn) = {
+        let (map, turn) = {
             let state = self.state();
-            (state.map.nodes.clone(), state.turn)
+            (Arc::clone(&state.map), state.turn)
         };
+        let mut places = map.primaries();
         if !places.is_empty() {
             let turn = turn % places.len();
             places.rotate_left(turn);
         }
         let seeds = self.seeds.iter().map(Address::place_of_node);
-        places.extend(
-            seeds
-                .filter(|seed| !places.contains(seed))
-                .collect::<Vec<_>>(),
-        );
+        for place in map.nodes.iter().cloned().chain(seeds) {
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
         places.iter().map(|place| self.at(place)).collect()
     }
 
@@ -228,7 +229,8 @@ impl Nodes {
         let mut state = self.state();
         state.map = Arc::clone(&map);
         // Dropped, a link serves what is queued.
-        state.nodes.retain(|place, _| map.nodes.contains(place));
+        let primaries = map.primaries();
+        state.nodes.retain(|place, _| primaries.contains(place));
         map
     }
 }
