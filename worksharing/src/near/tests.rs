@@ -86,9 +86,12 @@ fn ten_thousand_changes_at_once_are_each_seen() {
             });
         }
     });
-    let sum = (0..KEYS).map(|key| process.read(key)).sum::<u64>();
-    assert_eq!(sum, CHANGES);
-    assert!(process.found.load(Ordering::Relaxed) > 0);
+    let sum = || (0..KEYS).map(|key| process.read(key)).sum::<u64>();
+    assert_eq!(sum(), CHANGES);
+    let found = process.found.load(Ordering::Relaxed);
+    assert_eq!(sum(), CHANGES);
+    let found = process.found.load(Ordering::Relaxed) - found;
+    assert_eq!(found, KEYS as u64, "nothing changes any more");
 }
 
 /// A store of some numbers, and a process.
