@@ -12,6 +12,8 @@ pub struct Setup {
     pub postgres: Option<String>,
     /// Builder's `redis`.
     pub redis: Option<String>,
+    /// Builder's `lock_url`.
+    pub lock_url: Option<String>,
     /// Builder's `directory`.
     pub directory: Option<PathBuf>,
     /// Builder's `postgres_lock`: `session` or `lease`; left to the runtime otherwise.

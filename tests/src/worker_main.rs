@@ -84,6 +84,9 @@ fn build_from(setup: &Setup, mut builder: Builder) -> Result<WorkSharing, worksh
     if let Some(url) = &setup.redis {
         builder = builder.redis(url);
     }
+    if let Some(url) = &setup.lock_url {
+        builder = builder.lock_url(url);
+    }
     if let Some(path) = &setup.directory {
         builder = builder.directory(path);
     }

@@ -42,6 +42,50 @@ fn transaction_pooler_is_refused_for_session_locks() {
     });
 }
 
+// Values go through the pooler, locks and notifications go around it.
+#[test]
+fn direct_url_for_the_locks_keeps_sessions_beside_a_pooler() {
+    let servers = Servers::start();
+    let bouncer = PgBouncer::start(&servers.postgres, PoolMode::Transaction);
+    let setup = Setup {
+        postgres: Some(bouncer.url()),
+        lock_url: Some(servers.postgres.url()),
+        ..Setup::default()
+    };
+    let mut mesh = Mesh::start(3, WORKER, &setup);
+    assert_eq!(mesh.workers[0].check(), None);
+    let run = Run::of("beside", Duration::from_secs(2)).callers(Callers::Mixed(4));
+    mesh.run(&run);
+    wait_until(LIMIT, "the key is locked by a session", || {
+        servers.postgres.advisory_locks() > 0
+    });
+    let timeline = mesh.wait_for_answers("beside", 12);
+    assert_eq!(timeline.executions(), 1);
+    // The value is behind the pooler.
+    assert_eq!(mesh.bodies_of(&Run::of("beside", Duration::ZERO)), 0);
+    let said: Vec<_> = mesh.workers.iter().flat_map(Worker::warnings).collect();
+    assert!(said.is_empty(), "{said:?}");
+}
+
+// A server of its own for the locks, and another for the values.
+#[test]
+fn locks_may_be_on_another_server_than_values() {
+    let [locks, values] = [(); 2].map(|()| PostgresServer::start());
+    let setup = Setup {
+        postgres: Some(values.url()),
+        lock_url: Some(locks.url()),
+        ..Setup::default()
+    };
+    let mut mesh = Mesh::start(2, WORKER, &setup);
+    let run = Run::of("apart", Duration::from_secs(2));
+    mesh.run(&run);
+    wait_until(LIMIT, "the key is locked", || locks.advisory_locks() > 0);
+    assert_eq!(values.advisory_locks(), 0);
+    assert_eq!(mesh.wait_for_answers("apart", 2).executions(), 1);
+    assert_eq!(mesh.workers[0].invalidate("apart"), None);
+    assert_eq!(mesh.bodies_of(&run), 1);
+}
+
 // Left to itself the runtime locks by leases there; `check()` still says what is the matter, since leases
 // notice a dead process later. Whoever asks for leases is not told.
 #[test]

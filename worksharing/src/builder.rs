@@ -34,6 +34,7 @@ use crate::{BoxFuture, Error, WorkSharing};
 pub struct Builder {
     postgres: Option<Url>,
     redis: Option<Url>,
+    lock_url: Option<Url>,
     directory: Option<PathBuf>,
     store: Option<Arc<dyn Store>>,
     lock: Option<Arc<dyn Lock>>,
@@ -74,6 +75,7 @@ impl Builder {
         Self {
             postgres: None,
             redis: None,
+            lock_url: None,
             directory: None,
             store: None,
             lock: None,
@@ -101,6 +103,7 @@ impl Builder {
         builder.redis = read("WORKSHARING_REDIS_URL")
             .or_else(|| read("REDIS_URL"))
             .map(Url);
+        builder.lock_url = read("WORKSHARING_LOCK_URL").map(Url);
         if builder.postgres.is_none() {
             builder.directory = read("WORKSHARING_DIRECTORY").map(PathBuf::from);
         }
@@ -118,6 +121,14 @@ impl Builder {
     /// what is sent.
     pub fn postgres(mut self, url: impl Into<String>) -> Self {
         self.postgres = Some(Url(url.into()));
+        self
+    }
+
+    /// The PostgreSQL server of the locks and of what processes tell each other, where that is not the one of
+    /// [`postgres`](Self::postgres): a direct URL beside one that goes through a pooler, or a server of its own. As a URL of
+    /// the same forms. All processes that share work name the same one.
+    pub fn lock_url(mut self, url: impl Into<String>) -> Self {
+        self.lock_url = Some(Url(url.into()));
         self
     }
 

@@ -8,7 +8,7 @@ use crate::Error;
 use crate::backend::postgres::outbox::{Names, Queue};
 use crate::changes::{Changed, Changes, Epochs};
 use crate::computing::Board;
-use crate::lock::{self, Lock};
+use crate::lock::{self, Lock, PostgresLock};
 #[cfg(feature = "postgres")]
 use crate::namespace::Namespace;
 #[cfg(feature = "postgres")]
@@ -51,66 +51,138 @@ struct Postgres {
     queue: Option<Queue>,
 }
 
+/// What the settings have named so far. What is named first stays.
+struct Named {
+    store: Option<Arc<dyn Store>>,
+    lock: Option<Arc<dyn Lock>>,
+    epochs: Arc<Epochs>,
+    changes: Option<Arc<dyn Changes>>,
+    /// Who dies is forgotten by what held its keys: so it is where the locks are.
+    board: Option<Arc<dyn Board>>,
+    /// The outbox, and whether the values stand beside it.
+    #[cfg(feature = "postgres")]
+    queue: Option<(Queue, bool)>,
+}
+
 impl Builder {
     pub(super) fn backends(&self) -> Result<Backends, Error> {
-        let (mut store, mut lock) = (self.store.clone(), self.lock.clone());
-        let (mut epochs, mut others, mut board) = (Arc::new(Epochs::new()), None, None);
-        #[cfg(feature = "postgres")]
-        let (mut queue, mut is_exact) = (None, false);
-        if let Some(url) = &self.redis
-            && store.is_none()
-        {
-            store = Some(self.redis_store(&url.0)?);
-        }
-        if let Some(url) = &self.postgres
-            && (store.is_none() || lock.is_none() || self.transactional_invalidation)
-        {
-            let postgres = self.postgres_backends(&url.0, &epochs)?;
+        let mut named = Named {
+            store: self.store.clone(),
+            lock: self.lock.clone(),
+            epochs: Arc::new(Epochs::new()),
+            changes: None,
+            board: None,
             #[cfg(feature = "postgres")]
-            {
-                (queue, is_exact) = (postgres.queue, store.is_none());
-            }
-            store.get_or_insert(postgres.store);
-            // Who dies is forgotten by what held its keys: it is told where the locks are.
-            board = lock.is_none().then_some(postgres.board);
-            lock.get_or_insert(postgres.lock);
-            others = Some(postgres.changes);
+            queue: None,
+        };
+        self.name_redis(&mut named)?;
+        self.name_lock_server(&mut named)?;
+        self.name_postgres(&mut named)?;
+        self.name_directory(&mut named)?;
+        self.is_complete(&named)?;
+        let store = named.store.unwrap_or_else(|| {
+            named.epochs = Arc::new(Epochs::alone());
+            Arc::new(store::Memory::new())
+        });
+        let changes = Changed::new(named.epochs, named.changes);
+        #[cfg(feature = "postgres")]
+        let outbox = named
+            .queue
+            .map(|(queue, is_exact)| self.outbox(queue, &store, is_exact, &changes));
+        Ok(Backends {
+            #[cfg(feature = "postgres")]
+            store: outbox.as_ref().map_or(store, Outbox::store),
+            #[cfg(not(feature = "postgres"))]
+            store,
+            lock: named.lock.unwrap_or_else(|| Arc::new(lock::Local::new())),
+            changes,
+            board: named.board,
+            #[cfg(feature = "postgres")]
+            outbox,
+        })
+    }
+
+    fn name_redis(&self, named: &mut Named) -> Result<(), Error> {
+        if let Some(url) = &self.redis
+            && named.store.is_none()
+        {
+            named.store = Some(self.redis_store(&url.0)?);
         }
-        if let Some(path) = &self.directory {
-            if store.is_none() {
-                store = Some(Arc::new(store::Directory::new(path)?));
-            }
-            if lock.is_none() {
-                let directory = lock::Directory::new(path)?;
-                board = Some(directory.board());
-                lock = Some(Arc::new(directory));
-            }
+        Ok(())
+    }
+
+    fn name_lock_server(&self, named: &mut Named) -> Result<(), Error> {
+        if let Some(url) = &self.lock_url
+            && named.lock.is_none()
+        {
+            let server = self.postgres_backends(&url.0, &named.epochs, self.postgres_lock)?;
+            named.lock = Some(server.lock);
+            named.board = Some(server.board);
+            named.changes = Some(server.changes);
         }
-        if self.redis.is_some() && lock.is_none() {
+        Ok(())
+    }
+
+    fn name_postgres(&self, named: &mut Named) -> Result<(), Error> {
+        let Some(url) = &self.postgres else {
+            return Ok(());
+        };
+        let is_needed = named.store.is_none() || named.lock.is_none();
+        if !is_needed && !self.transactional_invalidation {
+            return Ok(());
+        }
+        let server = match &named.changes {
+            None => self.postgres_backends(&url.0, &named.epochs, self.postgres_lock)?,
+            // Nothing is locked or heard there: it need not be a server that has sessions.
+            Some(_) => {
+                let epochs = Arc::new(Epochs::new());
+                self.postgres_backends(&url.0, &epochs, PostgresLock::Lease)?
+            }
+        };
+        #[cfg(feature = "postgres")]
+        {
+            let is_exact = named.store.is_none();
+            named.queue = server.queue.map(|queue| (queue, is_exact));
+        }
+        named.store.get_or_insert(server.store);
+        if named.lock.is_none() {
+            named.lock = Some(server.lock);
+            named.board = Some(server.board);
+        }
+        named.changes.get_or_insert(server.changes);
+        Ok(())
+    }
+
+    fn name_directory(&self, named: &mut Named) -> Result<(), Error> {
+        let Some(path) = &self.directory else {
+            return Ok(());
+        };
+        if named.store.is_none() {
+            named.store = Some(Arc::new(store::Directory::new(path)?));
+        }
+        if named.lock.is_none() {
+            let directory = lock::Directory::new(path)?;
+            named.board = Some(directory.board());
+            named.lock = Some(Arc::new(directory));
+        }
+        Ok(())
+    }
+
+    fn is_complete(&self, named: &Named) -> Result<(), Error> {
+        if named.store.is_none() && self.lock_url.is_some() {
+            return Err(Error::setting(
+                "there is a server for the locks (`lock_url`), but nothing for the values: add `.redis(\"redis://…\")`, or \
+                 `.postgres(\"postgres://…\")` with the same server or another",
+            ));
+        }
+        if self.redis.is_some() && named.lock.is_none() {
             return Err(Error::setting(
                 "there is a Redis for the values, but nothing for the locks: add the PostgreSQL server that \
                  your processes share, `.postgres(\"postgres://…\")` or the environment variable \
                  WORKSHARING_POSTGRES_URL; for a single process write `.lock(worksharing::lock::Local::new())`",
             ));
         }
-        let store = store.unwrap_or_else(|| {
-            epochs = Arc::new(Epochs::alone());
-            Arc::new(store::Memory::new())
-        });
-        let changes = Changed::new(epochs, others);
-        #[cfg(feature = "postgres")]
-        let outbox = queue.map(|queue| self.outbox(queue, &store, is_exact, &changes));
-        Ok(Backends {
-            #[cfg(feature = "postgres")]
-            store: outbox.as_ref().map_or(store, Outbox::store),
-            #[cfg(not(feature = "postgres"))]
-            store,
-            lock: lock.unwrap_or_else(|| Arc::new(lock::Local::new())),
-            changes,
-            board,
-            #[cfg(feature = "postgres")]
-            outbox,
-        })
+        Ok(())
     }
 
     #[cfg(feature = "postgres")]
@@ -162,7 +234,12 @@ impl Builder {
     }
 
     #[cfg(feature = "postgres")]
-    fn postgres_backends(&self, url: &str, epochs: &Arc<Epochs>) -> Result<Postgres, Error> {
+    fn postgres_backends(
+        &self,
+        url: &str,
+        epochs: &Arc<Epochs>,
+        lock: PostgresLock,
+    ) -> Result<Postgres, Error> {
         let transactional = self.transactional_invalidation;
         let namespace = Namespace::new(self.namespace.clone());
         let server = crate::backend::postgres::Server::new(crate::backend::postgres::Settings {
@@ -170,7 +247,7 @@ impl Builder {
             prefix: &self.prefix,
             table: &self.table,
             max_held_keys: self.max_held_keys,
-            lock: self.postgres_lock,
+            lock,
             outbox: transactional.then(|| (Names::new(&self.table), namespace)),
             epochs: Arc::clone(epochs),
         })?;
@@ -184,7 +261,12 @@ impl Builder {
     }
 
     #[cfg(not(feature = "postgres"))]
-    fn postgres_backends(&self, _url: &str, _epochs: &Arc<Epochs>) -> Result<Postgres, Error> {
+    fn postgres_backends(
+        &self,
+        _url: &str,
+        _epochs: &Arc<Epochs>,
+        _lock: PostgresLock,
+    ) -> Result<Postgres, Error> {
         Err(not_enabled("postgres"))
     }
 }

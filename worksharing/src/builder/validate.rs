@@ -112,6 +112,11 @@ mod tests {
         refused(builder().retry_after(Duration::ZERO), ".retry_after(Dur");
         let transactional = || builder().transactional_invalidation(true);
         refused(transactional(), "write its URL");
+        #[cfg(feature = "postgres")]
+        refused(
+            builder().lock_url("postgres://localhost"),
+            "nothing for the values",
+        );
         refused(builder().max_detached(0), "max_detached is 0");
         refused(builder().local_bytes(0), "local_bytes is 0");
         refused(builder().max_held_keys(0), "max_held_keys is 0");
@@ -125,6 +130,7 @@ mod tests {
     fn no_part_of_a_url_is_told() {
         let builder = WorkSharing::builder()
             .postgres("host=hunter password=hunter2")
+            .lock_url("postgres://hunter:hunter2@localhost")
             .redis("redis://:hunter2@localhost");
         for text in [format!("{builder:?}"), format!("{builder:#?}")] {
             assert!(!text.contains("hunter"), "{text}");
