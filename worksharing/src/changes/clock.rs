@@ -36,6 +36,7 @@ impl Clock {
 
     /// Whether this time is to come.
     #[cfg(target_os = "linux")]
+    #[inline]
     pub(super) fn is_to_come(&self, time: Time) -> bool {
         self.about().saturating_add(GRAIN) < time || self.now() < time
     }
@@ -48,6 +49,7 @@ impl Clock {
 
     /// What time it is, or was a little before: the kernel has it ready, and no counter of the processor is read.
     #[cfg(target_os = "linux")]
+    #[inline]
     fn about(&self) -> Time {
         let (now, begun) = (coarse(), &self.begun_about);
         let seconds = now.tv_sec - begun.tv_sec;

@@ -104,6 +104,7 @@ impl Epochs {
     }
 
     /// Whether nothing of this stripe was heard to have changed since the stamp was taken, and nothing has unheard.
+    #[inline]
     pub(crate) fn is_unchanged(&self, stamp: Stamp, of: Stripe) -> bool {
         let is_before = |epoch: &AtomicU64| epoch.load(Ordering::Acquire) <= stamp.epoch;
         let stripe = self.stripes.get().map(|stripes| &stripes[usize::from(of)]);
@@ -111,6 +112,7 @@ impl Epochs {
     }
 
     /// Whether this time is to come.
+    #[inline]
     pub(crate) fn is_to_come(&self, time: Time) -> bool {
         self.clock.is_to_come(time)
     }
@@ -121,6 +123,7 @@ impl Epochs {
     }
 
     /// Until when it is known that every change is heard.
+    #[inline]
     pub(crate) fn heard_until(&self) -> Time {
         self.heard_until.load(Ordering::Acquire)
     }

@@ -41,6 +41,7 @@ impl Function {
     }
 
     /// A call was answered with a value that is kept in this process.
+    #[inline]
     pub(crate) fn found_here(&self) {
         self.counts.count(Count::Local);
         self.ended(Outcome::Local);

@@ -18,6 +18,7 @@ pub fn take() -> String {
 }
 
 /// Gives it back, for the next text.
+#[inline]
 pub(crate) fn give_back(mut text: String) {
     if text.capacity() <= LONGEST {
         text.clear();

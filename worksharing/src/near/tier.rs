@@ -111,6 +111,7 @@ impl Weighter<OwnedName, Arc<Kept>> for ByWeight {
 
 impl Validity {
     /// Whether it may be used now.
+    #[inline]
     pub(super) fn holds(&self, epochs: &Epochs) -> bool {
         self.lasts(epochs)
             && epochs.is_unchanged(self.stamp, self.of_key)
@@ -123,6 +124,7 @@ impl Validity {
 
 impl Validity {
     /// Whether it may be used at this time, if nothing has changed. Where changes are heard the clock is asked once.
+    #[inline]
     fn lasts(&self, epochs: &Epochs) -> bool {
         epochs.is_to_come(self.until.min(epochs.heard_until()))
             || epochs.is_to_come(self.until.min(self.unheard_until))
@@ -150,6 +152,7 @@ impl Tier {
         })
     }
 
+    #[inline]
     pub(super) fn get(&self, name: Name<'_>) -> Option<Arc<Kept>> {
         self.0.get(&name)
     }
