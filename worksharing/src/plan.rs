@@ -2,7 +2,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::events::track;
 use crate::flow::{Call, Jitter, Options, Rare};
 use crate::near::{Salt, Whose, give_back};
 use crate::policy::Policy;
@@ -182,10 +181,7 @@ impl Plan {
             version: self.options.version,
             salt: self.options.rare().salt,
         };
-        let shared = self.sharing.runtime().find(keeping, whose)?;
-        if track::is_traced() {
-            track::traced_here(self.name, &self.key());
-        }
+        let shared = self.sharing.runtime().find(keeping, self.name, whose)?;
         give_back(std::mem::take(&mut self.characteristic));
         Some(P::from_shared(shared))
     }

@@ -1,11 +1,10 @@
 use std::fmt;
 
-use crate::events::track;
+use crate::WorkSharing;
 use crate::near::{Salt, Whose, give_back};
 use crate::plan::Plan;
 use crate::policy::Policy;
 use crate::runtime::Runtime;
-use crate::{Key, WorkSharing};
 
 /// A call whose value may be kept in this process: what is needed to look for it, and no more.
 #[derive(Debug)]
@@ -68,10 +67,7 @@ impl<'s> Sought<'s> {
             salt: self.salt,
         };
         let runtime: &Runtime = self.sharing.runtime();
-        let shared = runtime.find(policy.keeping()?, whose)?;
-        if track::is_traced() {
-            track::traced_here(self.name, &Key::new(&*self.characteristic));
-        }
+        let shared = runtime.find(policy.keeping()?, self.name, whose)?;
         give_back(std::mem::take(&mut self.characteristic));
         Some(P::from_shared(shared))
     }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::call::{Call, Sight};
 use super::timing::{self, Verdict};
 use crate::changes::{Stamp, Time, time_of};
-use crate::events::track;
 use crate::near::{Fill, Keeping, Whose};
 use crate::payload::entry::{Container, Frame, Kind};
 
@@ -22,11 +21,7 @@ impl Call {
             version: self.options.version,
             salt: self.options.rare().salt,
         };
-        let found = self.runtime.find(keeping, whose)?;
-        if track::is_traced() {
-            track::traced_here(self.track.function.name, &self.key);
-        }
-        Some(found)
+        self.runtime.find(keeping, self.track.function.name, whose)
     }
 
     /// Keeps a clone of a value. A panic of the user's `Clone` is a reason not to.
