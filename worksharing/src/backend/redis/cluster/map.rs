@@ -19,31 +19,16 @@ pub(super) struct Map {
     pub(super) nodes: Vec<Place>,
 }
 
-/// The slot of a key that is this prefix and hex digits: of the part in braces, if there is one.
+/// The slot of a key: of the part in braces, if there is one.
 /// <https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags>
-pub(super) fn slot(prefix: &str, digest: &[u8; 16]) -> u16 {
+pub(super) fn slot(key: &str) -> u16 {
     const CRC: Crc<u16> = Crc::<u16>::new(&CRC_16_XMODEM);
-    let tag = prefix
+    let tag = key
         .split_once('{')
         .and_then(|(_, rest)| rest.split_once('}'))
         .map(|(tag, _)| tag)
         .filter(|tag| !tag.is_empty());
-    let mut sum = CRC.digest();
-    match tag {
-        Some(tag) => sum.update(tag.as_bytes()),
-        None => {
-            sum.update(prefix.as_bytes());
-            for byte in digest {
-                sum.update(&hex(*byte));
-            }
-        }
-    }
-    sum.finalize() % SLOTS
-}
-
-fn hex(byte: u8) -> [u8; 2] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    [byte >> 4, byte & 0xf].map(|digit| DIGITS[usize::from(digit)])
+    CRC.checksum(tag.unwrap_or(key).as_bytes()) % SLOTS
 }
 
 impl Map {
@@ -228,17 +213,24 @@ a6 :0@0 master,noaddr - 0 1 2 disconnected 16383
     /// As `CLUSTER KEYSLOT` of a real server says.
     #[test]
     fn slots_are_those_of_the_server() {
-        let digest = *Key::new("report:2024:DE").digest();
+        let key = Key::new("report:2024:DE");
         let by_hand =
             |text: &str| Crc::<u16>::new(&CRC_16_XMODEM).checksum(text.as_bytes()) % SLOTS;
-        let text: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let text: String = key
+            .digest()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         assert_eq!(
             by_hand("123456789"),
             0x31c3,
             "the value that the specification gives"
         );
-        assert_eq!(slot("ws:", &digest), by_hand(&format!("ws:{text}")));
-        assert_eq!(slot("{shop}:", &digest), by_hand("shop"));
-        assert_eq!(slot("{}:", &digest), by_hand(&format!("{{}}:{text}")));
+        assert_eq!(slot(&key.hex_after("ws:")), by_hand(&format!("ws:{text}")));
+        assert_eq!(slot(&key.hex_after("{shop}:")), by_hand("shop"));
+        assert_eq!(
+            slot(&key.hex_after("{}:")),
+            by_hand(&format!("{{}}:{text}"))
+        );
     }
 }

@@ -51,7 +51,7 @@ impl RedisCluster {
     }
 
     fn slot(&self, key: &Key) -> u16 {
-        map::slot(&self.prefix, key.digest())
+        map::slot(&key.hex_after(&self.prefix))
     }
 
     /// Runs it at the node that has the key, wherever that has gone. What may have taken effect, and is not to do so
