@@ -193,13 +193,7 @@ impl<K: Clone, X, W, L> ManyWork<K, X, W, L> {
     {
         let keeping = self.local.keeping();
         let policy = || Rules::<Whole, Option<M::Value>>::new().kept(keeping);
-        drive(
-            many(self.calls, &policy()),
-            policy,
-            self.on_timeout,
-            compute,
-        )
-        .await
+        drive(self.calls, policy, self.on_timeout, compute).await
     }
 
     /// [`run`](Self::run), blocking this thread.
@@ -214,12 +208,7 @@ impl<K: Clone, X, W, L> ManyWork<K, X, W, L> {
     {
         let keeping = self.local.keeping();
         let policy = || Rules::<Whole, Option<M::Value>>::new().kept(keeping);
-        drive_blocking(
-            many(self.calls, &policy()),
-            policy,
-            self.on_timeout,
-            compute,
-        )
+        drive_blocking(self.calls, policy, self.on_timeout, compute)
     }
 
     /// [`run`](Self::run) for what may fail: an error is that of the whole, and only values are shared.
@@ -243,13 +232,7 @@ impl<K: Clone, X, W, L> ManyWork<K, X, W, L> {
         let (keeping, errors) = (self.local.keeping(), self.errors);
         let policy =
             || Rules::<OkOnly<E>, Option<M::Value>, _, _, _>::with_errors(errors).kept(keeping);
-        drive(
-            many(self.calls, &policy()),
-            policy,
-            self.on_timeout,
-            compute,
-        )
-        .await
+        drive(self.calls, policy, self.on_timeout, compute).await
     }
 
     /// [`try_run`](Self::try_run), blocking this thread.
@@ -269,12 +252,7 @@ impl<K: Clone, X, W, L> ManyWork<K, X, W, L> {
         let (keeping, errors) = (self.local.keeping(), self.errors);
         let policy =
             || Rules::<OkOnly<E>, Option<M::Value>, _, _, _>::with_errors(errors).kept(keeping);
-        drive_blocking(
-            many(self.calls, &policy()),
-            policy,
-            self.on_timeout,
-            compute,
-        )
+        drive_blocking(self.calls, policy, self.on_timeout, compute)
     }
 
     /// The stored values, of those that [`run`](Self::run) would return without waiting. Never computes.
@@ -345,30 +323,32 @@ fn many<'a, K: Clone, P: Policy + 'a>(calls: Vec<(K, Call)>, policy: &P) -> Many
     Many::new(calls.into_iter().map(entrant), keeping)
 }
 
-async fn drive<'a, K, P, R, F>(
-    mut many: Many<'a, K, P>,
+async fn drive<K, P, R, F>(
+    calls: Vec<(K, Call)>,
     policy: impl Fn() -> P,
     on_timeout: impl OnTimeout<R>,
     mut compute: impl FnMut(Vec<K>) -> F,
 ) -> R
 where
     K: Clone,
-    P: Policy + 'a,
+    P: Policy,
     R: EachReturned<K, P>,
     F: Future<Output = R>,
 {
+    let mut many = many(calls, &policy());
     while let Some(missing) = many.next().await {
         many.land(policy(), pin!(compute(missing))).await;
     }
     many.finish_or(on_timeout)
 }
 
-fn drive_blocking<'a, K: Clone, P: Policy + 'a, R: EachReturned<K, P>>(
-    mut many: Many<'a, K, P>,
+fn drive_blocking<K: Clone, P: Policy, R: EachReturned<K, P>>(
+    calls: Vec<(K, Call)>,
     policy: impl Fn() -> P,
     on_timeout: impl OnTimeout<R>,
     mut compute: impl FnMut(Vec<K>) -> R,
 ) -> R {
+    let mut many = many(calls, &policy());
     while let Some(missing) = many.next_blocking() {
         many.land_blocking(policy(), || compute(missing));
     }

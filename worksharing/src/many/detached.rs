@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Keeps, Many, ManyWork, many};
 use crate::each::{ByKey, EachReturned};
+use crate::flow::Call;
 use crate::policy::{ErrorRules, OkOnly, Policy, Rules, Whole};
 use crate::work::OnTimeout;
 
@@ -47,8 +48,7 @@ impl<K: Clone + Send + 'static, X, W, L> DetachedMany<K, X, W, L> {
     {
         let keeping = self.0.local.keeping();
         let policy = move || Rules::<Whole, Option<M::Value>>::new().kept(keeping);
-        let many = many(self.0.calls, &policy());
-        drive(many, policy, self.0.on_timeout, Arc::new(compute)).await
+        drive(self.0.calls, policy, self.0.on_timeout, Arc::new(compute)).await
     }
 
     /// [`run`](Self::run) for a function that blocks: it runs on a thread of its own. Blocks this thread, too.
@@ -63,8 +63,7 @@ impl<K: Clone + Send + 'static, X, W, L> DetachedMany<K, X, W, L> {
     {
         let keeping = self.0.local.keeping();
         let policy = move || Rules::<Whole, Option<M::Value>>::new().kept(keeping);
-        let many = many(self.0.calls, &policy());
-        drive_blocking(many, policy, self.0.on_timeout, Arc::new(compute))
+        drive_blocking(self.0.calls, policy, self.0.on_timeout, Arc::new(compute))
     }
 
     /// [`ManyWork::try_run`], computing in a task of its own.
@@ -93,8 +92,7 @@ impl<K: Clone + Send + 'static, X, W, L> DetachedMany<K, X, W, L> {
         let policy = move || {
             Rules::<OkOnly<E>, Option<M::Value>, _, _, _>::with_errors(errors).kept(keeping)
         };
-        let many = many(self.0.calls, &policy());
-        drive(many, policy, self.0.on_timeout, Arc::new(compute)).await
+        drive(self.0.calls, policy, self.0.on_timeout, Arc::new(compute)).await
     }
 
     /// [`try_run`](Self::try_run) for a function that blocks, as [`run_blocking`](Self::run_blocking).
@@ -119,13 +117,12 @@ impl<K: Clone + Send + 'static, X, W, L> DetachedMany<K, X, W, L> {
         let policy = move || {
             Rules::<OkOnly<E>, Option<M::Value>, _, _, _>::with_errors(errors).kept(keeping)
         };
-        let many = many(self.0.calls, &policy());
-        drive_blocking(many, policy, self.0.on_timeout, Arc::new(compute))
+        drive_blocking(self.0.calls, policy, self.0.on_timeout, Arc::new(compute))
     }
 }
 
 async fn drive<K, P, R, F>(
-    mut many: Many<'static, K, P>,
+    calls: Vec<(K, Call)>,
     policy: impl Fn() -> P + Clone + Send + 'static,
     on_timeout: impl OnTimeout<R>,
     compute: Arc<impl Fn(Vec<K>) -> F + Send + Sync + 'static>,
@@ -136,6 +133,7 @@ where
     R: EachReturned<K, P>,
     F: Future<Output = R> + Send + 'static,
 {
+    let mut many = many(calls, &policy());
     while let Some(leads) = many.next_detached().await {
         let (policy, compute) = (policy.clone(), Arc::clone(&compute));
         let task = |mut many: Many<'static, K, P>| async move {
@@ -150,7 +148,7 @@ where
 }
 
 fn drive_blocking<K, P, R>(
-    mut many: Many<'static, K, P>,
+    calls: Vec<(K, Call)>,
     policy: impl Fn() -> P + Clone + Send + 'static,
     on_timeout: impl OnTimeout<R>,
     compute: Arc<impl Fn(Vec<K>) -> R + Send + Sync + 'static>,
@@ -160,6 +158,7 @@ where
     P: Policy<Returned: Send> + Send + 'static,
     R: EachReturned<K, P>,
 {
+    let mut many = many(calls, &policy());
     while let Some(leads) = many.next_detached_blocking() {
         let (policy, compute) = (policy.clone(), Arc::clone(&compute));
         let job = move |mut many: Many<'static, K, P>| {
