@@ -88,6 +88,10 @@ pub(crate) trait Protocol: Send + Sync + 'static {
     /// As of [`serve`](Self::serve).
     fn tick(&self, connection: &mut Self::Connection, watchdog: &Watchdog) -> Result<(), Error>;
 
+    /// Takes leave of the server: the connection is closed in order, for nobody needs it any more. The watchdog is armed,
+    /// and what goes wrong is nobody's trouble. Not called for a connection that was lost.
+    fn close(&self, _connection: &mut Self::Connection, _watchdog: &Watchdog) {}
+
     /// The connection was lost. A new one is tried for next.
     fn lost(&self, _error: &Error) {}
 

@@ -44,6 +44,8 @@ struct Server {
     losses: AtomicUsize,
     trials: AtomicUsize,
     attempts: AtomicUsize,
+    /// How many connections were closed in order.
+    closed: AtomicUsize,
     /// How many threads are in `connect` or `serve`.
     inside: AtomicUsize,
     downs: AtomicUsize,
@@ -201,6 +203,16 @@ impl<const CALLER_MAY_SERVE: bool> Protocol for Fake<CALLER_MAY_SERVE> {
         Ok(())
     }
 
+    fn close(&self, (): &mut (), watchdog: &Watchdog) {
+        let server = &*self.0;
+        let _inside = Inside::of(server);
+        server.closed.fetch_add(1, Ordering::SeqCst);
+        if *server.door.lock().unwrap() == Door::Silent {
+            watchdog.arm_for(Duration::from_millis(1));
+            server.hang();
+        }
+    }
+
     fn down(&self, _error: &Error) {
         self.0.downs.fetch_add(1, Ordering::SeqCst);
     }
@@ -329,10 +341,33 @@ fn dropping_a_link_ends_its_thread_by<const CALLER_MAY_SERVE: bool>(
 ) {
     assert_eq!(ask(&link, Ask::Echo(1)).unwrap(), 1);
     drop(link);
-    // The thread holds the other one.
-    while Arc::strong_count(&server) > 1 {
-        thread::yield_now();
-    }
+    the_thread_has_ended(&server);
+    assert_eq!(server.closed.load(Ordering::SeqCst), 1);
+}
+
+/// The link's thread holds the other one.
+fn the_thread_has_ended(server: &Arc<Server>) {
+    server.when(|_| Arc::strong_count(server) == 1);
+}
+
+#[test]
+fn a_connection_that_was_lost_is_not_closed_in_order() {
+    let (link, server) = link::<false>();
+    assert!(ask(&link, Ask::Lose).is_err());
+    drop(link);
+    the_thread_has_ended(&server);
+    assert!(server.connections.load(Ordering::SeqCst) > 1);
+    assert!(server.closed.load(Ordering::SeqCst) <= 1);
+}
+
+#[test]
+fn a_server_that_is_silent_at_the_end_is_let_go_of() {
+    let (link, server) = link::<false>();
+    assert_eq!(ask(&link, Ask::Echo(1)).unwrap(), 1);
+    server.door(Door::Silent);
+    drop(link);
+    the_thread_has_ended(&server);
+    assert_eq!(server.closed.load(Ordering::SeqCst), 1);
 }
 
 #[test]

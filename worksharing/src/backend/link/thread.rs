@@ -107,7 +107,7 @@ impl<W: Protocol> Thread<W> {
         Ok(connection)
     }
 
-    /// Serves until the connection is lost, first of all what the last one took with it.
+    /// Serves until the connection is lost or the link ends, first of all what the last one took with it.
     fn use_connection(&mut self, mut connection: W::Connection) -> Result<(), Error> {
         if !self.batch.is_empty() {
             self.serve(&mut connection)?;
@@ -124,9 +124,23 @@ impl<W: Protocol> Thread<W> {
                     protocol.tick(&mut connection, watchdog)?;
                     self.served()?;
                 }
-                Next::End => return Ok(()),
+                Next::End => {
+                    self.close(connection);
+                    return Ok(());
+                }
             }
         }
+    }
+
+    /// Closes a connection in order.
+    fn close(&self, mut connection: W::Connection) {
+        let Shared {
+            protocol, watchdog, ..
+        } = &*self.shared;
+        watchdog.arm();
+        quietly(|| protocol.close(&mut connection, watchdog));
+        drop(connection);
+        watchdog.disarm();
     }
 
     fn serve(&mut self, connection: &mut W::Connection) -> Result<(), Error> {
