@@ -15,6 +15,7 @@ mod hot;
 mod log;
 mod mesh;
 mod options;
+mod ordeal;
 mod pgbouncer;
 mod plan;
 mod port;
@@ -52,6 +53,7 @@ pub use hot::{Hot, assert_nobody_goes_back};
 pub use log::Log;
 pub use mesh::{Mesh, Servers, on_each_setup};
 pub use options::Options;
+pub use ordeal::Ordeal;
 pub use pgbouncer::{PgBouncer, PoolMode};
 pub use plan::{
     Callers, Command, Computed, End, Event, GAVE_UP, List, Moment, NOTHING, Run, Scope, Setup,

@@ -5,13 +5,14 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use postgres::{Client, Config, NoTls};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::port::free_port;
 use crate::postgres_programs::{program, run, template};
 use crate::server::{PATIENCE, ServerProcess, server_dir};
 use crate::user::{User, command_as};
+use crate::wait_until;
 
 /// A PostgreSQL server of this test's own.
 #[derive(Debug)]
@@ -133,6 +134,20 @@ impl PostgresServer {
             Signal::QUIT
         };
         self.process.take().expect("it runs").stop(signal);
+    }
+
+    /// Kills the process of a session, whereupon it ends all of them, recovers as after a crash, and lets clients in again.
+    pub fn crash(&self) {
+        let mut victim = self.connect();
+        let row = victim.query_one("SELECT pg_backend_pid()", &[]);
+        let pid = Pid::from_raw(row.expect("it answers").get(0)).expect("a process");
+        kill_process(pid, Signal::KILL).expect("cannot kill");
+        wait_until(PATIENCE, "the session is gone", || {
+            victim.batch_execute("").is_err()
+        });
+        wait_until(PATIENCE, "it has recovered", || {
+            self.config().connect(NoTls).is_ok()
+        });
     }
 
     /// Stops it, fast, and starts it again on the same port.

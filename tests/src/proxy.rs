@@ -16,7 +16,6 @@ pub struct Proxy {
 
 #[derive(Debug)]
 struct Shared {
-    server: u16,
     protocol: Option<Protocol>,
     state: Mutex<State>,
     changed: Condvar,
@@ -24,6 +23,8 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
+    /// The port of the server.
+    server: u16,
     frozen: bool,
     refusing: bool,
     ended: bool,
@@ -48,9 +49,11 @@ impl Proxy {
     fn of(server: u16, protocol: Option<Protocol>) -> Self {
         let (listener, port) = listen();
         let shared = Arc::new(Shared {
-            server,
             protocol,
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                server,
+                ..State::default()
+            }),
             changed: Condvar::new(),
         });
         let accepting = Arc::clone(&shared);
@@ -96,6 +99,12 @@ impl Proxy {
     /// New connections are served again.
     pub fn admit(&self) {
         self.change(|state| state.refusing = false);
+    }
+
+    /// Leads to another server from now on, as an address does after a fail-over. Connections are closed.
+    pub fn lead_to(&self, server: u16) {
+        self.change(|state| state.server = server);
+        self.cut();
     }
 
     /// Holds every piece back for so long, in both directions.
@@ -170,7 +179,7 @@ impl Shared {
             if state.refusing {
                 continue;
             }
-            let Ok(server) = TcpStream::connect(("127.0.0.1", self.server)) else {
+            let Ok(server) = TcpStream::connect(("127.0.0.1", state.server)) else {
                 continue;
             };
             for stream in [&client, &server] {

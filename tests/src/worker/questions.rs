@@ -55,11 +55,15 @@ impl Worker {
     /// # Panics
     /// It says that something went wrong.
     pub fn computing(&mut self) -> Vec<Computed> {
-        let computing = self.ask(&Command::Computing, |event| match event {
+        self.try_computing().expect("computing() says")
+    }
+
+    /// `WorkSharing::computing_blocking`: what is computed, or what it complained about.
+    pub fn try_computing(&mut self) -> Result<Vec<Computed>, String> {
+        self.ask(&Command::Computing, |event| match event {
             Event::Computing(computing) => Some(computing.clone()),
             _ => None,
-        });
-        computing.expect("computing() says")
+        })
     }
 
     /// `Work::peek_blocking`.

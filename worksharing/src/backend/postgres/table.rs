@@ -1,7 +1,7 @@
 use ::postgres::error::SqlState;
 use ::postgres::{Client, Error as PostgresError};
 
-use crate::Error;
+use crate::{Error, ErrorKind};
 
 /// The tables of values, of leases and of what is computed, quoted for use in SQL.
 #[derive(Clone, Debug)]
@@ -71,6 +71,10 @@ impl Table {
     }
 }
 
+/// What holds for a transaction of ours where the session is not: the same as for a session, of which it says why.
+pub(crate) const FOR_OURS: &str = "\
+SET LOCAL transaction_read_only = off; SET LOCAL lock_timeout = '250ms'; SET LOCAL statement_timeout = '2s'";
+
 /// Runs a `CREATE TABLE IF NOT EXISTS`, which fails if another session runs the same at the same time.
 pub(crate) fn create(client: &mut Client, sql: &str) -> Result<(), PostgresError> {
     const RACES: [SqlState; 3] = [
@@ -78,33 +82,44 @@ pub(crate) fn create(client: &mut Client, sql: &str) -> Result<(), PostgresError
         SqlState::DUPLICATE_TABLE,
         SqlState::DUPLICATE_OBJECT,
     ];
-    match client.batch_execute(sql) {
+    match client.batch_execute(&format!("{FOR_OURS}; {sql}")) {
         Err(error) if !error.code().is_some_and(|code| RACES.contains(code)) => Err(error),
         _ => Ok(()),
     }
 }
 
-/// What a server is found to lack when a table is used, and what is to be done about it.
-pub(crate) fn advice(error: &PostgresError, creation: &str) -> Option<String> {
+/// What is wrong with a server when a table is used, and what is to be done about it.
+pub(crate) fn advice(error: &PostgresError, creation: &str) -> Option<(ErrorKind, String)> {
+    use ErrorKind::{Unavailable, Unsuitable};
+
     let code = error.code()?;
     if *code == SqlState::INSUFFICIENT_PRIVILEGE {
-        Some(format!(
+        let advice = format!(
             "does not let this role make or use its table (permission denied): have somebody who may run\n\
              {creation};\nand GRANT SELECT, INSERT, UPDATE, DELETE on it, or set another table with `.table(…)`"
-        ))
-    } else if *code == SqlState::INVALID_SCHEMA_NAME {
-        Some(
+        );
+        return Some((Unsuitable, advice));
+    }
+    let (kind, advice) = if *code == SqlState::INVALID_SCHEMA_NAME {
+        (
+            Unsuitable,
             "has no schema for the table: the search_path of this role or database names none that is there; \
-             name one with `.table(\"schema.name\")`, or set the search_path"
-                .to_owned(),
+             name one with `.table(\"schema.name\")`, or set the search_path",
         )
     } else if *code == SqlState::READ_ONLY_SQL_TRANSACTION {
-        Some(
+        (
+            Unsuitable,
             "lets this role write nothing: it is a standby, or default_transaction_read_only is on for the role \
-             or database"
-                .to_owned(),
+             or database",
+        )
+    } else if *code == SqlState::LOCK_NOT_AVAILABLE {
+        (
+            Unavailable,
+            "has a table of ours that somebody else has locked (LOCK, ALTER, TRUNCATE, VACUUM FULL): pg_locks \
+             tells who; it is used again as soon as that ends",
         )
     } else {
-        None
-    }
+        return None;
+    };
+    Some((kind, advice.to_owned()))
 }

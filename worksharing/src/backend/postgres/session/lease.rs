@@ -3,9 +3,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ::postgres::error::SqlState;
-use ::postgres::types::Type;
 use ::postgres::{Client, Error};
 
+use super::statement::{Statement, keys};
 use super::sweeper::Sweeper;
 use crate::backend::postgres::lock::Asked;
 use crate::backend::postgres::probe::probe_key;
@@ -38,12 +38,13 @@ const RENEWAL: Duration = Duration::from_secs(5);
 impl Leases {
     pub(super) fn new(table: &Table, taken: &Taken) -> Self {
         let is_dead = "lease_until < clock_timestamp() - interval '1 minute'";
+        let statement = Statement { own_session: false };
         Self {
             table: table.leases.clone(),
             creation: table.creation_of_leases(),
             taken: Arc::clone(taken),
             renewal: Instant::now(),
-            sweeper: Sweeper::new(&table.leases, is_dead, "0"),
+            sweeper: Sweeper::new(&table.leases, is_dead, "0", statement),
         }
     }
 
@@ -94,7 +95,7 @@ impl Leases {
         let sql = format!(
             "INSERT INTO {table} AS l (k, token, lease_until)
              SELECT t.k, t.token, clock_timestamp() + '{LEASE}'::interval
-               FROM unnest($1::bigint[], $2::bigint[]) AS t(k, token)
+               FROM {asked} AS t(k, token)
               WHERE NOT EXISTS (SELECT FROM {table} b WHERE b.k = t.k AND b.lease_until > clock_timestamp()
                                    AND b.token <> t.token)
               ORDER BY t.k
@@ -102,8 +103,9 @@ impl Leases {
               WHERE l.lease_until <= clock_timestamp() OR l.token = excluded.token
              RETURNING k",
             table = self.table,
+            asked = rows(asked),
         );
-        query(client, &sql, asked)
+        keys(client, &sql)
     }
 
     /// Gives leases back.
@@ -119,12 +121,12 @@ impl Leases {
     /// Those of the keys that are free. They are not taken.
     pub(super) fn free(&self, client: &mut Client, keys: &[i64]) -> Result<Vec<i64>, Error> {
         let sql = format!(
-            "SELECT t.k FROM unnest($1::bigint[]) AS t(k) WHERE NOT EXISTS (
+            "SELECT t.k FROM unnest({}) AS t(k) WHERE NOT EXISTS (
                SELECT FROM {} b WHERE b.k = t.k AND b.lease_until > clock_timestamp())",
+            array(keys.iter()),
             self.table,
         );
-        let rows = client.query_typed(&sql, &[(&keys, Type::INT8_ARRAY)])?;
-        Ok(rows.iter().map(|row| row.get(0)).collect())
+        Ok(self::keys(client, &sql)?.into_iter().collect())
     }
 
     pub(super) fn creation(&self) -> &str {
@@ -188,22 +190,30 @@ impl Leases {
         }
         let sql = format!(
             "UPDATE {table} AS l SET lease_until = {until}
-               FROM unnest($1::bigint[], $2::bigint[]) AS t(k, token)
+               FROM {held} AS t(k, token)
               WHERE l.k = t.k AND l.token = t.token AND l.lease_until > '-infinity'
              RETURNING l.k",
             table = self.table,
+            held = rows(held),
         );
-        query(client, &sql, held)
+        match keys(client, &sql) {
+            // With the table the leases are gone.
+            Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => Ok(HashSet::new()),
+            updated => updated,
+        }
     }
 }
 
-fn query(client: &mut Client, sql: &str, asked: &[Asked]) -> Result<HashSet<i64>, Error> {
-    let (keys, numbers): (Vec<i64>, Vec<i64>) =
-        asked.iter().map(|asked| (asked.lock, asked.nonce)).unzip();
-    let parameters: [(&(dyn ::postgres::types::ToSql + Sync), Type); 2] =
-        [(&keys, Type::INT8_ARRAY), (&numbers, Type::INT8_ARRAY)];
-    let rows = client.query_typed(sql, &parameters)?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+/// Keys and numbers as SQL.
+fn rows(asked: &[Asked]) -> String {
+    let keys = array(asked.iter().map(|asked| &asked.lock));
+    let numbers = array(asked.iter().map(|asked| &asked.nonce));
+    format!("unnest({keys}, {numbers})")
+}
+
+fn array<'a>(numbers: impl Iterator<Item = &'a i64>) -> String {
+    let numbers: Vec<_> = numbers.map(i64::to_string).collect();
+    format!("'{{{}}}'::bigint[]", numbers.join(","))
 }
 
 #[cfg(test)]

@@ -175,7 +175,10 @@ impl Session {
             .and_then(|error| advice(error, creation));
         let done = self.settle(client, done)?;
         Ok(match advice {
-            Some(advice) => done.map_err(|error| self.address.unsuitable(&advice).caused_by(error)),
+            Some((kind, advice)) => done.map_err(|error| {
+                let advised = Error::new(kind, format!("{} {advice}", self.address.name));
+                advised.caused_by(error)
+            }),
             None => done,
         })
     }
@@ -196,7 +199,7 @@ impl Session {
         let tried = strategy.release_and_try(client, *number, batch);
         match tried.map_err(|error| self.address.error(error))? {
             Tried::Granted(granted) => Ok(Ok(granted)),
-            Tried::Failed(error) => self.settle(client, Err(error)),
+            Tried::Failed(error) => self.settle_table(client, Err(error), strategy.creation()),
             Tried::Full => Ok(Err(Error::unavailable(format!(
                 "the lock table of {} is full: raise max_locks_per_transaction there, or lower \
                  Builder::max_held_keys",

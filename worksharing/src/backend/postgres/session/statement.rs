@@ -1,5 +1,9 @@
+use std::collections::HashSet;
+
 use ::postgres::types::{ToSql, Type};
-use ::postgres::{Client, Error, Row};
+use ::postgres::{Client, Error, Row, SimpleQueryMessage};
+
+use crate::backend::postgres::table::FOR_OURS;
 
 /// How a statement is run that stands for itself, and ends soon.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +24,7 @@ impl Statement {
         if self.own_session {
             return client.query_typed(sql, parameters);
         }
-        in_transaction(client, "statement_timeout = '2s'", sql, parameters)
+        in_transaction(client, FOR_OURS, sql, parameters)
     }
 
     /// One that is about a large value, and may take longer than what the session's settings allow.
@@ -30,7 +34,8 @@ impl Statement {
         sql: &str,
         parameters: Parameters<'_>,
     ) -> Result<Vec<Row>, Error> {
-        in_transaction(client, "statement_timeout = '25s'", sql, parameters)
+        let settings = format!("{FOR_OURS}; SET LOCAL statement_timeout = '25s'");
+        in_transaction(client, &settings, sql, parameters)
     }
 
     /// One whose effect is to survive a crash of the server, as far as its settings for everybody let it.
@@ -40,9 +45,19 @@ impl Statement {
         sql: &str,
         parameters: Parameters<'_>,
     ) -> Result<Vec<Row>, Error> {
-        let settings = "statement_timeout = '2s'; SET LOCAL synchronous_commit = DEFAULT";
-        in_transaction(client, settings, sql, parameters)
+        let settings = format!("{FOR_OURS}; SET LOCAL synchronous_commit = DEFAULT");
+        in_transaction(client, &settings, sql, parameters)
     }
+}
+
+/// One that returns keys, in one round trip, where the session is not ours. What is sent together is one transaction.
+pub(super) fn keys(client: &mut Client, sql: &str) -> Result<HashSet<i64>, Error> {
+    let messages = client.simple_query(&format!("{FOR_OURS}; {sql}"))?;
+    let key = |message: &SimpleQueryMessage| match message {
+        SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+        _ => None,
+    };
+    Ok(messages.iter().filter_map(key).collect())
 }
 
 /// With settings of its own: where the session is not ours, it has none.
@@ -52,9 +67,7 @@ fn in_transaction(
     sql: &str,
     parameters: Parameters<'_>,
 ) -> Result<Vec<Row>, Error> {
-    client.batch_execute(&format!(
-        "BEGIN; SET LOCAL {settings}; SET LOCAL lock_timeout = '250ms'"
-    ))?;
+    client.batch_execute(&format!("BEGIN; {settings}"))?;
     let done = client.query_typed(sql, parameters);
     let end = if done.is_ok() { "COMMIT" } else { "ROLLBACK" };
     client.batch_execute(end).and(done)

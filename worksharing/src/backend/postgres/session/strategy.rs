@@ -54,9 +54,20 @@ impl LockStrategy {
             }
             Self::Leases(leases, _) => {
                 let held: Vec<_> = batch.unlock.iter().map(|held| held.asked).collect();
-                leases.release(client, &held)?;
-                Ok(Tried::of(leases.take(client, &tries)))
+                // What cannot be given back now is given back with the next renewal.
+                match leases.release(client, &held) {
+                    Err(error) if error.as_db_error().is_none() => Err(error),
+                    _ => Ok(Tried::of(leases.take(client, &tries))),
+                }
             }
+        }
+    }
+
+    /// The SQL that makes the table that is needed, if one is.
+    pub(super) fn creation(&self) -> &str {
+        match self {
+            Self::Advisory(_) => "",
+            Self::Leases(leases, _) => leases.creation(),
         }
     }
 

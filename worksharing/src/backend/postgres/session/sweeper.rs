@@ -3,6 +3,8 @@ use std::time::{Duration, Instant};
 use ::postgres::types::Type;
 use ::postgres::{Client, Error};
 
+use super::statement::Statement;
+
 /// Removes dead rows of a table, a few pages at a time: where it found many it goes on soon, else it looks somewhere
 /// else, less and less often.
 ///
@@ -12,6 +14,7 @@ use ::postgres::{Client, Error};
 pub(super) struct Sweeper {
     table: String,
     sql: String,
+    statement: Statement,
     /// The next page.
     page: i64,
     pause: Duration,
@@ -31,7 +34,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 
 impl Sweeper {
     /// `is_dead` and `bytes` are SQL of a row.
-    pub(super) fn new(table: &str, is_dead: &str, bytes: &str) -> Self {
+    pub(super) fn new(table: &str, is_dead: &str, bytes: &str, statement: Statement) -> Self {
         // What a row is found dead by is asked again when it is removed: it may have been stored anew meanwhile.
         let sql = format!(
             "WITH found AS MATERIALIZED (
@@ -50,6 +53,7 @@ impl Sweeper {
         Self {
             table: table.to_owned(),
             sql,
+            statement,
             page: 0,
             pause: SHORTEST,
             due: Instant::now() + Duration::from_secs(1),
@@ -74,7 +78,10 @@ impl Sweeper {
         self.due = now + self.pause;
         let parameters: [(&(dyn ::postgres::types::ToSql + Sync), Type); 2] =
             [(&self.page, Type::INT8), (&self.table, Type::TEXT)];
-        let row = client.query_typed_one(&self.sql, &parameters)?;
+        let rows = self.statement.run(client, &self.sql, &parameters)?;
+        let Some(row) = rows.first() else {
+            return Ok(());
+        };
         let (seen, swept, has_more): (i64, i64, bool) = (row.get(0), row.get(1), row.get(2));
         let (pages, random): (i64, f64) = (row.get(3), row.get(4));
         let found_many = swept > 0 && swept * 100 >= seen * MANY;

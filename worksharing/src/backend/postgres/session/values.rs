@@ -54,7 +54,7 @@ impl Values {
             pending: None,
             looks: [None, None],
             used: false,
-            sweeper: Sweeper::new(&table.values, is_dead, "octet_length(value)"),
+            sweeper: Sweeper::new(&table.values, is_dead, "octet_length(value)", statement),
             paused: None,
         }
     }

@@ -7,6 +7,7 @@ use ::postgres::types::Type;
 use ::postgres::{Client, Error};
 
 use super::Outbox;
+use crate::ErrorKind;
 use crate::backend::postgres::session::pending::Pending;
 use crate::backend::postgres::session::statement::Parameters;
 use crate::backend::postgres::table::advice;
@@ -70,7 +71,7 @@ impl Outbox {
                     return Ok(Some(self.creation_by_others(&role)));
                 }
                 Err(error) => {
-                    if let Some(advice) = advice(&error, "") {
+                    if let Some((ErrorKind::Unsuitable, advice)) = advice(&error, "") {
                         return Ok(Some(advice));
                     }
                 }
