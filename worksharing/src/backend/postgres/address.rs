@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ::postgres::Config;
 use ::postgres::config::{Host, SslMode};
+use ::postgres::error::SqlState;
 
 use self::url::{FORMS, VALUES, hosts, unreadable, without_hosts};
 use super::probe;
@@ -119,8 +120,23 @@ impl Address {
         let client = socket::connect(config, ::postgres::NoTls, &stop);
         match client {
             Ok(client) => Ok(stop.client(client)),
-            Err(error) => Err(tls::unreachable(&self.name, error)),
+            Err(error) => Err(self.unreachable(error)),
         }
+    }
+
+    /// Why no session is to be had.
+    fn unreachable(&self, error: ::postgres::Error) -> Error {
+        let advice = match error.code() {
+            Some(code) if *code == SqlState::TOO_MANY_CONNECTIONS => {
+                "has no session left for this role: each process takes two; raise max_connections there, or the \
+                 role's or database's CONNECTION LIMIT"
+            }
+            Some(code) if *code == SqlState::CANNOT_CONNECT_NOW => {
+                "lets nobody in now: it is starting, recovering or shutting down"
+            }
+            _ => return tls::unreachable(&self.name, error),
+        };
+        Error::unavailable(format!("{} {advice}", self.name)).caused_by(error)
     }
 
     /// How long it may take to open a session.
@@ -139,13 +155,13 @@ impl Address {
         Ok(client)
     }
 
-    /// An error of a session with this server.
     /// What advisory locks exclude on here: they are a database's own.
     pub(crate) fn database(&self) -> String {
         let name = self.config.get_dbname().or(self.config.get_user());
         format!("{}/{}", self.name, name.unwrap_or_default())
     }
 
+    /// An error of a session with this server.
     pub(crate) fn error(&self, error: ::postgres::Error) -> Error {
         Error::unavailable(format!("{} failed", self.name)).caused_by(error)
     }

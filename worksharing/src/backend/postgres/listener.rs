@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,6 +26,8 @@ pub(crate) struct ProbeHandoff {
     beside: Mutex<Beside>,
     /// Interrupts whoever opens a session.
     opening: Mutex<Weak<Watchdog>>,
+    /// The lock's session finds no room: the listener's is to go.
+    makes_room: AtomicBool,
 }
 
 #[derive(Default)]
@@ -72,6 +75,16 @@ impl ProbeHandoff {
         let second = second?.ok()?;
         watchdog.may_interrupt(&second.stop);
         Some(second)
+    }
+
+    /// The lock's session could not be opened. The listener's may have the only place that there is.
+    pub(crate) fn make_room(&self) {
+        self.makes_room.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the listener's session is to go.
+    fn is_to_make_room(&self) -> bool {
+        self.makes_room.swap(false, Ordering::Relaxed)
     }
 
     /// The probe's session, which the listener is to use.
@@ -219,7 +232,10 @@ impl Protocol for Listener {
     }
 
     fn connect(&self, watchdog: &Watchdog) -> Result<Listening, Error> {
-        let mut client = match self.handoff.take()? {
+        let taken = self.handoff.take()?;
+        // What was asked of the session before.
+        self.handoff.is_to_make_room();
+        let mut client = match taken {
             Some(client) => {
                 watchdog.may_interrupt(&client.stop);
                 client
@@ -250,6 +266,9 @@ impl Protocol for Listener {
     }
 
     fn tick(&self, connection: &mut Listening, watchdog: &Watchdog) -> Result<(), Error> {
+        if self.handoff.is_to_make_room() {
+            return Err(Error::unavailable("the session of the locks comes first"));
+        }
         if self.next_beat(connection) <= Instant::now() {
             watchdog.arm();
             self.beat(connection)?;

@@ -222,7 +222,8 @@ impl Protocol for Session {
     }
 
     fn connect(&self, watchdog: &Watchdog) -> Result<Connection, Error> {
-        let mut client = self.address.connect(watchdog)?;
+        let client = self.address.connect(watchdog);
+        let mut client = client.inspect_err(|_| self.handoff.make_room())?;
         let strategy = self.strategy(&mut client, watchdog)?;
         watchdog.arm();
         let own_session = matches!(strategy, LockStrategy::Advisory(_));
