@@ -20,11 +20,12 @@ pub(crate) struct KeyTable {
     keys: Mutex<Keys>,
 }
 
-#[derive(Default)]
 pub(super) struct Keys {
     pub(super) states: HashMap<i64, KeyState>,
     /// The keys that somebody waits for, by when they are polled next.
     pub(super) due: BTreeSet<(Instant, i64)>,
+    /// Since when there are any.
+    pub(super) since: Instant,
     /// Whether releases are heard of.
     pub(super) is_heard: bool,
 }
@@ -75,7 +76,7 @@ impl KeyTable {
     pub(crate) fn new(max_held_keys: usize) -> Arc<Self> {
         Arc::new(Self {
             permits: Permits::new(max_held_keys),
-            keys: Mutex::default(),
+            keys: Mutex::new(Keys::new()),
         })
     }
 
@@ -217,6 +218,21 @@ const HEARD: Duration = Duration::from_secs(1);
 const NOT_SHOWN: Duration = Duration::from_millis(250);
 
 impl Keys {
+    fn new() -> Self {
+        Self {
+            states: HashMap::new(),
+            due: BTreeSet::new(),
+            since: Instant::now(),
+            is_heard: false,
+        }
+    }
+
+    pub(super) fn is_held(&self, lock: i64) -> bool {
+        let state = self.states.get(&lock);
+        let claimed = state.and_then(|state| state.claim.as_ref());
+        claimed.is_some_and(|claimed| claimed.is_held)
+    }
+
     pub(super) fn state(&mut self, key: LockKeys) -> &mut KeyState {
         let new = || KeyState::new(key);
         self.states.entry(key.lock).or_insert_with(new)

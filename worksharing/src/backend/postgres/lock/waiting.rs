@@ -1,6 +1,8 @@
 //! Those of this process who wait for keys, and what other processes see of them.
 
+use std::collections::BTreeSet;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use super::interval::Interval;
 use super::key_table::{Claim, KeyTable};
@@ -21,6 +23,9 @@ impl KeyTable {
         }
         let due = state.poll.due;
         state.waiters.insert(number, Slot::default());
+        if keys.due.is_empty() {
+            keys.since = Instant::now();
+        }
         keys.due.insert((due, key.lock));
         Ticket { key, number }
     }
@@ -115,5 +120,24 @@ impl KeyTable {
 
     pub(crate) fn is_heard(&self) -> bool {
         self.keys().is_heard
+    }
+
+    /// Since when somebody here waits, whoever that was.
+    pub(crate) fn waits_since(&self) -> Option<Instant> {
+        let keys = self.keys();
+        (!keys.due.is_empty()).then_some(keys.since)
+    }
+
+    /// The lock keys that somebody here waits for.
+    pub(crate) fn awaited(&self) -> Vec<i64> {
+        let keys = self.keys();
+        keys.due.iter().map(|(_, lock)| *lock).collect()
+    }
+
+    /// Those of these lock keys that nobody here holds.
+    pub(crate) fn not_held(&self, mut locks: BTreeSet<i64>) -> Vec<i64> {
+        let keys = self.keys();
+        locks.retain(|lock| !keys.is_held(*lock));
+        locks.into_iter().collect()
     }
 }

@@ -14,6 +14,7 @@ mod sweeper;
 mod tell;
 mod timers;
 mod values;
+mod watch;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use self::statement::Statement;
 use self::strategy::{LockStrategy, Tried};
 use self::tell::Teller;
 use self::values::Values;
+use self::watch::Watch;
 use super::address::Address;
 use super::listener::{Listener, ProbeHandoff};
 use super::lock::{KeyTable, SessionNumber};
@@ -73,6 +75,7 @@ pub(crate) struct Connection {
     outbox: Option<Outbox>,
     teller: Teller,
     board: BoardTable,
+    watch: Watch,
     heartbeat: Instant,
     /// Keys that somebody waits for and nobody may try, and when it is listed which of them are free.
     barred: HashSet<i64>,
@@ -245,6 +248,7 @@ impl Protocol for Session {
                 .map(|pending| Outbox::new(pending, statement)),
             teller: Teller::new(own_session),
             board: BoardTable::new(&self.table, statement),
+            watch: Watch::default(),
             heartbeat: now + timers::HEARTBEAT,
             barred: HashSet::new(),
             list: now,

@@ -27,14 +27,20 @@ impl Session {
         self.keep(connection, now)?;
         watchdog.arm();
         self.poll(connection, now)?;
+        watchdog.arm();
+        self.watch(connection, now)?;
         let mut due = connection.heartbeat;
         if let LockStrategy::Leases(leases, _) = &connection.strategy {
             due = due.min(leases.due());
         }
+        let is_watched = matches!(connection.strategy, LockStrategy::Advisory(_));
         let others = [
             self.key_table.permits().expire(now),
             self.key_table.next_due(),
             connection.values.due(),
+            is_watched
+                .then(|| connection.watch.due(&self.key_table))
+                .flatten(),
             (!connection.barred.is_empty()).then_some(connection.list),
         ];
         connection.due = others.into_iter().flatten().fold(due, Instant::min);
@@ -115,6 +121,21 @@ impl Session {
             drop(self.take(connection, &back)?);
         }
         Ok(())
+    }
+
+    /// Looks after those who wait, here and elsewhere, for keys whose holders have died.
+    fn watch(&self, connection: &mut Connection, now: Instant) -> Result<(), Error> {
+        let Connection {
+            client,
+            watch,
+            strategy: LockStrategy::Advisory(_),
+            ..
+        } = connection
+        else {
+            return Ok(());
+        };
+        let watched = watch.run(client, &self.key_table, now);
+        self.housekeeping(client, watched)
     }
 
     /// Has those look who wait for keys that are free.
