@@ -230,6 +230,13 @@ impl PostgresServer {
         count(&mut self.connect(), sql)
     }
 
+    /// How many sessions show interest in keys, for each key that they wait for.
+    pub fn shown_interest(&self) -> usize {
+        let sql = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted
+                   AND classid::bigint >> 28 = 13";
+        count(&mut self.connect(), sql)
+    }
+
     /// The leases in the table of this name that have not run out: until when, by key.
     pub fn live_leases(&self, table: &str) -> BTreeMap<i64, SystemTime> {
         let sql =

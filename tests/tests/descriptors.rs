@@ -38,7 +38,7 @@ fn without_descriptors(abort_on_panic: bool) {
     });
     waiter.run(&Run::of("held", Duration::ZERO));
     wait_until(LIMIT, "the worker waits", || {
-        servers.postgres.advisory_locks() == 2
+        servers.postgres.shown_interest() == 1
     });
     waiter.without_descriptors(|| {
         servers.postgres.terminate(&sessions);

@@ -142,7 +142,7 @@ fn dead_leader_is_followed_while_no_more_keys_may_be_held() {
     let waiter = thread::spawn(move || waiting.work("of the dead").run_blocking(|| 1));
     // It has tried, and waits.
     wait_until(LIMIT, "interest is shown", || {
-        servers.postgres.advisory_locks() == 2
+        servers.postgres.shown_interest() == 1
     });
     let (held, is_held) = (ours.clone(), Arc::new(AtomicBool::new(false)));
     let told = Arc::clone(&is_held);

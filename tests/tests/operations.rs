@@ -50,7 +50,7 @@ fn statements_for_looking_by_hand_show_who_computes_and_who_waits() {
         panic!("{statements:#?}")
     };
     wait_until(LIMIT, "it is told of", || {
-        servers.postgres.advisory_locks() == 2
+        servers.postgres.shown_interest() == 1
             && psql
                 .simple_query("SELECT 1 FROM worksharing_computing")
                 .is_ok()

@@ -130,6 +130,29 @@ fn one_watches_for_the_keys_of_others() {
     assert_eq!(watcher.timeline().executions(), 0);
 }
 
+/// A program that tells nobody, like the gist.
+#[test]
+fn keys_that_are_let_go_of_without_a_word_are_noticed() {
+    let servers = Servers::start();
+    let mut mesh = Mesh::start(2, WORKER, &servers.setup());
+    let mut psql = servers.postgres.connect();
+    let rounds = (0..5).map(|round| {
+        let text = format!("round {round}");
+        let lock = Key::new(&*text).lock_key();
+        psql.query("SELECT pg_advisory_lock($1)", &[&lock]).unwrap();
+        wait_all(&servers, &mut mesh, &text);
+        thread::sleep(SETTLED);
+        let released = now_us();
+        psql.query("SELECT pg_advisory_unlock($1)", &[&lock])
+            .unwrap();
+        let timeline = mesh.wait(round + 1).key(&text);
+        assert_eq!(timeline.executions(), 1);
+        Duration::from_micros(timeline.begins()[0].at_us - released)
+    });
+    let (median, _) = median(rounds.collect());
+    assert!(median <= WATCHED, "{median:?}");
+}
+
 #[test]
 fn nobody_watches_when_nobody_waits() {
     let servers = Servers::start();

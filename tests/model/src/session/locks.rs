@@ -17,6 +17,7 @@ pub(super) fn try_lock(protocol: &Protocol, state: &mut State, i: usize, busy: A
 /// Whether the session gets the key. It counts how often it holds it.
 pub(super) fn take(state: &mut State, process: usize, is_old: bool) -> bool {
     let times = match state.lock {
+        None if state.looking => return false,
         None => 1,
         Some(lock) if lock.process == process && lock.is_old == is_old => lock.times + 1,
         Some(_) => return false,
@@ -105,6 +106,32 @@ fn check_interest(state: &mut State, i: usize) -> bool {
     });
     state.processes[i].checking = !refused;
     refused
+}
+
+/// Whether the key is found free by whoever watches, and worth looking at.
+pub(super) fn can_look(state: &State) -> bool {
+    let marked = |p: &Process| p.marks > 0;
+    state.lock.is_none() && !state.looking && state.processes.iter().any(marked)
+}
+
+/// `pg_try_advisory_xact_lock_shared(key)`, granted.
+pub(super) fn look(protocol: &Protocol, state: &mut State) {
+    state.looking = true;
+    if protocol.mistake == Some(Mistake::TellsBeforeItLooked) {
+        wake(protocol, state);
+    }
+}
+
+/// The end of that statement.
+pub(super) fn tell(protocol: &Protocol, state: &mut State) {
+    state.looking = false;
+    let tells_not = [
+        Some(Mistake::TellsBeforeItLooked),
+        Some(Mistake::LooksWithoutTelling),
+    ];
+    if !tells_not.contains(&protocol.mistake) {
+        wake(protocol, state);
+    }
 }
 
 pub(super) fn wake(protocol: &Protocol, state: &mut State) {

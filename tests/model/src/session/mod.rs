@@ -12,6 +12,8 @@
 //! process may already be under way. What a process looks like from outside:
 //! - *lock*: who holds the exclusive lock of the key, and how often (session locks are re-entrant);
 //! - *marked*: holds the interest key in shared mode;
+//! - *looking*: whoever watches holds the key itself in shared mode, for the length of the statement that looks whether it
+//!   is free and tells those who wait. In that time the tries of others fail;
 //! - *checking*: holds the interest key in exclusive mode, for the length of the statement
 //!   `CASE WHEN pg_try_advisory_xact_lock(interest) …`. In that time the shared try of others fails.
 //!
@@ -114,6 +116,7 @@ pub struct Process {
 pub struct State {
     store: Option<Entry>,
     lock: Option<Lock>,
+    looking: bool,
     processes: Vec<Process>,
     /// The last number given out.
     numbered: u8,
@@ -134,6 +137,12 @@ pub enum Action {
     Drop(usize),
     /// The release of a process takes its next step.
     Release(usize),
+    /// Whoever watches finds that the key is free, and somebody waits for it.
+    Watch,
+    /// The same, where that does not happen as often as it is needed.
+    Look,
+    /// Its statement ends, and those who wait are told.
+    Tell,
     /// A sleeper looks up without having been woken.
     Poll(usize),
     /// The listening connection comes back.
@@ -161,7 +170,13 @@ impl Action {
     pub fn is_fault(&self) -> bool {
         !matches!(
             self,
-            Self::Step(_) | Self::Release(_) | Self::Poll(_) | Self::Relisten(_) | Self::EndOld(_)
+            Self::Step(_)
+                | Self::Release(_)
+                | Self::Watch
+                | Self::Tell
+                | Self::Poll(_)
+                | Self::Relisten(_)
+                | Self::EndOld(_)
         )
     }
 }
@@ -170,7 +185,7 @@ impl State {
     /// Whether all callers have been served (or are dead) and nothing is left behind.
     pub fn is_over(&self) -> bool {
         let clean = |p: &Process| p.is_over() && p.marks == 0 && p.old.is_none();
-        self.processes.iter().all(clean) && self.lock.is_none()
+        self.processes.iter().all(clean) && self.lock.is_none() && !self.looking
     }
 
     /// Two processes that both rightly believe to hold the key: their sessions live.
@@ -188,7 +203,7 @@ impl State {
             .processes
             .iter()
             .all(|p| p.is_over() || p.is_left_alone());
-        quiet && self.processes.iter().any(Process::is_left_alone)
+        quiet && !self.looking && self.processes.iter().any(Process::is_left_alone)
     }
 }
 

@@ -18,6 +18,8 @@ pub struct Faults {
     pub failures: u8,
     /// A caller is dropped, wherever it is.
     pub drops: u8,
+    /// Whoever watches looks at the key, where nobody may count on that.
+    pub looks: u8,
     /// `invalidate` lays a tombstone.
     pub invalidations: u8,
     /// The store loses its entry.
@@ -61,6 +63,10 @@ pub enum Mistake {
     OldSessionKept,
     /// The mark of a waiter that has gone is not taken back.
     MarkKept,
+    /// Whoever watches tells those who wait before its statement ends, which keeps them out.
+    TellsBeforeItLooked,
+    /// Whoever watches lets go of a free key before it tells those who wait, and may go in between.
+    LooksWithoutTelling,
 }
 
 /// The protocol with its bounds.
@@ -72,6 +78,8 @@ pub struct Protocol {
     pub calls: u8,
     /// Whether sleepers look up from time to time, un-notified.
     pub poll: bool,
+    /// Whether somebody watches for all who wait: as long as nobody holds the key, in the end they are told.
+    pub watch: bool,
     /// What may go wrong.
     pub faults: Faults,
     /// What is built wrongly.
@@ -88,6 +96,7 @@ impl Faults {
         lost_listeners: 0,
         failures: 0,
         drops: 0,
+        looks: 0,
         invalidations: 0,
         evictions: 0,
     };
@@ -102,6 +111,14 @@ impl Protocol {
     /// The same where sleepers look up by themselves, or do not.
     pub const fn polling(self, poll: bool) -> Self {
         Self { poll, ..self }
+    }
+
+    /// The same where somebody watches for all who wait.
+    pub const fn watched(self) -> Self {
+        Self {
+            watch: true,
+            ..self
+        }
     }
 
     /// The same, built wrongly.

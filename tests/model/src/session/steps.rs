@@ -1,7 +1,9 @@
 //! What may happen, and what a caller does with the store. A step is one request to a server, or one
 //! thing that goes wrong.
 
-use super::locks::{lose_session, mark, release, relisten, try_lock, unlock, unmark};
+use super::locks::{
+    can_look, look, lose_session, mark, release, relisten, tell, try_lock, unlock, unmark,
+};
 use super::old::{can_stall, end, run, stall};
 use super::{Action, At, Entry, Mistake, Process, Protocol, Release, State};
 
@@ -24,6 +26,7 @@ pub(super) fn beginning(protocol: &Protocol) -> State {
     State {
         store: None,
         lock: None,
+        looking: false,
         processes: vec![process; protocol.processes],
         numbered: 0,
         executions: 0,
@@ -65,6 +68,17 @@ pub(super) fn enabled(protocol: &Protocol, state: &State, actions: &mut Vec<Acti
             Action::LoseListener(i),
         );
     }
+    if can_look(state) {
+        if protocol.watch {
+            actions.push(Action::Watch);
+        }
+        if faults.looks > 0 {
+            actions.push(Action::Look);
+        }
+    }
+    if state.looking {
+        actions.push(Action::Tell);
+    }
     if faults.invalidations > 0 {
         actions.push(Action::Invalidate);
     }
@@ -95,6 +109,12 @@ pub(super) fn apply(protocol: &Protocol, state: &mut State, action: Action) {
             drop_caller(protocol, state, i);
         }
         Action::Release(i) => release(protocol, state, i),
+        Action::Watch => look(protocol, state),
+        Action::Look => {
+            state.faults.looks -= 1;
+            look(protocol, state);
+        }
+        Action::Tell => tell(protocol, state),
         Action::Poll(i) => state.processes[i].at = At::Get,
         Action::Relisten(i) => relisten(protocol, &mut state.processes[i]),
         Action::Crash(i) => {

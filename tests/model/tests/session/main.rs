@@ -11,6 +11,7 @@ const THREE: Protocol = Protocol {
     processes: 3,
     calls: 1,
     poll: false,
+    watch: false,
     faults: Faults::NONE,
     mistake: None,
 };
@@ -70,6 +71,13 @@ fn assert_needs_the_poll(protocol: Protocol) {
     assert!(unserved(protocol.polling(false)).is_some());
 }
 
+/// Everybody is served where somebody watches, without any poll.
+fn assert_needs_no_more_than_a_watch(protocol: Protocol) {
+    assert_holds(protocol.watched(), &["one leader", "newer stays"]);
+    assert!(unserved(protocol.watched()).is_none());
+    assert!(unserved(protocol).is_some());
+}
+
 #[test]
 fn nothing_goes_wrong_without_faults() {
     for protocol in [THREE, AGAIN, OFTEN] {
@@ -120,6 +128,30 @@ fn crashes_need_the_poll_and_nothing_else() {
         crashes: 2,
         ..FAILURE
     }));
+}
+
+/// Whoever watches keeps a caller from a free key for a moment, and makes up for it by itself.
+#[test]
+fn looks_of_whoever_watches_lose_no_wake_up() {
+    for looks in [1, 2] {
+        assert_needs_no_poll(Faults { looks, ..FAILURE });
+    }
+}
+
+/// Nobody else notifies for the dead, and for sessions that are lost or given up.
+#[test]
+fn somebody_who_watches_does_instead_of_the_poll() {
+    let dead = Faults {
+        crashes: 2,
+        ..FAILURE
+    };
+    let lost = Faults {
+        lost_sessions: 2,
+        ..Faults::NONE
+    };
+    for faults in [dead, lost, STALL] {
+        assert_needs_no_more_than_a_watch(THREE.with(faults));
+    }
 }
 
 /// A body that goes on without its session may run beside another one, and overwrites nothing newer.

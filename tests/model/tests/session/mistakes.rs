@@ -50,6 +50,18 @@ fn a_refused_mark_is_no_mark() {
 }
 
 #[test]
+fn whoever_watches_tells_at_the_end_of_its_look() {
+    let looks = Faults {
+        looks: 1,
+        ..FAILURE
+    };
+    let wrong = [Mistake::TellsBeforeItLooked, Mistake::LooksWithoutTelling];
+    for mistake in wrong {
+        assert_finds(mistake, THREE.with(looks), "no lost wake-up");
+    }
+}
+
+#[test]
 fn a_wake_up_before_the_sleep_counts() {
     assert_finds(
         Mistake::WakeBeforeSleepDropped,

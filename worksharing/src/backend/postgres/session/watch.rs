@@ -240,3 +240,18 @@ impl List {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Key;
+
+    #[test]
+    fn seats_are_made_of_their_names() {
+        for (seat, name) in SEATS.iter().zip(["1", "2"]) {
+            let lock = Key::new(format!("worksharing watch {name}")).lock_key();
+            // A lock key begins with 0xc.
+            assert_eq!(*seat, lock ^ (0b111 << 60));
+        }
+    }
+}
