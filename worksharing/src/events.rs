@@ -18,7 +18,7 @@ use self::functions::{Function, Functions};
 use self::limits::OncePerKey;
 pub(crate) use self::limits::RateLimited;
 use self::track::Track;
-use self::trouble::{Part, Trouble};
+use self::trouble::{Part, Trouble, Troubles};
 use crate::{Error, Key};
 
 /// Something that happened to a call.
@@ -51,7 +51,7 @@ pub(crate) enum Event<'a> {
     /// A stored entry could not be read.
     Unreadable(&'a str),
     /// A step went on without a part of the servers.
-    Without(Part, &'a Error),
+    Without(Part<'a>, &'a Error),
     /// Other processes were not told that its key has changed.
     Untold(&'a Error),
     /// It is inside the computation of its own key.
@@ -103,7 +103,7 @@ pub(crate) struct Events {
     functions: Functions,
     looks: Trouble,
     puts: Trouble,
-    lock: Trouble,
+    lock: Troubles,
     untold: Trouble,
     refused: RateLimited,
     recursion: RateLimited,
@@ -136,18 +136,25 @@ macro_rules! say_once {
 }
 
 macro_rules! begins {
-    ($trouble:expr, $is_another:expr, $name:expr, $key:expr, $error:expr, $message:literal) => {
+    ($trouble:expr, $server:expr, $is_another:expr, $name:expr, $key:expr, $error:expr, $message:literal) => {
         $trouble.touches($is_another, |kept_back| {
-            tracing::warn!(name = $name, key = $key.hex(), kept_back, error = %$error.chain(), $message);
+            tracing::warn!(
+                name = $name, key = $key.hex(), kept_back, server = $server, error = %$error.chain(), $message
+            );
         })
     };
 }
 
 macro_rules! ends {
-    ($trouble:expr, $message:literal) => {
-        $trouble.is_over(|was| tracing::info!(lasted = ?was.lasted, calls = was.calls, $message))
+    ($trouble:expr, $server:expr, $message:literal) => {
+        $trouble.is_over(|was| {
+            tracing::info!(lasted = ?was.lasted, calls = was.calls, server = $server, $message)
+        })
     };
 }
+
+/// There is but one.
+const ONE: Option<&str> = None;
 
 impl Events {
     /// The function with this label.
@@ -170,7 +177,7 @@ impl Events {
     pub(crate) fn record(&self, track: &Track, key: &Key, event: Event<'_>) {
         let is_another = match event {
             Event::Without(part, _) => track.goes_without(part),
-            Event::WouldBlock => track.goes_without(Part::Lock),
+            Event::WouldBlock => track.goes_without(Part::Lock(None)),
             _ => true,
         };
         self.count(&track.function, event);
@@ -196,17 +203,21 @@ impl Events {
     }
 
     /// A part of the servers did what was asked of it.
-    pub(crate) fn works(&self, part: Part) {
+    pub(crate) fn works(&self, part: Part<'_>) {
         match part {
-            Part::Look => ends!(self.looks, "the store is used again"),
-            Part::Put => ends!(self.puts, "values are stored again"),
-            Part::Lock => ends!(self.lock, "the lock is used again"),
+            Part::Look => ends!(self.looks, ONE, "the store is used again"),
+            Part::Put => ends!(self.puts, ONE, "values are stored again"),
+            Part::Lock(server) => ends!(self.lock.of(server), server, "the lock is used again"),
         }
     }
 
     /// Other processes were told of a change.
     pub(crate) fn told(&self) {
-        ends!(self.untold, "other processes are told of changes again");
+        ends!(
+            self.untold,
+            ONE,
+            "other processes are told of changes again"
+        );
     }
 
     fn log(&self, name: &'static str, key: &Key, event: Event<'_>, is_another: bool) {
@@ -223,8 +234,9 @@ impl Events {
             | Event::Stored => {}
             Event::Panicked(reason) => say!(error, self.panicked, name, key, { reason, }
                 "a detached computation panicked, and its caller is gone"),
-            Event::Without(Part::Lock, error) => begins!(
-                self.lock,
+            Event::Without(Part::Lock(server), error) => begins!(
+                self.lock.of(server),
+                server,
                 is_another,
                 name,
                 key,
@@ -233,6 +245,7 @@ impl Events {
             ),
             Event::Without(Part::Look, error) => begins!(
                 self.looks,
+                ONE,
                 is_another,
                 name,
                 key,
@@ -241,6 +254,7 @@ impl Events {
             ),
             Event::Without(Part::Put, error) => begins!(
                 self.puts,
+                ONE,
                 is_another,
                 name,
                 key,
@@ -249,6 +263,7 @@ impl Events {
             ),
             Event::Untold(error) => begins!(
                 self.untold,
+                ONE,
                 is_another,
                 name,
                 key,

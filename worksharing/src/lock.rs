@@ -55,6 +55,12 @@ pub trait Lock: fmt::Debug + Send + Sync + 'static {
         None
     }
 
+    /// Which of several servers has this key, for a lock that is spread over them: a name without secrets, the same for all
+    /// keys of a server. Trouble with one of them is said by itself, and is over by itself.
+    fn server_of(&self, _key: &Key) -> Option<&str> {
+        None
+    }
+
     /// Connects, and makes sure that the lock works there.
     ///
     /// # Errors
@@ -99,6 +105,10 @@ impl<L: Lock + ?Sized> Lock for Arc<L> {
 
     fn scope(&self) -> Option<String> {
         (**self).scope()
+    }
+
+    fn server_of(&self, key: &Key) -> Option<&str> {
+        (**self).server_of(key)
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), Error>> {

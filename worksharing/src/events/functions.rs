@@ -31,7 +31,7 @@ impl Function {
     }
 
     /// A step of one of its calls had to do without a part of the servers.
-    pub(super) fn failed(&self, part: Part) {
+    pub(super) fn failed(&self, part: Part<'_>) {
         self.meters.failed(part);
     }
 

@@ -31,7 +31,7 @@ mod none {
 
         pub(crate) fn ended(&self, _outcome: Outcome) {}
 
-        pub(crate) fn failed(&self, _part: Part) {}
+        pub(crate) fn failed(&self, _part: Part<'_>) {}
 
         pub(crate) fn refused(&self) {}
 
@@ -206,11 +206,11 @@ mod some {
             with_recorder(|recorder| self.of_any(recorder, address(recorder), key));
         }
 
-        pub(crate) fn failed(&self, part: Part) {
+        pub(crate) fn failed(&self, part: Part<'_>) {
             let [store, lock] = &self.errors;
             self.count(match part {
                 Part::Look | Part::Put => store,
-                Part::Lock => lock,
+                Part::Lock(_) => lock,
             });
         }
 

@@ -109,8 +109,8 @@ impl Track {
     }
 
     /// It goes on without a part of the servers. Returns whether it had that until now.
-    pub(super) fn goes_without(&self, part: Part) -> bool {
-        let bit = 1 << part as u8;
+    pub(super) fn goes_without(&self, part: Part<'_>) -> bool {
+        let bit = part.bit();
         self.without.fetch_or(bit, Ordering::Relaxed) & bit == 0
     }
 

@@ -1,5 +1,7 @@
 //! Trouble that lasts: said when it begins and when it ends.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -7,13 +9,24 @@ use crate::sync::{Mutex, lock};
 
 /// What a call may have to do without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Part {
+pub(crate) enum Part<'a> {
     /// What stands in the store.
     Look,
     /// That its value is stored.
     Put,
-    /// That nobody else computes the same.
-    Lock,
+    /// That nobody else computes the same. With the server, where there are several.
+    Lock(Option<&'a str>),
+}
+
+impl Part<'_> {
+    /// A bit of its own, whatever the server.
+    pub(super) fn bit(self) -> u8 {
+        match self {
+            Self::Look => 1,
+            Self::Put => 2,
+            Self::Lock(_) => 4,
+        }
+    }
 }
 
 /// One kind of trouble. It begins with a call that it touches, and ends with the first that it does not.
@@ -33,6 +46,13 @@ struct State {
     /// The last minute in which something was said: its beginning, and how often by now.
     minute: Option<(Instant, u32)>,
     kept_back: u64,
+}
+
+/// One kind of trouble, with each of the servers that it may be with.
+#[derive(Debug, Default)]
+pub(crate) struct Troubles {
+    alone: Arc<Trouble>,
+    several: Mutex<BTreeMap<String, Arc<Trouble>>>,
 }
 
 /// How a trouble was.
@@ -99,6 +119,20 @@ impl Trouble {
     }
 }
 
+impl Troubles {
+    /// The one with this server, or with the only one.
+    pub(crate) fn of(&self, server: Option<&str>) -> Arc<Trouble> {
+        let Some(server) = server else {
+            return Arc::clone(&self.alone);
+        };
+        let mut several = lock(&self.several);
+        match several.get(server) {
+            Some(trouble) => Arc::clone(trouble),
+            None => Arc::clone(several.entry(server.to_owned()).or_default()),
+        }
+    }
+}
+
 impl State {
     fn may_say(&mut self, now: Instant) -> bool {
         let (begun, times) = self
@@ -127,6 +161,27 @@ mod tests {
             }
         }
         assert_eq!(said, [("begins", 0), ("ends", 3)].repeat(2));
+    }
+
+    #[test]
+    fn each_server_has_its_own() {
+        let (troubles, mut said) = (Troubles::default(), Vec::new());
+        for _ in 0..2 {
+            for server in ["a", "b", "a"] {
+                let trouble = troubles.of(Some(server));
+                trouble.touches(true, |_| said.push(format!("{server} begins")));
+            }
+            for server in [Some("c"), None] {
+                let trouble = troubles.of(server);
+                trouble.is_over(|_| unreachable!("it has not begun"));
+            }
+            for server in ["b", "a", "b"] {
+                let trouble = troubles.of(Some(server));
+                trouble.is_over(|was| said.push(format!("{server} ends: {}", was.calls)));
+            }
+        }
+        let once = ["a begins", "b begins", "b ends: 1", "a ends: 2"];
+        assert_eq!(said, once.repeat(2));
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl Acquisition<'_> {
             Ok(Locked::Busy) => return self.served(),
             Ok(Locked::TimedOut) => return Step::TimedOut,
             Err(error) => {
-                self.call.record(Event::Without(Part::Lock, &error));
+                self.call.record(Event::Without(self.lock_part(), &error));
                 None
             }
         };
@@ -84,12 +84,17 @@ impl Acquisition<'_> {
         }
     }
 
+    /// What has the lock of this call's key.
+    fn lock_part(&self) -> Part<'_> {
+        Part::Lock(self.call.runtime.lock.server_of(&self.call.key))
+    }
+
     /// One try: whoever has the lock is computing it anew.
     async fn try_lock(&self) -> Result<Locked, Error> {
         let runtime = &self.call.runtime;
         let lock = &runtime.lock;
         let tried = lock.try_lock(&self.call.key, ancestry::caller()).await?;
-        runtime.events.works(Part::Lock);
+        runtime.events.works(self.lock_part());
         match tried {
             Some(guard) => Ok(Locked::Held(guard)),
             None => {
@@ -113,7 +118,7 @@ impl Acquisition<'_> {
                 }
             }
             let tried = lock.try_lock(&call.key, ancestry::caller()).await?;
-            call.runtime.events.works(Part::Lock);
+            call.runtime.events.works(self.lock_part());
             if let Some(guard) = tried {
                 return Ok(Locked::Held(guard));
             }
