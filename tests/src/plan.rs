@@ -14,6 +14,8 @@ pub struct Setup {
     pub redis: Option<String>,
     /// Builder's `lock_url`.
     pub lock_url: Option<String>,
+    /// Builder's `lock_servers`, where there are any.
+    pub lock_servers: Vec<String>,
     /// Builder's `directory`.
     pub directory: Option<PathBuf>,
     /// Builder's `postgres_lock`: `session` or `lease`; left to the runtime otherwise.

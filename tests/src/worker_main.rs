@@ -87,6 +87,9 @@ fn build_from(setup: &Setup, mut builder: Builder) -> Result<WorkSharing, worksh
     if let Some(url) = &setup.lock_url {
         builder = builder.lock_url(url);
     }
+    if !setup.lock_servers.is_empty() {
+        builder = builder.lock_servers(&setup.lock_servers);
+    }
     if let Some(path) = &setup.directory {
         builder = builder.directory(path);
     }

@@ -35,6 +35,7 @@ pub struct Builder {
     postgres: Option<Url>,
     redis: Option<Url>,
     lock_url: Option<Url>,
+    lock_servers: Option<Vec<Url>>,
     directory: Option<PathBuf>,
     store: Option<Arc<dyn Store>>,
     lock: Option<Arc<dyn Lock>>,
@@ -76,6 +77,7 @@ impl Builder {
             postgres: None,
             redis: None,
             lock_url: None,
+            lock_servers: None,
             directory: None,
             store: None,
             lock: None,
@@ -95,7 +97,11 @@ impl Builder {
     }
 
     pub(crate) fn from_env() -> Self {
-        let read = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+        Self::from_variables(|name| env::var(name).ok())
+    }
+
+    fn from_variables(read: impl Fn(&str) -> Option<String>) -> Self {
+        let read = |name: &str| read(name).filter(|value| !value.is_empty());
         let mut builder = Self::new();
         builder.postgres = read("WORKSHARING_POSTGRES_URL")
             .or_else(|| read("DATABASE_URL"))
@@ -104,6 +110,10 @@ impl Builder {
             .or_else(|| read("REDIS_URL"))
             .map(Url);
         builder.lock_url = read("WORKSHARING_LOCK_URL").map(Url);
+        let servers = read("WORKSHARING_LOCK_SERVERS").filter(|urls| !urls.trim().is_empty());
+        if let Some(urls) = servers {
+            builder = builder.lock_servers(urls.split_whitespace());
+        }
         if builder.postgres.is_none() {
             builder.directory = read("WORKSHARING_DIRECTORY").map(PathBuf::from);
         }
@@ -129,6 +139,22 @@ impl Builder {
     /// the same forms. All processes that share work name the same one.
     pub fn lock_url(mut self, url: impl Into<String>) -> Self {
         self.lock_url = Some(Url(url.into()));
+        self
+    }
+
+    /// Several PostgreSQL servers of the locks, each as in [`lock_url`](Self::lock_url): each key is locked on one of them, which
+    /// all processes choose alike, by its digest. Where one is down its keys are computed without a lock, and no others.
+    ///
+    /// A server is known by host, port and database as they are written here, so all processes write them alike. The order
+    /// does not matter, and one that is named twice counts once. Processes whose lists differ, as while a server is added,
+    /// disagree only on the keys that move, which is one in as many as there are servers: these may be computed twice.
+    ///
+    /// What processes tell each other of changes, for [`local`](crate::Work::local), goes through the database of
+    /// [`postgres`](Self::postgres), by a URL around poolers; where that is left out, through the server here that is the first
+    /// in the alphabet. See [the page on operations](crate::docs::operations).
+    pub fn lock_servers(mut self, urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let urls = urls.into_iter().map(|url| Url(url.into()));
+        self.lock_servers = Some(urls.collect());
         self
     }
 
@@ -204,8 +230,8 @@ impl Builder {
         self
     }
 
-    /// How many keys this process holds in PostgreSQL at a time; further callers queue in the process.
-    /// Left out: 1,024. With PostgreSQL's defaults about 12,000 fit into the lock table of the whole server.
+    /// How many keys this process holds in PostgreSQL at a time, on each of several [servers](Self::lock_servers); further
+    /// callers queue in the process. Left out: 1,024. With PostgreSQL's defaults about 12,000 fit into the lock table of the whole server.
     pub fn max_held_keys(mut self, keys: usize) -> Self {
         self.max_held_keys = keys;
         self

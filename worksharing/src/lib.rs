@@ -80,7 +80,7 @@ pub mod docs {
     #[doc = include_str!("../docs/many.md")]
     pub mod many {}
 
-    #[doc = "[invalidation]: crate::docs::invalidation\n\n"]
+    #[doc = "[invalidation]: crate::docs::invalidation\n\n[protocol]: crate::docs::protocol\n\n"]
     #[doc = include_str!("../docs/operations.md")]
     pub mod operations {}
 
@@ -90,6 +90,7 @@ pub mod docs {
     // Its marks, like `[m]`, are no links.
     #[allow(rustdoc::broken_intra_doc_links)]
     #[doc = "[invalidation]: crate::docs::invalidation\n\n[many]: crate::docs::many\n\n"]
+    #[doc = "[operations]: crate::docs::operations\n\n"]
     #[doc = include_str!("../docs/protocol.md")]
     pub mod protocol {}
 }

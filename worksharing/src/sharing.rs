@@ -58,6 +58,7 @@ impl WorkSharing {
     /// | `WORKSHARING_POSTGRES_URL`, else `DATABASE_URL` | [`Builder::postgres`] |
     /// | `WORKSHARING_REDIS_URL`, else `REDIS_URL` | [`Builder::redis`] |
     /// | `WORKSHARING_LOCK_URL` | [`Builder::lock_url`] |
+    /// | `WORKSHARING_LOCK_SERVERS`, URLs with white space between them | [`Builder::lock_servers`] |
     /// | `WORKSHARING_DIRECTORY` | [`Builder::directory`], where there is no PostgreSQL |
     /// | `WORKSHARING_NAMESPACE` | [`Builder::namespace`] |
     ///

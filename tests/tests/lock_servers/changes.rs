@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use tests::{PostgresServer, Stop, wait_until};
+use tests::{
+    Mesh, PgBouncer, PoolMode, PostgresServer, Run, Setup, Stop, Worker, scenarios, wait_until,
+};
 use worksharing::{Builder, WorkSharing};
 
-use crate::{LIMIT, LockServers};
+use crate::{LIMIT, LockServers, WORKER};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -85,6 +87,32 @@ fn they_are_heard_on_the_database_of_postgres_where_that_is_named() {
     servers.postgres[1].start_again();
     // It may be a lock server itself, and has no sessions more then.
     changes_are_heard(|| with(urls[1].clone()), &keys[1][1..]);
+}
+
+// Values go through the pooler, and nobody locks there: it is not said that leases are used.
+#[test]
+fn values_may_go_through_a_pooler() {
+    let servers = LockServers::start(2);
+    let values = PostgresServer::start();
+    let bouncer = PgBouncer::start(&values, PoolMode::Transaction);
+    for lock in [None, Some("session".to_owned())] {
+        let setup = Setup {
+            postgres: Some(bouncer.url()),
+            redis: None,
+            lock,
+            ..servers.setup()
+        };
+        let mut mesh = Mesh::start(2, WORKER, &setup);
+        assert_eq!(mesh.workers[0].check(), None);
+        for key in keys(&servers) {
+            let run = Run::of(&key, Duration::from_secs(1));
+            mesh.run(&run);
+            scenarios::assert_computed_once(&mesh.wait_for_answers(&key, 2), 2);
+            assert_eq!(mesh.workers[0].invalidate(&key), None);
+        }
+        let said: Vec<_> = mesh.workers.iter().flat_map(Worker::warnings).collect();
+        assert!(said.is_empty(), "{said:?}");
+    }
 }
 
 #[test]

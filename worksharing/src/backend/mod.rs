@@ -10,5 +10,7 @@ mod notify;
 pub(crate) mod postgres;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
+#[cfg(feature = "postgres")]
+pub(crate) mod shards;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod tls;

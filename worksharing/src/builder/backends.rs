@@ -1,5 +1,8 @@
 //! What a builder's settings name: where values are kept, and who computes.
 
+mod lock_servers;
+mod redis;
+
 use std::sync::Arc;
 
 use super::Builder;
@@ -8,7 +11,9 @@ use crate::Error;
 use crate::backend::postgres::outbox::{Names, Queue};
 use crate::changes::{Changed, Changes, Epochs};
 use crate::computing::Board;
-use crate::lock::{self, Lock, PostgresLock};
+#[cfg(feature = "postgres")]
+use crate::lock::PostgresLock;
+use crate::lock::{self, Lock};
 #[cfg(feature = "postgres")]
 use crate::namespace::Namespace;
 #[cfg(feature = "postgres")]
@@ -51,6 +56,17 @@ struct Postgres {
     queue: Option<Queue>,
 }
 
+/// What a PostgreSQL server is there for, beside values.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// Keys are locked, and changes may be heard.
+    Locks,
+    /// Changes are heard, if it has sessions for that.
+    Changes,
+    /// Nothing else: it need not have sessions.
+    Values,
+}
+
 /// What the settings have named so far. What is named first stays.
 struct Named {
     store: Option<Arc<dyn Store>>,
@@ -59,6 +75,8 @@ struct Named {
     changes: Option<Arc<dyn Changes>>,
     /// Who dies is forgotten by what held its keys: so it is where the locks are.
     board: Option<Arc<dyn Board>>,
+    /// The one of several lock servers that has the URL of `postgres`, too.
+    also_postgres: Option<Postgres>,
     /// The outbox, and whether the values stand beside it.
     #[cfg(feature = "postgres")]
     queue: Option<(Queue, bool)>,
@@ -72,11 +90,13 @@ impl Builder {
             epochs: Arc::new(Epochs::new()),
             changes: None,
             board: None,
+            also_postgres: None,
             #[cfg(feature = "postgres")]
             queue: None,
         };
         self.name_redis(&mut named)?;
         self.name_lock_server(&mut named)?;
+        self.name_lock_servers(&mut named)?;
         self.name_postgres(&mut named)?;
         self.name_directory(&mut named)?;
         self.is_complete(&named)?;
@@ -115,7 +135,7 @@ impl Builder {
         if let Some(url) = &self.lock_url
             && named.lock.is_none()
         {
-            let server = self.postgres_backends(&url.0, &named.epochs, self.postgres_lock)?;
+            let server = self.postgres_backends(&url.0, &named.epochs, Purpose::Locks)?;
             named.lock = Some(server.lock);
             named.board = Some(server.board);
             named.changes = Some(server.changes);
@@ -127,16 +147,24 @@ impl Builder {
         let Some(url) = &self.postgres else {
             return Ok(());
         };
-        let is_needed = named.store.is_none() || named.lock.is_none();
+        // Of changes, where there are several servers for the locks.
+        let tells = self.lock_servers.is_some() && named.changes.is_none();
+        let is_needed = named.store.is_none() || named.lock.is_none() || tells;
         if !is_needed && !self.transactional_invalidation {
             return Ok(());
         }
-        let server = match &named.changes {
-            None => self.postgres_backends(&url.0, &named.epochs, self.postgres_lock)?,
-            // Nothing is locked or heard there: it need not be a server that has sessions.
-            Some(_) => {
+        let server = match (named.also_postgres.take(), &named.changes) {
+            (Some(server), _) => server,
+            (None, None) => {
+                let purpose = match named.lock {
+                    None => Purpose::Locks,
+                    Some(_) => Purpose::Changes,
+                };
+                self.postgres_backends(&url.0, &named.epochs, purpose)?
+            }
+            (None, Some(_)) => {
                 let epochs = Arc::new(Epochs::new());
-                self.postgres_backends(&url.0, &epochs, PostgresLock::Lease)?
+                self.postgres_backends(&url.0, &epochs, Purpose::Values)?
             }
         };
         #[cfg(feature = "postgres")]
@@ -169,10 +197,11 @@ impl Builder {
     }
 
     fn is_complete(&self, named: &Named) -> Result<(), Error> {
-        if named.store.is_none() && self.lock_url.is_some() {
+        let has_own = self.lock_url.is_some() || self.lock_servers.is_some();
+        if named.store.is_none() && has_own {
             return Err(Error::setting(
-                "there is a server for the locks (`lock_url`), but nothing for the values: add `.redis(\"redis://…\")`, or \
-                 `.postgres(\"postgres://…\")` with the same server or another",
+                "there is a server for the locks (`lock_url`, `lock_servers`), but nothing for the values: add \
+                 `.redis(\"redis://…\")`, or `.postgres(\"postgres://…\")` with the same server or another",
             ));
         }
         if self.redis.is_some() && named.lock.is_none() {
@@ -199,46 +228,12 @@ impl Builder {
         Outbox::new(queue, store, is_exact, namespace, ttl, changes)
     }
 
-    #[cfg(feature = "redis")]
-    fn redis_store(&self, url: &str) -> Result<Arc<dyn Store>, Error> {
-        match url.split_once("://") {
-            Some(("redis-cluster" | "rediss-cluster", _)) => self.redis_cluster(url),
-            Some(("redis-sentinel" | "rediss-sentinel", _)) => self.redis_by_sentinels(url),
-            _ => Ok(Arc::new(store::Redis::new(url, &self.prefix)?)),
-        }
-    }
-
-    #[cfg(feature = "sentinel")]
-    fn redis_by_sentinels(&self, url: &str) -> Result<Arc<dyn Store>, Error> {
-        Ok(Arc::new(store::Redis::by_sentinels(url, &self.prefix)?))
-    }
-
-    #[cfg(all(feature = "redis", not(feature = "sentinel")))]
-    fn redis_by_sentinels(&self, _url: &str) -> Result<Arc<dyn Store>, Error> {
-        Err(not_enabled("sentinel"))
-    }
-
-    #[cfg(feature = "cluster")]
-    fn redis_cluster(&self, url: &str) -> Result<Arc<dyn Store>, Error> {
-        Ok(Arc::new(store::RedisCluster::new(url, &self.prefix)?))
-    }
-
-    #[cfg(all(feature = "redis", not(feature = "cluster")))]
-    fn redis_cluster(&self, _url: &str) -> Result<Arc<dyn Store>, Error> {
-        Err(not_enabled("cluster"))
-    }
-
-    #[cfg(not(feature = "redis"))]
-    fn redis_store(&self, _url: &str) -> Result<Arc<dyn Store>, Error> {
-        Err(not_enabled("redis"))
-    }
-
     #[cfg(feature = "postgres")]
     fn postgres_backends(
         &self,
         url: &str,
         epochs: &Arc<Epochs>,
-        lock: PostgresLock,
+        purpose: Purpose,
     ) -> Result<Postgres, Error> {
         let transactional = self.transactional_invalidation;
         let namespace = Namespace::new(self.namespace.clone());
@@ -247,7 +242,12 @@ impl Builder {
             prefix: &self.prefix,
             table: &self.table,
             max_held_keys: self.max_held_keys,
-            lock,
+            lock: match (purpose, self.postgres_lock) {
+                (Purpose::Locks, lock) => lock,
+                (Purpose::Values, _) | (_, PostgresLock::Lease) => PostgresLock::Lease,
+                (Purpose::Changes, _) => PostgresLock::Auto,
+            },
+            locks: purpose == Purpose::Locks,
             outbox: transactional.then(|| (Names::new(&self.table), namespace)),
             epochs: Arc::clone(epochs),
         })?;
@@ -265,7 +265,7 @@ impl Builder {
         &self,
         _url: &str,
         _epochs: &Arc<Epochs>,
-        _lock: PostgresLock,
+        _purpose: Purpose,
     ) -> Result<Postgres, Error> {
         Err(not_enabled("postgres"))
     }

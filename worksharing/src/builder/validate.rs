@@ -9,6 +9,7 @@ impl Builder {
         self.texts()?;
         self.times()?;
         self.numbers()?;
+        self.own_lock_servers()?;
         self.transactions()
     }
 
@@ -51,6 +52,25 @@ impl Builder {
                  {FENCE_LIFE:?} or more, for example `.tombstone_ttl(Duration::from_secs(3600))`",
                 self.timeouts.tombstone_ttl
             )));
+        }
+        Ok(())
+    }
+
+    fn own_lock_servers(&self) -> Result<(), Error> {
+        let Some(servers) = &self.lock_servers else {
+            return Ok(());
+        };
+        if servers.is_empty() {
+            return Err(Error::setting(
+                "lock_servers names no server: write one or more, `.lock_servers([\"postgres://…\", \"postgres://…\"])`, or \
+                 leave it out",
+            ));
+        }
+        if self.lock_url.is_some() {
+            return Err(Error::setting(
+                "both lock_url and lock_servers are set, and a key has but one server: write all servers into \
+                 `.lock_servers([…])` (WORKSHARING_LOCK_SERVERS) and leave lock_url (WORKSHARING_LOCK_URL) out",
+            ));
         }
         Ok(())
     }
@@ -117,6 +137,17 @@ mod tests {
             builder().lock_url("postgres://localhost"),
             "nothing for the values",
         );
+        refused(builder().lock_servers([""; 0]), "write one or more");
+        let one = builder().lock_servers(["postgres://localhost"]);
+        #[cfg(feature = "postgres")]
+        refused(one, "nothing for the values");
+        let one = builder().lock_servers(["postgres://localhost"]);
+        refused(one.lock_url("postgres://localhost"), "leave lock_url");
+        #[cfg(feature = "postgres")]
+        {
+            let two = ["postgres://localhost", "postgres://me:my@hunter2@localhost"];
+            refused(builder().lock_servers(two), "lock server 2 of 2: ");
+        }
         refused(builder().max_detached(0), "max_detached is 0");
         refused(builder().local_bytes(0), "local_bytes is 0");
         refused(builder().max_held_keys(0), "max_held_keys is 0");
@@ -127,10 +158,25 @@ mod tests {
     }
 
     #[test]
+    fn lock_servers_are_read_from_the_environment() {
+        let urls = |text: &str| {
+            let read = |name: &str| (name == "WORKSHARING_LOCK_SERVERS").then(|| text.to_owned());
+            let servers = Builder::from_variables(read).lock_servers;
+            servers.map(|all| all.into_iter().map(|url| url.0).collect::<Vec<_>>())
+        };
+        let two = "postgres://a/x\n  postgres://b/x ";
+        let expected = ["postgres://a/x", "postgres://b/x"].map(str::to_owned);
+        assert_eq!(urls(two), Some(expected.into()));
+        assert_eq!(urls(""), None);
+        assert_eq!(urls(" \n"), None);
+    }
+
+    #[test]
     fn no_part_of_a_url_is_told() {
         let builder = WorkSharing::builder()
             .postgres("host=hunter password=hunter2")
             .lock_url("postgres://hunter:hunter2@localhost")
+            .lock_servers(["postgres://hunter:hunter2@localhost"])
             .redis("redis://:hunter2@localhost");
         for text in [format!("{builder:?}"), format!("{builder:#?}")] {
             assert!(!text.contains("hunter"), "{text}");

@@ -38,14 +38,17 @@ impl Address {
         let hosts = hosts(&parsed);
         // Of a password that is not written as it must be a part may stand before the host.
         let is_odd = |(host, ..): &(Host, Option<IpAddr>, u16)| matches!(host, Host::Tcp(host) if host.contains('@'));
+        let is_url = url.starts_with("postgres://") || url.starts_with("postgresql://");
+        let before_options = url.split('?').next().unwrap_or_default();
+        let is_ambiguous = is_url && before_options.matches('@').count() > 1;
         if hosts.is_empty() {
             return Err(Error::setting(format!(
                 "the PostgreSQL URL names no host: {FORMS}"
             )));
         }
-        if hosts.iter().any(is_odd) {
+        if is_ambiguous || hosts.iter().any(is_odd) {
             return Err(Error::setting(format!(
-                "the PostgreSQL URL has an @ in its host: {FORMS}; {VALUES}"
+                "the PostgreSQL URL has an @ in its host or database: {FORMS}; {VALUES}"
             )));
         }
         if parsed.get_ssl_mode() == SslMode::Require && !with_tls {
@@ -157,8 +160,27 @@ impl Address {
 
     /// What advisory locks exclude on here: they are a database's own.
     pub(crate) fn database(&self) -> String {
+        format!("{}/{}", self.name, self.dbname())
+    }
+
+    /// Host, port and database, as `host:port/database`: what tells this lock server from the others, in all processes. Of
+    /// several hosts all, in any order. Frozen.
+    pub(crate) fn identity(&self) -> String {
+        let hosts = self.hosts.iter().map(|(host, _, port)| match host {
+            Host::Tcp(host) => format!("{}:{port}", host.to_ascii_lowercase()),
+            #[cfg(unix)]
+            Host::Unix(path) => format!("{}:{port}", path.display()),
+        });
+        let mut hosts: Vec<_> = hosts.collect();
+        hosts.sort_unstable();
+        hosts.dedup();
+        format!("{}/{}", hosts.join(","), self.dbname())
+    }
+
+    /// As in libpq, it is named like the user where it is left out.
+    fn dbname(&self) -> &str {
         let name = self.config.get_dbname().or(self.config.get_user());
-        format!("{}/{}", self.name, name.unwrap_or_default())
+        name.unwrap_or_default()
     }
 
     /// An error of a session with this server.

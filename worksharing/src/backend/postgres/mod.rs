@@ -38,11 +38,22 @@ pub(crate) struct Settings<'a> {
     pub(crate) prefix: &'a str,
     pub(crate) table: &'a str,
     pub(crate) max_held_keys: usize,
+    /// How keys are locked here; where none are, whether it is to have sessions.
     pub(crate) lock: PostgresLock,
+    /// Whether keys are locked here.
+    pub(crate) locks: bool,
     /// Where there is an outbox: its names, and what is put before texts.
     pub(crate) outbox: Option<(Names, Namespace)>,
     /// Where it is noted what was heard of changes.
     pub(crate) epochs: Arc<Epochs>,
+}
+
+/// By what the server of this URL is told from other lock servers.
+///
+/// # Errors
+/// As of a runtime that is built with it.
+pub(crate) fn identity(url: &str) -> Result<String, Error> {
+    Ok(Address::parse(url, tls::BUILT_IN)?.identity())
 }
 
 /// A PostgreSQL server with this process's two sessions on it, shared by the lock and the store.
@@ -67,6 +78,10 @@ impl Server {
             .map(|(names, namespace)| (names, StoreId::values().of(&namespace)));
         let (lock, epochs) = (settings.lock, settings.epochs);
         let session = Session::new(address, table, lock, outbox, &key_table, epochs);
+        let session = match settings.locks {
+            true => session,
+            false => session.without_locks(),
+        };
         Ok(Arc::new(Self {
             session: Link::new(session),
             key_table,

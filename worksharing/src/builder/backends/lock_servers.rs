@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use super::super::Builder;
 use super::Named;
+#[cfg(feature = "postgres")]
+use super::Purpose;
 use crate::Error;
 #[cfg(feature = "postgres")]
 use crate::backend::postgres::identity;
@@ -32,7 +34,7 @@ impl Builder {
                 true => Arc::clone(&named.epochs),
                 false => Arc::new(Epochs::new()),
             };
-            let server = self.postgres_backends(url, &epochs, self.postgres_lock)?;
+            let server = self.postgres_backends(url, &epochs, Purpose::Locks)?;
             locks.push((identity.clone(), Arc::clone(&server.lock)));
             boards.push((identity, Arc::clone(&server.board)));
             if is_postgres {

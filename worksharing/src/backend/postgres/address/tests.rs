@@ -35,6 +35,7 @@ fn what_may_be_of_a_password_is_not_told() {
         "host=localhost password=my hunter2=x",
         "host=localhost password=my hunter2",
         "postgres://me:my@hunter2@localhost/db",
+        "postgres://me:my@localhost/hunter2@localhost/db",
         "postgres://me:my@hunter2:5432@localhost/db",
         "postgres://me:hunter2@localhost/db?hunter2=1",
         "me:hunter2://localhost",
@@ -55,4 +56,30 @@ fn what_cannot_be_read_is_named_where_it_can_be() {
     assert!(error("host=localhost sslrootcert=x").contains("option sslrootcert"));
     assert!(error("user=me").contains("names no host"));
     assert!(error("postgres://me:my@word@localhost").contains("%40"));
+}
+
+/// All processes choose a key's server by this.
+#[test]
+fn identity_is_frozen() {
+    let of = |url: &str| Address::parse(url, true).unwrap().identity();
+    for (url, identity) in [
+        ("postgres://me:secret@One/db", "one:5432/db"),
+        (
+            "postgresql://other@one:5432/db?sslmode=require&connect_timeout=9",
+            "one:5432/db",
+        ),
+        (
+            "host=one dbname=db user=me password=secret application_name=app",
+            "one:5432/db",
+        ),
+        ("postgres://me@one:6000", "one:6000/me"),
+        ("postgres://me@[::1]:6000/db", "::1:6000/db"),
+        ("host=one hostaddr=127.0.0.1 dbname=db", "one:5432/db"),
+        ("hostaddr=127.0.0.1 dbname=db", "127.0.0.1:5432/db"),
+        ("postgres://me@two:1,one:2,two:1/db", "one:2,two:1/db"),
+        ("host=/run/postgresql user=me", "/run/postgresql:5432/me"),
+        ("postgres://me@one/a%40b", "one:5432/a@b"),
+    ] {
+        assert_eq!(of(url), identity, "{url}");
+    }
 }

@@ -55,6 +55,8 @@ pub(crate) struct Session {
     address: Arc<Address>,
     table: Table,
     lock: PostgresLock,
+    /// Whether anybody locks here.
+    locks: bool,
     pending: Option<Pending>,
     key_table: Arc<KeyTable>,
     listener: Link<Listener>,
@@ -100,6 +102,7 @@ impl Session {
             address,
             table,
             lock,
+            locks: true,
             pending: outbox.map(|(names, store)| Pending { names, store }),
             key_table: Arc::clone(key_table),
             listener: Link::new(listener),
@@ -107,6 +110,14 @@ impl Session {
             taken: Taken::default(),
             number: AtomicU64::new(0),
             said: RateLimited::default(),
+        }
+    }
+
+    /// One that keeps values and hears of changes.
+    pub(crate) fn without_locks(self) -> Self {
+        Self {
+            locks: false,
+            ..self
         }
     }
 
@@ -126,9 +137,11 @@ impl Session {
             Err(error)
                 if error.kind() == ErrorKind::Unsuitable && self.lock == PostgresLock::Auto =>
             {
-                self.said.say(
-                    |_| tracing::warn!(error = %error.chain(), "locking by lease rows instead"),
-                );
+                if self.locks {
+                    self.said.say(
+                        |_| tracing::warn!(error = %error.chain(), "locking by lease rows instead"),
+                    );
+                }
                 Ok(LockStrategy::Leases(leases(), Some(error)))
             }
             Err(error) => Err(error),
