@@ -80,6 +80,11 @@ impl Ordeal {
         let timeline = self.mesh.timeline().key(&run.key).since(begun);
         scenarios::assert_all_served(&timeline, calls);
         let longest = timeline.longest_call();
+        eprintln!(
+            "{}: {} bodies, at most {longest:?}",
+            run.key,
+            timeline.executions()
+        );
         assert!(longest < HELD_UP, "a call took {longest:?}");
         // Who joined late, and cannot know what was there, is served by a second body.
         let bodies = timeline.executions();
