@@ -72,6 +72,11 @@ impl RedisSentinel {
         info.is_ok_and(|info| info.contains("name=ours,status=ok") && info.contains("slaves=1"))
     }
 
+    /// The sentinel's own port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The URL by the sentinel, and by one that does not answer.
     pub fn url(&self) -> String {
         let (dead, port) = (free_port(), self.port);

@@ -89,6 +89,13 @@ impl RedisServer {
         }
     }
 
+    /// The same, with these words behind the others on its command line, then and later.
+    pub fn start_again_with(&mut self, settings: &[&str]) {
+        let more = settings.iter().map(|word| (*word).to_owned());
+        self.settings.extend(more);
+        self.start_again();
+    }
+
     fn try_start_again(&mut self) -> bool {
         let mut command = command_as(self.user, find_program("redis-server", &[]));
         command

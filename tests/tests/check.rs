@@ -113,6 +113,45 @@ fn redis_that_is_full_is_told_of() {
     );
 }
 
+// It works as long as it is not: no reason not to start.
+#[test]
+fn redis_that_will_fill_up_is_warned_of() {
+    let servers = Servers::start();
+    let warned = |url: String| {
+        let setup = Setup {
+            redis: Some(url),
+            ..servers.setup()
+        };
+        let mut worker = Worker::start(WORKER, &setup);
+        assert_eq!(worker.check(), None);
+        worker.warnings()
+    };
+    let url = || servers.redis.url();
+    assert_eq!(warned(url()), [""; 0], "it has no limit");
+    redis_command(&servers.redis, &["CONFIG", "SET", "maxmemory", "100mb"]);
+    let said = warned(url());
+    assert_eq!(said.len(), 1, "{said:?}");
+    names(&said[0], &["allkeys-lru"]);
+    let words = [
+        "ACL", "SETUSER", "discreet", "on", "nopass", "~*", "+@all", "-info",
+    ];
+    redis_command(&servers.redis, &words);
+    let discreet = format!("redis://discreet:any@127.0.0.1:{}", servers.redis.port());
+    assert_eq!(warned(discreet), [""; 0], "it is not told");
+    let policy = ["CONFIG", "SET", "maxmemory-policy", "volatile-ttl"];
+    redis_command(&servers.redis, &policy);
+    assert_eq!(warned(url()), [""; 0], "it evicts");
+    let node = RedisServer::start_with(&["--cluster-enabled", "yes", "--maxmemory", "100mb"]);
+    redis_command(&node, &["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+    wait_until(LIMIT, "the cluster is whole", || {
+        let info: String = node.ask(&["CLUSTER", "INFO"]);
+        info.contains("cluster_state:ok")
+    });
+    let said = warned(node.url().replace("redis://", "redis-cluster://"));
+    assert_eq!(said.len(), 1, "{said:?}");
+    names(&said[0], &["allkeys-lru"]);
+}
+
 #[test]
 fn node_of_a_redis_cluster_is_told_of() {
     let with = With::start();

@@ -28,6 +28,9 @@ fn primary_that_sentinels_name_is_a_store() {
     let unknown = on(sentinel.url().replace("/ours", "/theirs"));
     let error = whole(&unknown.check().unwrap_err());
     assert!(error.contains("theirs"), "{error}");
+    let itself = on(format!("redis://127.0.0.1:{}", sentinel.port()));
+    let error = whole(&itself.check().unwrap_err());
+    assert!(error.contains("redis-sentinel://"), "{error}");
 }
 
 #[test]

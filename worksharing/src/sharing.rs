@@ -75,7 +75,7 @@ impl WorkSharing {
     /// # Errors
     /// A server cannot be reached, or is unsuitable: a standby, a pooler in transaction mode, a missing
     /// right. The error says what to do. That other processes cannot be told what is [computed](Self::computing) is no
-    /// error, and is warned of.
+    /// error, and is warned of; so is a Redis that will take no more values once it is full.
     pub fn check(&self) -> Result<(), Error> {
         block_on(async {
             self.0.lock.check().await?;

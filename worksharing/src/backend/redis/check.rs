@@ -5,7 +5,7 @@ use std::slice;
 use std::time::Duration;
 
 use super::commands::{Answer, Ask};
-use super::refusal;
+use super::refusal::{CLUSTER, REPLICA, refusal};
 use super::store::Redis;
 use crate::store::{Fence, Look, Seen, Store as _, Stored};
 use crate::{Error, ErrorKind, Key};
@@ -16,14 +16,18 @@ const TTL: Duration = Duration::from_secs(5);
 
 /// Does all that a call does, under a key of its own, and says what was met.
 pub(super) async fn check(store: &Redis) -> Result<(), Error> {
-    let any = |_: &Key| true;
-    check_with(store, says_of_itself(store).await, any).await
+    let info = info(store).await?.unwrap_or_default();
+    if let Some(what) = is_unsuitable(&info) {
+        return Err(unsuitable(store, what));
+    }
+    check_with(store, &info, |_| true).await
 }
 
 /// The same of a primary of a cluster, under a key that it has.
 #[cfg(feature = "cluster")]
 pub(super) async fn of_a_node(store: &Redis, has: impl Fn(&Key) -> bool) -> Result<(), Error> {
-    check_with(store, Ok(None), has).await
+    let info = info(store).await?.unwrap_or_default();
+    check_with(store, &info, has).await
 }
 
 /// Why the map of a cluster cannot be read.
@@ -40,54 +44,71 @@ pub(super) fn of_a_cluster(error: Error) -> Error {
     .caused_by(error)
 }
 
-async fn check_with(
-    store: &Redis,
-    says: Result<Option<&'static str>, Error>,
-    has: impl Fn(&Key) -> bool,
-) -> Result<(), Error> {
-    let name = &store.address().name;
-    let unsuitable = |what| Error::new(ErrorKind::Unsuitable, format!("{name} {what}"));
-    match says {
-        Ok(what) => what.map_or(Ok(()), |what| Err(unsuitable(what)))?,
-        Err(error) => return Err(advised(name, error)),
+async fn check_with(store: &Redis, info: &[u8], has: impl Fn(&Key) -> bool) -> Result<(), Error> {
+    if !keeps_values(store, has).await? {
+        return Err(unsuitable(
+            store,
+            "does not keep what is stored there: write the URL of a server that keeps values until their time to \
+             live ends",
+        ));
     }
-    let kept = keeps_values(store, has).await;
-    match kept.map_err(|error| advised(name, error))? {
-        true => Ok(()),
-        false => Err(unsuitable(
-            "does not keep what is stored there: write the URL of a server that keeps values until their time \
-             to live ends",
-        )),
+    warn_of(&store.address().name, info);
+    Ok(())
+}
+
+fn unsuitable(store: &Redis, what: &str) -> Error {
+    let name = &store.address().name;
+    Error::new(ErrorKind::Unsuitable, format!("{name} {what}"))
+}
+
+/// What it says of itself, unless it does not tell.
+async fn info(store: &Redis) -> Result<Option<Bytes>, Error> {
+    match store.answer(Ask::Info, true).await {
+        Ok(Answer::Info(info)) => Ok(Some(info)),
+        Err(error) if refusal(&error).is_none() => Err(error),
+        _ => Ok(None),
     }
 }
 
-const CLUSTER: &str = "is a node of a Redis Cluster, which keeps only some of the keys: write \
-                       redis-cluster://host:port and enable the feature `cluster`, or write the URL of a server that \
-                       is none";
-const REPLICA: &str = "is a replica, which takes no values: write the URL of its primary";
-
-const RIGHTS: &str = "has not given this user the rights that are needed: ACL SETUSER … ~prefix* +getrange +strlen \
-                      +pttl +set +eval (the prefix is that of Builder::prefix, ws: by default)";
-
-/// What is wrong with it. A server that does not tell is asked no further.
-async fn says_of_itself(store: &Redis) -> Result<Option<&'static str>, Error> {
-    let info = match store.answer(Ask::Info, true).await {
-        Ok(Answer::Info(info)) => info,
-        Err(error) if refusal(&error).is_none() => return Err(error),
-        _ => return Ok(None),
-    };
-    let says = |line: &str| {
-        info.split(|byte| *byte == b'\n')
-            .any(|found| found.starts_with(line.as_bytes()))
-    };
-    Ok(if says("cluster_enabled:1") {
+/// What is wrong with one that says this of itself.
+fn is_unsuitable(info: &[u8]) -> Option<&'static str> {
+    let is = |name, value: &str| field(info, name) == Some(value);
+    if is("redis_mode", "sentinel") {
+        Some(SENTINEL)
+    } else if is("cluster_enabled", "1") {
         Some(CLUSTER)
-    } else if says("role:slave") {
+    } else if is("role", "slave") {
         Some(REPLICA)
     } else {
         None
-    })
+    }
 }
+
+/// It works until it is full, which may be never: that is no reason to refuse it.
+fn warn_of(name: &str, info: &[u8]) {
+    let max_memory = field(info, "maxmemory").filter(|bytes| *bytes != "0");
+    let evicts_nothing = field(info, "maxmemory_policy") == Some("noeviction");
+    if let (Some(max_memory), true) = (max_memory, evicts_nothing) {
+        tracing::warn!(
+            server = name,
+            max_memory,
+            "Redis will store nothing more once it is full: let it evict, with CONFIG SET maxmemory-policy allkeys-lru"
+        );
+    }
+}
+
+fn field<'a>(info: &'a [u8], name: &str) -> Option<&'a str> {
+    let lines = info.split(|byte| *byte == b'\n');
+    let value = |line: &'a [u8]| {
+        line.strip_prefix(name.as_bytes())?
+            .strip_prefix(b":")?
+            .strip_suffix(b"\r")
+    };
+    str::from_utf8(lines.filter_map(value).next()?).ok()
+}
+
+const SENTINEL: &str = "is a sentinel, which keeps no values: write redis-sentinel://host:port/master-name and enable \
+                        the feature `sentinel`, or write the URL of the primary";
 
 async fn keeps_values(store: &Redis, has: impl Fn(&Key) -> bool) -> Result<bool, Error> {
     let mut random = RandomState::new().hash_one(std::process::id());
@@ -121,43 +142,4 @@ async fn keeps_values(store: &Redis, has: impl Fn(&Key) -> bool) -> Result<bool,
     // It goes by itself, too, where this user may not delete.
     drop(store.answer(Ask::Delete(*key.digest()), false).await);
     Ok(kept)
-}
-
-/// A refusal with what to do about it.
-fn advised(name: &str, error: Error) -> Error {
-    use ErrorKind::{Unavailable, Unsuitable};
-
-    let Some(refusal) = refusal(&error) else {
-        return error;
-    };
-    let detail = refusal.detail().unwrap_or_default();
-    let (kind, advice) = match refusal.code().unwrap_or_default() {
-        "READONLY" => (Unsuitable, REPLICA),
-        "MOVED" | "ASK" | "CROSSSLOT" | "CLUSTERDOWN" => (Unsuitable, CLUSTER),
-        "NOPERM" => (Unsuitable, RIGHTS),
-        "ERR" if detail.contains("user executing the script") => (Unsuitable, RIGHTS),
-        "NOAUTH" => (
-            Unsuitable,
-            "asks for a password: write redis://user:password@host:6379",
-        ),
-        "OOM" => (
-            Unavailable,
-            "is full (maxmemory) and evicts nothing: give it more memory, or let it evict with CONFIG SET \
-             maxmemory-policy allkeys-lru",
-        ),
-        "LOADING" => (
-            Unavailable,
-            "is loading its data: wait until it has done so",
-        ),
-        "MASTERDOWN" => (Unavailable, REPLICA),
-        "MISCONF" | "NOREPLICAS" => (Unavailable, "takes no writes now: see its log"),
-        "ERR" if detail.starts_with("unknown command") => (
-            Unsuitable,
-            "lacks a command that is needed (GETRANGE, STRLEN, PTTL, SET or EVAL), or it was renamed there: \
-             give it back its name, or write the URL of a server that has it",
-        ),
-        _ => return error,
-    };
-    let refusal = refusal.clone();
-    Error::new(kind, format!("{name} {advice}")).caused_by(refusal)
 }

@@ -8,6 +8,7 @@ mod cluster;
 mod commands;
 mod pace;
 mod protocol;
+mod refusal;
 mod role;
 #[cfg(feature = "sentinel")]
 mod sentinel;
@@ -22,10 +23,3 @@ pub(crate) use address::Address;
 #[cfg(feature = "cluster")]
 pub use cluster::RedisCluster;
 pub use store::Redis;
-
-use crate::Error;
-
-/// What the server said, if that is why it failed.
-fn refusal(error: &Error) -> Option<&redis::RedisError> {
-    error.cause()
-}

@@ -7,6 +7,7 @@ use redis::{Cmd, RedisError, cmd};
 use super::address::Address;
 use super::commands::{Answer, Answered, Ask, Conversation};
 use super::pace::Pace;
+use super::refusal::refused;
 use super::role;
 use super::socket::{self, SILENCE};
 use super::wire::Wire;
@@ -187,10 +188,6 @@ fn say(
 
 pub(super) fn lost(address: &Address, error: io::Error) -> Error {
     Error::unavailable(format!("{} was lost", address.name)).caused_by(error)
-}
-
-pub(super) fn refused(address: &Address, refusal: RedisError) -> Error {
-    Error::unavailable(format!("{} refused", address.name)).caused_by(refusal)
 }
 
 fn is_about_arguments(refusal: &RedisError) -> bool {

@@ -5,7 +5,8 @@
 
 use super::address::Address;
 use super::pace::Pace;
-use super::protocol::{connect, log_in, lost, refused};
+use super::protocol::{connect, log_in, lost};
+use super::refusal::refused;
 use super::socket;
 use super::wire::Wire;
 use crate::Error;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::address::Address;
 use super::commands::{Answer, Ask, Digest, FIRST, Piece};
 use super::protocol::RedisProtocol;
-use super::refusal;
+use super::refusal::refusal;
 use crate::backend::link::Link;
 use crate::backend::tls;
 use crate::store::{Fence, Look, Seen, Store, Stored};

@@ -269,7 +269,7 @@ fn what_a_server_refuses_is_told_from_what_it_does_not_answer() {
     let (url, _) = server(|_| b"-ASK 7 10.0.0.1:7000\r\n".to_vec());
     let store = Redis::new(&url, "ws:").unwrap();
     let error = block_on(store.get_one(&Key::new("key"), Look::up_to(100))).unwrap_err();
-    let refusal = super::refusal(&error).expect("it is a refusal");
+    let refusal = super::refusal::refusal(&error).expect("it is a refusal");
     assert_eq!(refusal.code(), Some("ASK"));
     assert_eq!(refusal.redirect_node(), Some(("10.0.0.1:7000", 7)));
 }

@@ -16,8 +16,9 @@ use futures_util::future::{join_all, try_join_all};
 
 use self::nodes::{Node, Nodes};
 use super::address::Address;
+use super::check;
+use super::refusal::refusal;
 use super::store::Redis;
-use super::{check, refusal};
 use crate::backend::tls;
 use crate::blocking::poll_one_of_several;
 use crate::store::{Fence, Look, Store, Stored};

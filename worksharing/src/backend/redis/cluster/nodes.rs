@@ -12,7 +12,7 @@ use super::beside;
 use super::map::{Map, Place, redirected};
 use crate::backend::redis::address::Address;
 use crate::backend::redis::commands::{Answer, Ask};
-use crate::backend::redis::refusal;
+use crate::backend::redis::refusal::refusal;
 use crate::backend::redis::store::Redis;
 use crate::per_process::PerProcess;
 use crate::{BoxFuture, Error};
