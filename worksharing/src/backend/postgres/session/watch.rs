@@ -2,8 +2,8 @@
 //!
 //! A key whose holder has died is free, and nobody is told. So one process, which has the first of two seats, tries every
 //! key that anybody waits for, many times a second and in one statement, and has those told that wait for a free one, as
-//! if it had been released. The second seat is for who takes the first when that becomes free. Whatever is missed is found
-//! by the waiters' own [polls](super::timers).
+//! if it had been released. Who has the second seat takes the first when that becomes free, and looks now and then, since the
+//! process in the first may stand still. Whatever is missed is found by the waiters' own [polls](super::timers).
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -18,8 +18,9 @@ use crate::backend::postgres::lock::KeyTable;
 /// This session's part in it.
 pub(super) struct Watch {
     seat: Seat,
-    /// When it is this session's turn to do something.
+    /// When something is due in this seat, and when the keys are looked at.
     due: Instant,
+    look_due: Instant,
     /// When somebody here waited last.
     waited: Instant,
     list: List,
@@ -53,9 +54,10 @@ const SEATS: [i64; 2] = [
 ];
 /// Who has waited for so long has itself watched for. Most waits are shorter.
 const YOUNG: Duration = Duration::from_millis(20);
-/// How often the keys are looked at, and listed.
+/// How often the keys are looked at, and listed; and how often they are looked at from the second seat.
 const LOOK: Duration = Duration::from_millis(20);
 const LIST: Duration = Duration::from_millis(250);
+const SECOND_LOOK: Duration = Duration::from_millis(150);
 /// A look takes a tenth of the time at most, and a list a fiftieth, however long the server takes for one.
 const LOOKS: u32 = 10;
 const LISTS: u32 = 50;
@@ -96,6 +98,7 @@ impl Default for Watch {
         Self {
             seat: Seat::None,
             due: now,
+            look_due: now,
             waited: now,
             list: List {
                 keys: Vec::new(),
@@ -154,9 +157,17 @@ impl Watch {
             Seat::Second => self.succeed(client, now)?,
             Seat::First | Seat::Unknown => (),
         }
-        if self.seat == Seat::First {
-            self.look(client, key_table, now)?;
+        let pause = match self.seat {
+            Seat::First => LOOK,
+            Seat::Second => SECOND_LOOK,
+            Seat::None | Seat::Unknown => return Ok(()),
+        };
+        let mut took = Duration::ZERO;
+        if self.look_due <= now {
+            took = self.look(client, key_table, now)?;
+            self.look_due = now + pause.max(took * LOOKS);
         }
+        self.due = now + LOOK.max(took * LOOKS);
         Ok(())
     }
 
@@ -190,8 +201,8 @@ impl Watch {
             Some(2) => Seat::Second,
             _ => Seat::None,
         };
-        self.due = now + if self.seat == Seat::None { RETRY } else { LOOK };
-        self.list.due = now;
+        self.due = now + RETRY;
+        (self.look_due, self.list.due) = (now, now);
         Ok(())
     }
 
@@ -199,18 +210,18 @@ impl Watch {
         let row = self.succeed.query(client, &[&SEATS[0], &SEATS[1]])?;
         if row.first().is_some_and(|row| row.get(0)) {
             self.seat = Seat::First;
+            (self.look_due, self.list.due) = (now, now);
         }
-        self.due = now + LOOK;
-        self.list.due = now;
         Ok(())
     }
 
+    /// Has those woken who wait for free keys. Returns how long that took.
     fn look(
         &mut self,
         client: &mut Client,
         key_table: &KeyTable,
         now: Instant,
-    ) -> Result<(), Error> {
+    ) -> Result<Duration, Error> {
         self.list.renew(client, now)?;
         let began = Instant::now();
         let mut keys: BTreeSet<i64> = self.list.keys.iter().copied().collect();
@@ -222,8 +233,7 @@ impl Watch {
                 key_table.released(row.get(0));
             }
         }
-        self.due = now + LOOK.max(began.elapsed() * LOOKS);
-        Ok(())
+        Ok(began.elapsed())
     }
 }
 
