@@ -1,7 +1,7 @@
 use tempfile::TempDir;
 use worksharing::{Builder, PostgresLock, WorkSharing};
 
-use crate::Servers;
+use crate::{RedisKind, Servers};
 
 /// Builds runtimes in this process; each is as good as another process.
 pub type Build<'a> = &'a dyn Fn() -> WorkSharing;
@@ -27,6 +27,13 @@ pub fn on_each_backend(test: impl Fn(&str, Build<'_>)) {
                 .postgres_lock(PostgresLock::Lease),
         )
     });
+}
+
+/// The same, and with values in Valkey: what is about stores rather than about the flow.
+pub fn on_each_store(test: impl Fn(&str, Build<'_>)) {
+    on_each_backend(&test);
+    let servers = Servers::with(RedisKind::Valkey);
+    test("valkey", &|| servers.sharing());
 }
 
 fn build(builder: Builder) -> WorkSharing {

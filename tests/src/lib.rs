@@ -42,7 +42,7 @@ mod whole;
 mod worker;
 mod worker_main;
 
-pub use backends::{Build, on_each_backend};
+pub use backends::{Build, on_each_backend, on_each_store};
 pub use browser::Browser;
 pub use clock::{ends_within, now_us, wait_until};
 pub use computing::Computing;
@@ -62,7 +62,7 @@ pub use postgres_server::{PostgresServer, Stop};
 pub use proxy::Proxy;
 pub use redis_cluster::RedisCluster;
 pub use redis_sentinel::RedisSentinel;
-pub use redis_server::RedisServer;
+pub use redis_server::{RedisKind, RedisServer};
 pub use resources::{Resources, peak_kib, sleeps, thread_names};
 pub use server::files_for_servers;
 pub use service::Service;

@@ -4,7 +4,9 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::plan::{Run, Setup};
-use crate::{PostgresServer, RedisServer, Timeline, Worker, WorkerStats, now_us, wait_until};
+use crate::{
+    PostgresServer, RedisKind, RedisServer, Timeline, Worker, WorkerStats, now_us, wait_until,
+};
 
 /// The two servers of the main case.
 #[derive(Debug)]
@@ -18,9 +20,14 @@ pub struct Servers {
 impl Servers {
     /// Starts both.
     pub fn start() -> Self {
+        Self::with(RedisKind::Redis)
+    }
+
+    /// Starts both, with values in this.
+    pub fn with(kind: RedisKind) -> Self {
         Self {
             postgres: PostgresServer::start(),
-            redis: RedisServer::start(),
+            redis: RedisServer::of(kind),
         }
     }
 

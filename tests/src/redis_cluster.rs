@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use redis::ToRedisArgs;
 
-use crate::{RedisServer, wait_until};
+use crate::{RedisKind, RedisServer, wait_until};
 
 /// A Redis Cluster of this test's own: three primaries with a third of the slots each, and a replica of each.
 #[derive(Debug)]
@@ -20,8 +20,17 @@ impl RedisCluster {
         Self::start_with(&[])
     }
 
+    /// Starts one of nodes of this kind.
+    pub fn of(kind: RedisKind) -> Self {
+        Self::start_as(kind, &[])
+    }
+
     /// Starts one with these words behind the usual ones on each command line.
     pub fn start_with(settings: &[&str]) -> Self {
+        Self::start_as(RedisKind::Redis, settings)
+    }
+
+    fn start_as(kind: RedisKind, settings: &[&str]) -> Self {
         // A primary that is silent for a second is replaced by its replica.
         let usual = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"];
         let soon = [
@@ -31,7 +40,7 @@ impl RedisCluster {
             "0",
         ];
         let settings = [&usual[..], &soon, settings].concat();
-        let start = |_| RedisServer::start_with(&settings);
+        let start = |_| RedisServer::start_as(kind, &settings);
         let cluster = Self {
             nodes: (0..2 * PRIMARIES).map(start).collect(),
         };

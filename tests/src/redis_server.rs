@@ -12,9 +12,42 @@ use crate::port::free_port;
 use crate::server::{PATIENCE, ServerProcess, find_program, server_dir};
 use crate::user::{User, command_as};
 
+/// What a server that speaks Redis' protocol is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RedisKind {
+    /// Redis.
+    #[default]
+    Redis,
+    /// Valkey, which goes on where Redis was free software last.
+    Valkey,
+}
+
+impl RedisKind {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Redis, Self::Valkey];
+
+    /// Its program, where this user can run it.
+    fn program(self, user: Option<User>, dir: &Path) -> PathBuf {
+        if self == Self::Redis {
+            return find_program("redis-server", &[]);
+        }
+        // Where tests/run puts it on machines that have no package of it.
+        let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/valkey/bin");
+        let program = find_program("valkey-server", &[installed]);
+        if user.is_none() {
+            return program;
+        }
+        // Another user may not look into this one's directories.
+        let copy = dir.join("valkey-server");
+        fs::copy(&program, &copy).expect("cannot copy");
+        copy
+    }
+}
+
 /// A Redis server of this test's own, which keeps nothing on the disk: a restart empties it.
 #[derive(Debug)]
 pub struct RedisServer {
+    program: PathBuf,
     process: Option<ServerProcess>,
     port: u16,
     tls: Option<Tls>,
@@ -35,12 +68,22 @@ struct Tls {
 impl RedisServer {
     /// Starts one.
     pub fn start() -> Self {
-        Self::start_on(None, &[])
+        Self::start_with(&[])
+    }
+
+    /// Starts one of this kind.
+    pub fn of(kind: RedisKind) -> Self {
+        Self::start_as(kind, &[])
     }
 
     /// Starts one with these words behind the usual ones on its command line.
     pub fn start_with(settings: &[&str]) -> Self {
-        Self::start_on(None, settings)
+        Self::start_as(RedisKind::Redis, settings)
+    }
+
+    /// The same of this kind.
+    pub fn start_as(kind: RedisKind, settings: &[&str]) -> Self {
+        Self::start_on(kind, None, settings)
     }
 
     /// Starts one that speaks TLS on a second port. The files are those of
@@ -51,18 +94,20 @@ impl RedisServer {
             certificate: certificate.to_owned(),
             key: key.to_owned(),
         };
-        Self::start_on(Some(tls), &[])
+        Self::start_on(RedisKind::Redis, Some(tls), &[])
     }
 
-    fn start_on(tls: Option<Tls>, settings: &[&str]) -> Self {
+    fn start_on(kind: RedisKind, tls: Option<Tls>, settings: &[&str]) -> Self {
         let user = User::for_servers();
+        let dir = server_dir("redis", user);
         let mut server = Self {
+            program: kind.program(user, dir.path()),
             process: None,
             port: free_port(),
             tls,
             settings: settings.iter().map(|word| (*word).to_owned()).collect(),
             user,
-            dir: server_dir("redis", user),
+            dir,
         };
         for _ in 0..5 {
             if server.try_start_again() {
@@ -97,7 +142,7 @@ impl RedisServer {
     }
 
     fn try_start_again(&mut self) -> bool {
-        let mut command = command_as(self.user, find_program("redis-server", &[]));
+        let mut command = command_as(self.user, &self.program);
         command
             .args(["--bind", "127.0.0.1", "--port", &self.port.to_string()])
             .args(["--save", "", "--appendonly", "no", "--dir"])

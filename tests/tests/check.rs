@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use tests::{
-    Callers, DeadHost, Mesh, PostgresServer, RedisServer, Run, Servers, Setup, Worker, ends_within,
-    scenarios, wait_until, whole,
+    Callers, DeadHost, Mesh, PostgresServer, RedisKind, RedisServer, Run, Servers, Setup, Worker,
+    ends_within, scenarios, wait_until, whole,
 };
 use worksharing::{PostgresLock, WorkSharing};
 
@@ -58,13 +58,16 @@ fn redis_command(server: &RedisServer, words: &[&str]) {
 
 #[test]
 fn redis_that_is_a_replica_is_told_of() {
-    let (with, primary) = (With::start(), RedisServer::start());
-    let port = primary.port().to_string();
-    let replica = RedisServer::start_with(&["--replicaof", "127.0.0.1", &port]);
-    names(
-        &complaint(&with.redis(replica.url())),
-        &["replica", "readonly"],
-    );
+    let with = With::start();
+    for kind in RedisKind::ALL {
+        let primary = RedisServer::of(kind);
+        let port = primary.port().to_string();
+        let replica = RedisServer::start_as(kind, &["--replicaof", "127.0.0.1", &port]);
+        names(
+            &complaint(&with.redis(replica.url())),
+            &["replica", "readonly"],
+        );
+    }
 }
 
 #[test]
@@ -98,8 +101,10 @@ fn redis_rights_that_are_missing_are_told_of() {
 #[test]
 fn redis_without_eval_is_told_of() {
     let with = With::start();
-    let server = RedisServer::start_with(&["--rename-command", "EVAL", ""]);
-    names(&complaint(&with.redis(server.url())), &["eval"]);
+    for kind in RedisKind::ALL {
+        let server = RedisServer::start_as(kind, &["--rename-command", "EVAL", ""]);
+        names(&complaint(&with.redis(server.url())), &["eval"]);
+    }
 }
 
 #[test]
@@ -116,7 +121,11 @@ fn redis_that_is_full_is_told_of() {
 // It works as long as it is not: no reason not to start.
 #[test]
 fn redis_that_will_fill_up_is_warned_of() {
-    let servers = Servers::start();
+    RedisKind::ALL.into_iter().for_each(will_fill_up);
+}
+
+fn will_fill_up(kind: RedisKind) {
+    let servers = Servers::with(kind);
     let warned = |url: String| {
         let setup = Setup {
             redis: Some(url),
@@ -141,7 +150,7 @@ fn redis_that_will_fill_up_is_warned_of() {
     let policy = ["CONFIG", "SET", "maxmemory-policy", "volatile-ttl"];
     redis_command(&servers.redis, &policy);
     assert_eq!(warned(url()), [""; 0], "it evicts");
-    let node = RedisServer::start_with(&["--cluster-enabled", "yes", "--maxmemory", "100mb"]);
+    let node = RedisServer::start_as(kind, &["--cluster-enabled", "yes", "--maxmemory", "100mb"]);
     redis_command(&node, &["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
     wait_until(LIMIT, "the cluster is whole", || {
         let info: String = node.ask(&["CLUSTER", "INFO"]);
@@ -154,8 +163,13 @@ fn redis_that_will_fill_up_is_warned_of() {
 
 #[test]
 fn node_of_a_redis_cluster_is_told_of() {
+    RedisKind::ALL.into_iter().for_each(node_is_told_of);
+}
+
+fn node_is_told_of(kind: RedisKind) {
     let with = With::start();
-    let nodes: [_; 2] = [(); 2].map(|()| RedisServer::start_with(&["--cluster-enabled", "yes"]));
+    let nodes: [_; 2] =
+        [(); 2].map(|()| RedisServer::start_as(kind, &["--cluster-enabled", "yes"]));
     // Without any slot first, then with half of them.
     let without = complaint(&with.redis(nodes[0].url()));
     names(&without, &["cluster"]);

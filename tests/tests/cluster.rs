@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use tests::{
-    Mesh, Options, PostgresServer, RedisCluster, RedisServer, Run, Setup, wait_until, whole,
+    Mesh, Options, PostgresServer, RedisCluster, RedisKind, RedisServer, Run, Setup, wait_until,
+    whole,
 };
 use worksharing::{ErrorKind, WorkSharing, testing};
 
@@ -24,7 +25,11 @@ fn setup(postgres: &PostgresServer, cluster: &RedisCluster) -> Setup {
 
 #[test]
 fn cluster_is_a_store() {
-    let cluster = RedisCluster::start();
+    RedisKind::ALL.into_iter().for_each(is_a_store);
+}
+
+fn is_a_store(kind: RedisKind) {
+    let cluster = RedisCluster::of(kind);
     let sharing = WorkSharing::builder()
         .redis(cluster.url())
         .lock(worksharing::lock::Local::new())

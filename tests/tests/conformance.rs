@@ -1,11 +1,11 @@
 //! The stores and locks of real servers do what every store and lock must do.
 
-use tests::on_each_backend;
+use tests::{on_each_backend, on_each_store};
 use worksharing::testing::{self, RealTime};
 
 #[test]
 fn stores_are_stores() {
-    on_each_backend(|backend, build| {
+    on_each_store(|backend, build| {
         eprintln!("{backend}:");
         let (store, _) = testing::backends(&build());
         testing::store::conformance(&store, &RealTime);

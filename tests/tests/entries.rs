@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tests::{Servers, on_each_backend};
+use tests::{Servers, on_each_store};
 use worksharing::{Key, WorkSharing, work_shared};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -197,7 +197,7 @@ fn err_inside_of_a_value_is_stored() {
         Ok(Err("no".to_owned()))
     }
 
-    on_each_backend(|backend, build| {
+    on_each_store(|backend, build| {
         COMPUTED.store(0, Ordering::Relaxed);
         let sharing = build();
         for _ in 0..3 {
@@ -228,7 +228,7 @@ impl<'de> Deserialize<'de> for Sulks {
 
 #[test]
 fn serialize_that_panics_costs_the_store_not_the_value() {
-    on_each_backend(|backend, build| {
+    on_each_store(|backend, build| {
         let sharing = build();
         let value = sharing.work("sulks").run_blocking(|| Sulks(true));
         assert_eq!(value, Sulks(true), "{backend}");
@@ -238,7 +238,7 @@ fn serialize_that_panics_costs_the_store_not_the_value() {
 
 #[test]
 fn deserialize_that_panics_is_a_miss() {
-    on_each_backend(|backend, build| {
+    on_each_store(|backend, build| {
         let (ours, theirs) = (build(), build());
         ours.work("sulks").run_blocking(|| Sulks(false));
         assert!(ours.stats().stored > 0, "{backend}");
@@ -258,7 +258,7 @@ fn deserialize_that_panics_is_a_miss() {
 
 #[test]
 fn large_value_makes_the_way() {
-    on_each_backend(|backend, build| {
+    on_each_store(|backend, build| {
         let (ours, theirs) = (build(), build());
         let large: Vec<u8> = (0..2 << 20).map(|n: u32| (n % 251) as u8).collect();
         assert_eq!(

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
-use tests::{Options, Ordeal, RedisServer, Run, Servers, Setup, wait_until};
+use tests::{Options, Ordeal, RedisKind, RedisServer, Run, Servers, Setup, wait_until};
 
 const WORKER: &str = env!("CARGO_BIN_EXE_worker");
 const LIMIT: Duration = Duration::from_secs(60);
@@ -25,8 +25,11 @@ fn shared(ordeal: &mut Ordeal) -> Run {
 
 #[test]
 fn full_redis_serves_what_it_has_and_takes_nothing_more() {
-    let servers = Servers::start();
-    for policy in ["noeviction", "allkeys-lru"] {
+    for (kind, policy) in [
+        (RedisKind::Redis, "noeviction"),
+        (RedisKind::Valkey, "allkeys-lru"),
+    ] {
+        let servers = Servers::with(kind);
         set(&servers.redis, "maxmemory-policy", policy);
         let mut ordeal = Ordeal::start(2, WORKER, &servers.setup());
         let kept = shared(&mut ordeal);
@@ -69,7 +72,11 @@ fn loading_redis_is_done_without_until_it_has_loaded() {
 
 #[test]
 fn demoted_redis_is_let_go_of_by_every_process() {
-    let servers = Servers::start();
+    RedisKind::ALL.into_iter().for_each(demoted);
+}
+
+fn demoted(kind: RedisKind) {
+    let servers = Servers::with(kind);
     let mut ordeal = Ordeal::start(2, WORKER, &servers.setup());
     // It keeps what it has: nobody answers there.
     servers.redis.ask::<()>(&["REPLICAOF", "127.0.0.1", "1"]);
@@ -136,7 +143,11 @@ fn new_password_of_redis_is_told_of() {
 /// Each value is gone before others ask for it, and so are the markers of tags: a miss like any other.
 #[test]
 fn redis_that_evicts_everything_is_a_miss() {
-    let servers = Servers::start();
+    RedisKind::ALL.into_iter().for_each(evicting);
+}
+
+fn evicting(kind: RedisKind) {
+    let servers = Servers::with(kind);
     let mut ordeal = Ordeal::start(2, WORKER, &servers.setup());
     set(&servers.redis, "maxmemory-policy", "allkeys-random");
     let memory: String = servers.redis.ask(&["INFO", "memory"]);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use tests::{Build, Servers, on_each_backend};
+use tests::{Build, Servers};
 use worksharing::lock::Local;
 use worksharing::store::Memory;
 use worksharing::{Key, Work, WorkSharing};
@@ -29,7 +29,7 @@ impl Bodies {
 
 /// On every backend, and on a memory that two runtimes share.
 fn on_each_store(test: impl Fn(&str, Build<'_>)) {
-    on_each_backend(&test);
+    tests::on_each_store(&test);
     let (store, lock) = (Arc::new(Memory::new()), Arc::new(Local::new()));
     test("memory", &|| {
         let builder = WorkSharing::builder().store(Arc::clone(&store));

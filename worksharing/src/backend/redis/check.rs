@@ -73,7 +73,8 @@ async fn info(store: &Redis) -> Result<Option<Bytes>, Error> {
 /// What is wrong with one that says this of itself.
 fn is_unsuitable(info: &[u8]) -> Option<&'static str> {
     let is = |name, value: &str| field(info, name) == Some(value);
-    if is("redis_mode", "sentinel") {
+    // As Redis says it, and as Valkey does.
+    if is("redis_mode", "sentinel") || is("server_mode", "sentinel") {
         Some(SENTINEL)
     } else if is("cluster_enabled", "1") {
         Some(CLUSTER)
