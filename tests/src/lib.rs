@@ -6,6 +6,7 @@
 
 mod backends;
 mod browser;
+mod certificates;
 mod clock;
 mod computing;
 mod dialogue;
@@ -44,6 +45,7 @@ mod worker_main;
 
 pub use backends::{Build, on_each_backend, on_each_store};
 pub use browser::Browser;
+pub use certificates::Certificates;
 pub use clock::{ends_within, now_us, wait_until};
 pub use computing::Computing;
 pub use dialogue::Protocol;

@@ -1,8 +1,9 @@
 use std::time::Duration;
 
 use redis::ToRedisArgs;
+use worksharing::Key;
 
-use crate::{RedisKind, RedisServer, wait_until};
+use crate::{Certificates, Mesh, RedisKind, RedisServer, Run, wait_until};
 
 /// A Redis Cluster of this test's own: three primaries with a third of the slots each, and a replica of each.
 #[derive(Debug)]
@@ -30,7 +31,21 @@ impl RedisCluster {
         Self::start_as(RedisKind::Redis, settings)
     }
 
+    /// Starts one whose nodes speak TLS to each other, and call themselves `localhost`, for which their certificate is.
+    pub fn with_tls(files: &Certificates) -> Self {
+        let settings = ["--tls-cluster", "yes", "--tls-replication", "yes"];
+        let name = ["--cluster-announce-hostname", "localhost"];
+        let settings = [&settings[..], &name].concat();
+        Self::start_by(&settings, |settings| {
+            RedisServer::start_with_tls(files, "localhost", settings)
+        })
+    }
+
     fn start_as(kind: RedisKind, settings: &[&str]) -> Self {
+        Self::start_by(settings, |settings| RedisServer::start_as(kind, settings))
+    }
+
+    fn start_by(settings: &[&str], start: impl Fn(&[&str]) -> RedisServer) -> Self {
         // A primary that is silent for a second is replaced by its replica.
         let usual = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"];
         let soon = [
@@ -40,9 +55,8 @@ impl RedisCluster {
             "0",
         ];
         let settings = [&usual[..], &soon, settings].concat();
-        let start = |_| RedisServer::start_as(kind, &settings);
         let cluster = Self {
-            nodes: (0..2 * PRIMARIES).map(start).collect(),
+            nodes: (0..2 * PRIMARIES).map(|_| start(&settings)).collect(),
         };
         cluster.meet();
         cluster.give_slots();
@@ -52,7 +66,7 @@ impl RedisCluster {
 
     fn meet(&self) {
         for node in &self.nodes[1..] {
-            let port = node.port().to_string();
+            let port = node.port_for_servers().to_string();
             self.nodes[0].ask::<()>(&["CLUSTER", "MEET", "127.0.0.1", &port]);
         }
         self.wait_until("all know each other", |node| {
@@ -102,9 +116,60 @@ impl RedisCluster {
 
     /// The URL of the cluster, by its first and its last node.
     pub fn url(&self) -> String {
-        let port = |at: usize| self.nodes[at].port();
+        self.url_by("redis-cluster", "127.0.0.1", RedisServer::port)
+    }
+
+    /// The same with TLS.
+    pub fn tls_url(&self) -> String {
+        self.url_by("rediss-cluster", "localhost", RedisServer::tls_port)
+    }
+
+    fn url_by(&self, scheme: &str, host: &str, port: fn(&RedisServer) -> u16) -> String {
+        let port = |at: usize| port(&self.nodes[at]);
         let (first, last) = (port(0), port(self.nodes.len() - 1));
-        format!("redis-cluster://127.0.0.1:{first},127.0.0.1:{last}")
+        format!("{scheme}://{host}:{first},{host}:{last}")
+    }
+
+    /// The node that has a key's slot, another one, and the slot.
+    fn owner(&self, key: &str) -> (&RedisServer, &RedisServer, String) {
+        let name = format!("ws:{}", Key::new(key).hex());
+        let slot: u16 = self.nodes[0].ask(&["CLUSTER", "KEYSLOT", &name]);
+        let has = |node: &RedisServer| {
+            let nodes: String = node.ask(&["CLUSTER", "NODES"]);
+            let own = nodes.lines().find(|line| line.contains("myself"));
+            own.expect("itself").split(' ').skip(8).any(|range| {
+                let (first, last) = range.split_once('-').unwrap_or((range, range));
+                first.parse().is_ok_and(|first: u16| first <= slot)
+                    && last.parse().is_ok_and(|last: u16| slot <= last)
+            })
+        };
+        let from = (0..PRIMARIES).find(|at| has(&self.nodes[*at]));
+        let from = from.expect("somebody has it");
+        let other = &self.nodes[(from + 1) % PRIMARIES];
+        (&self.nodes[from], other, slot.to_string())
+    }
+
+    /// A key's slot is given to another node while it is used: what is not at the old node is asked of the new one, before
+    /// and after it is known that it has it.
+    pub fn move_slot_under(&self, mesh: &mut Mesh) {
+        let (old, new, slot) = self.owner("moved");
+        let set = |node: &RedisServer, state: &str, id: &str| {
+            node.ask::<()>(&["CLUSTER", "SETSLOT", &slot, state, id]);
+        };
+        set(new, "IMPORTING", &old.id());
+        set(old, "MIGRATING", &new.id());
+        let run = Run::of("moved", Duration::from_millis(5));
+        assert_eq!(mesh.bodies_of(&run), 1);
+        assert_eq!(mesh.bodies_of(&run), 0, "ASK");
+        assert_eq!(old.ask::<usize>(&["CLUSTER", "COUNTKEYSINSLOT", &slot]), 0);
+        assert_eq!(new.ask::<usize>(&["CLUSTER", "COUNTKEYSINSLOT", &slot]), 1);
+        assert_eq!(mesh.workers[0].invalidate("moved"), None);
+        let bodies = mesh.bodies_of(&run);
+        assert_eq!(bodies, 1, "a tombstone is asked for there, too");
+        for node in [new, old] {
+            set(node, "NODE", &new.id());
+        }
+        assert_eq!(mesh.bodies_of(&run), 0, "MOVED");
     }
 }
 

@@ -3,10 +3,10 @@ use std::fs;
 use redis::Client;
 use tempfile::TempDir;
 
-use crate::RedisServer;
 use crate::port::free_port;
 use crate::server::{ServerProcess, find_program, server_dir};
 use crate::user::{User, command_as, give};
+use crate::{Certificates, RedisServer};
 
 /// A primary, a replica, and a sentinel that puts one in the place of the other.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub struct RedisSentinel {
     pub servers: [RedisServer; 2],
     process: Option<ServerProcess>,
     port: u16,
+    tls_port: u16,
+    tls: Vec<String>,
     // Last, so that it goes after the process.
     dir: TempDir,
 }
@@ -22,18 +24,39 @@ pub struct RedisSentinel {
 impl RedisSentinel {
     /// Starts them.
     pub fn start() -> Self {
-        let primary = RedisServer::start_with(&["--repl-diskless-sync-delay", "0"]);
-        let port = primary.port().to_string();
-        let replica = RedisServer::start_with(&["--replicaof", "127.0.0.1", &port]);
+        Self::start_by(Vec::new(), RedisServer::start_with)
+    }
+
+    /// Starts them with TLS between all of them, and a certificate for 127.0.0.1.
+    pub fn with_tls(files: &Certificates) -> Self {
+        let lines = files.of_redis("server");
+        let lines = lines.chunks(2).map(|words| words.join(" "));
+        let lines = lines.map(|line| line.trim_start_matches("--").to_owned());
+        let mut lines: Vec<_> = lines.collect();
+        lines.push("tls-replication yes".to_owned());
+        Self::start_by(lines, |settings| {
+            let settings = [settings, &["--tls-replication", "yes"]].concat();
+            RedisServer::start_with_tls(files, "server", &settings)
+        })
+    }
+
+    /// `tls` is what the sentinel's settings have about it.
+    fn start_by(tls: Vec<String>, start: impl Fn(&[&str]) -> RedisServer) -> Self {
+        let primary = start(&["--repl-diskless-sync-delay", "0"]);
+        let port = primary.port_for_servers().to_string();
+        let replica = start(&["--replicaof", "127.0.0.1", &port]);
         let user = User::for_servers();
         let mut sentinel = Self {
             servers: [primary, replica],
             process: None,
             port: 0,
+            tls_port: 0,
+            tls,
             dir: server_dir("sentinel", user),
         };
         for _ in 0..5 {
             sentinel.port = free_port();
+            sentinel.tls_port = free_port();
             if sentinel.try_start(user) {
                 return sentinel;
             }
@@ -43,13 +66,17 @@ impl RedisSentinel {
 
     fn try_start(&mut self, user: Option<User>) -> bool {
         let file = self.dir.path().join("conf");
-        let primary = self.servers[0].port();
-        let settings = format!(
+        let primary = self.servers[0].port_for_servers();
+        let mut settings = format!(
             "port {}\nbind 127.0.0.1\ndir {}\nsentinel monitor ours 127.0.0.1 {primary} 1\n\
              sentinel down-after-milliseconds ours 1000\nsentinel failover-timeout ours 5000\n",
             self.port,
             self.dir.path().display(),
         );
+        if !self.tls.is_empty() {
+            let port = self.tls_port;
+            settings += &format!("tls-port {port}\n{}\n", self.tls.join("\n"));
+        }
         fs::write(&file, settings).expect("cannot write");
         give(&file, user);
         let mut command = command_as(user, find_program("redis-server", &[]));
@@ -79,7 +106,16 @@ impl RedisSentinel {
 
     /// The URL by the sentinel, and by one that does not answer.
     pub fn url(&self) -> String {
-        let (dead, port) = (free_port(), self.port);
-        format!("redis-sentinel://127.0.0.1:{dead},127.0.0.1:{port}/ours")
+        self.url_by("redis-sentinel", self.port)
+    }
+
+    /// The same with TLS.
+    pub fn tls_url(&self) -> String {
+        self.url_by("rediss-sentinel", self.tls_port)
+    }
+
+    fn url_by(&self, scheme: &str, port: u16) -> String {
+        let dead = free_port();
+        format!("{scheme}://127.0.0.1:{dead},127.0.0.1:{port}/ours")
     }
 }

@@ -1,4 +1,3 @@
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -8,6 +7,7 @@ use redis::{Client, Connection};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
+use crate::Certificates;
 use crate::port::free_port;
 use crate::server::{PATIENCE, ServerProcess, find_program, server_dir};
 use crate::user::{User, command_as};
@@ -61,8 +61,7 @@ pub struct RedisServer {
 #[derive(Debug)]
 struct Tls {
     port: u16,
-    certificate: PathBuf,
-    key: PathBuf,
+    settings: [String; 8],
 }
 
 impl RedisServer {
@@ -86,15 +85,13 @@ impl RedisServer {
         Self::start_on(kind, None, settings)
     }
 
-    /// Starts one that speaks TLS on a second port. The files are those of
-    /// [`files_for_servers`](crate::files_for_servers).
-    pub fn start_with_tls(certificate: &Path, key: &Path) -> Self {
+    /// Starts one that speaks TLS on a second port, with this certificate, and these words on its command line.
+    pub fn start_with_tls(files: &Certificates, certificate: &str, settings: &[&str]) -> Self {
         let tls = Tls {
             port: free_port(),
-            certificate: certificate.to_owned(),
-            key: key.to_owned(),
+            settings: files.of_redis(certificate),
         };
-        Self::start_on(RedisKind::Redis, Some(tls), &[])
+        Self::start_on(RedisKind::Redis, Some(tls), settings)
     }
 
     fn start_on(kind: RedisKind, tls: Option<Tls>, settings: &[&str]) -> Self {
@@ -151,9 +148,7 @@ impl RedisServer {
         if let Some(tls) = &self.tls {
             command
                 .args(["--tls-port", &tls.port.to_string()])
-                .args(["--tls-auth-clients", "no", "--tls-cert-file"])
-                .arg(&tls.certificate)
-                .args([OsStr::new("--tls-key-file"), tls.key.as_os_str()]);
+                .args(&tls.settings);
         }
         let mut process = ServerProcess::start(command, &self.log_file(), "KILL");
         let ready = process.wait_ready(|| self.try_connect().is_ok());
@@ -184,8 +179,17 @@ impl RedisServer {
 
     /// Its URL with TLS.
     pub fn tls_url(&self) -> String {
-        let tls = self.tls.as_ref().expect("started with TLS");
-        format!("rediss://127.0.0.1:{}", tls.port)
+        format!("rediss://127.0.0.1:{}", self.tls_port())
+    }
+
+    /// Where it speaks TLS.
+    pub fn tls_port(&self) -> u16 {
+        self.tls.as_ref().expect("started with TLS").port
+    }
+
+    /// Where other servers speak to it.
+    pub(crate) fn port_for_servers(&self) -> u16 {
+        self.tls.as_ref().map_or(self.port, |tls| tls.port)
     }
 
     /// The port, for a [`Proxy`](crate::Proxy) before it.

@@ -92,47 +92,11 @@ fn failed_primary_is_replaced() {
     assert!(answered(&mut mesh, 0), "it sends on what it is asked");
 }
 
-/// Slots that are given to another node while they are used: what is not at the old node is asked of the new one, before
-/// and after it is known that it has them.
 #[test]
 fn slots_are_moved_under_load() {
     let (postgres, cluster) = (PostgresServer::start(), RedisCluster::start());
     let mut mesh = Mesh::start(2, WORKER, &setup(&postgres, &cluster));
-    let key = worksharing::Key::new("moved");
-    let name = format!("ws:{}", key.hex());
-    let slot: u16 = cluster.nodes[0].ask(&["CLUSTER", "KEYSLOT", &name]);
-    let has = |node: &RedisServer| {
-        let nodes: String = node.ask(&["CLUSTER", "NODES"]);
-        let own = nodes.lines().find(|line| line.contains("myself")).unwrap();
-        own.split(' ').skip(8).any(|range| {
-            let (first, last) = range.split_once('-').unwrap_or((range, range));
-            first.parse().is_ok_and(|first: u16| first <= slot)
-                && last.parse().is_ok_and(|last: u16| slot <= last)
-        })
-    };
-    let from = (0..3).find(|at| has(&cluster.nodes[*at])).unwrap();
-    let (old, new) = (&cluster.nodes[from], &cluster.nodes[(from + 1) % 3]);
-    let slot = slot.to_string();
-    let set = |node: &RedisServer, state: &str, id: &str| {
-        node.ask::<()>(&["CLUSTER", "SETSLOT", &slot, state, id]);
-    };
-    set(new, "IMPORTING", &old.id());
-    set(old, "MIGRATING", &new.id());
-    let run = Run::of("moved", ms(5));
-    assert_eq!(mesh.bodies_of(&run), 1);
-    assert_eq!(mesh.bodies_of(&run), 0, "ASK");
-    assert_eq!(old.ask::<usize>(&["CLUSTER", "COUNTKEYSINSLOT", &slot]), 0);
-    assert_eq!(new.ask::<usize>(&["CLUSTER", "COUNTKEYSINSLOT", &slot]), 1);
-    assert_eq!(mesh.workers[0].invalidate("moved"), None);
-    assert_eq!(
-        mesh.bodies_of(&run),
-        1,
-        "a tombstone is asked for there, too"
-    );
-    for node in [new, old] {
-        set(node, "NODE", &new.id());
-    }
-    assert_eq!(mesh.bodies_of(&run), 0, "MOVED");
+    cluster.move_slot_under(&mut mesh);
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn no_lease_is_renewed(server: &PostgresServer) {
     let after = server.live_leases("worksharing_leases");
     let renewed = after
         .iter()
-        .filter(|(key, until)| before.get(key).is_none_or(|before| before < until));
+        .filter(|(key, until)| before.get(key).is_none_or(|before| before < *until));
     assert_eq!(renewed.count(), 0, "leases of nobody: {after:?}");
 }
 

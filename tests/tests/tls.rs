@@ -1,18 +1,14 @@
 //! TLS to both servers, whose certificates are by an authority that was made for the test. What is trusted is
 //! said by the environment, which is that of a process: each test is run again in one of its own.
 
-use std::env;
-use std::path::PathBuf;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
-use tests::{PostgresServer, RedisServer, files_for_servers, wait_until, whole};
+use tests::{Certificates, PostgresServer, wait_until, whole};
 use worksharing::{Builder, ErrorKind, WorkSharing};
 
 #[test]
 fn postgres_alone_is_reached_through_tls() {
-    trusting("ca.pem", "postgres_alone_is_reached_through_tls", |files| {
+    Certificates::trusting("ca.pem", "postgres_alone_is_reached_through_tls", |files| {
         let server = files.postgres("server", &[]);
         let builder = || WorkSharing::builder().postgres(require(&server));
         share(&builder);
@@ -22,7 +18,7 @@ fn postgres_alone_is_reached_through_tls() {
 
 #[test]
 fn both_servers_are_reached_through_tls() {
-    trusting("ca.pem", "both_servers_are_reached_through_tls", |files| {
+    Certificates::trusting("ca.pem", "both_servers_are_reached_through_tls", |files| {
         let (server, redis) = (files.postgres("server", &[]), files.redis("server"));
         let builder = || {
             WorkSharing::builder()
@@ -39,7 +35,7 @@ fn both_servers_are_reached_through_tls() {
 #[test]
 fn address_instead_of_a_host_is_what_the_certificate_is_for() {
     let name = "address_instead_of_a_host_is_what_the_certificate_is_for";
-    trusting("ca.pem", name, |files| {
+    Certificates::trusting("ca.pem", name, |files| {
         let server = files.postgres("server", &[]);
         let url = format!(
             "hostaddr=127.0.0.1 port={} user=postgres dbname=postgres sslmode=require",
@@ -53,7 +49,7 @@ fn address_instead_of_a_host_is_what_the_certificate_is_for() {
 #[test]
 fn unknown_authority_is_refused_with_advice() {
     let name = "unknown_authority_is_refused_with_advice";
-    trusting("other-ca.pem", name, |files| {
+    Certificates::trusting("other-ca.pem", name, |files| {
         let server = files.postgres("server", &[]);
         refused(
             WorkSharing::builder().postgres(require(&server)),
@@ -72,7 +68,7 @@ fn unknown_authority_is_refused_with_advice() {
 #[test]
 fn certificate_for_another_name_is_refused_with_advice() {
     let name = "certificate_for_another_name_is_refused_with_advice";
-    trusting("ca.pem", name, |files| {
+    Certificates::trusting("ca.pem", name, |files| {
         let server = files.postgres("elsewhere", &[]);
         refused(
             WorkSharing::builder().postgres(require(&server)),
@@ -91,7 +87,7 @@ fn certificate_for_another_name_is_refused_with_advice() {
 #[test]
 fn machine_without_authorities_needs_them_only_where_tls_is_asked_for() {
     let name = "machine_without_authorities_needs_them_only_where_tls_is_asked_for";
-    trusting("missing.pem", name, |files| {
+    Certificates::trusting("missing.pem", name, |files| {
         let server = files.postgres("server", &[]);
         refused(
             WorkSharing::builder().postgres(require(&server)),
@@ -104,7 +100,7 @@ fn machine_without_authorities_needs_them_only_where_tls_is_asked_for() {
 
 #[test]
 fn required_tls_is_never_done_without() {
-    trusting("ca.pem", "required_tls_is_never_done_without", |files| {
+    Certificates::trusting("ca.pem", "required_tls_is_never_done_without", |files| {
         let without = PostgresServer::start();
         let elsewhere = files.postgres("server", NO_COMMON_CIPHER);
         for server in [without, elsewhere] {
@@ -118,7 +114,7 @@ fn required_tls_is_never_done_without() {
 
 #[test]
 fn preferred_tls_takes_any_certificate() {
-    trusting(
+    Certificates::trusting(
         "other-ca.pem",
         "preferred_tls_takes_any_certificate",
         |files| {
@@ -139,7 +135,7 @@ fn preferred_tls_takes_any_certificate() {
 #[test]
 fn preferred_tls_is_done_without_where_it_does_not_work() {
     let name = "preferred_tls_is_done_without_where_it_does_not_work";
-    trusting("ca.pem", name, |files| {
+    Certificates::trusting("ca.pem", name, |files| {
         let rules = files.file("without-tls.conf");
         let servers = [
             ("no TLS", PostgresServer::start()),
@@ -160,7 +156,7 @@ fn preferred_tls_is_done_without_where_it_does_not_work() {
 #[test]
 fn preferring_tls_does_not_hide_why_nobody_is_let_in() {
     let name = "preferring_tls_does_not_hide_why_nobody_is_let_in";
-    trusting("ca.pem", name, |files| {
+    Certificates::trusting("ca.pem", name, |files| {
         let rules = files.file("nobody.conf");
         // The server's own readiness is asked for by the superuser.
         let server = files.postgres("server", &[("hba_file", &rules)]);
@@ -176,98 +172,6 @@ const NO_COMMON_CIPHER: &[(&str, &str)] = &[
     ("ssl_max_protocol_version", "TLSv1.2"),
     ("ssl_ciphers", "AES128-SHA"),
 ];
-
-/// Runs the test again in a process that trusts what is in this file, with the files that its servers need.
-fn trusting(file: &str, test: &str, body: impl FnOnce(&Files)) {
-    const VARIABLE: &str = "WORKSHARING_TEST_FILES";
-    if let Some(files) = env::var_os(VARIABLE) {
-        return body(&Files(files.into()));
-    }
-    let files = make_files();
-    let output = Command::new(env::current_exe().unwrap())
-        .args([test, "--exact", "--nocapture"])
-        .env(VARIABLE, files.path())
-        .env("SSL_CERT_FILE", files.path().join(file))
-        .env_remove("SSL_CERT_DIR")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
-    // A name that is not this test's would run nothing.
-    assert!(said.contains("1 passed"), "{said}");
-}
-
-/// The files that servers and clients need, by their names.
-struct Files(PathBuf);
-
-impl Files {
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
-    fn file(&self, name: &str) -> String {
-        self.path(name).to_str().unwrap().to_owned()
-    }
-
-    fn postgres(&self, certificate: &str, settings: &[(&str, &str)]) -> PostgresServer {
-        let key = self.file(&format!("{certificate}.key"));
-        let certificate = self.file(&format!("{certificate}.pem"));
-        let tls = [
-            ("ssl", "on"),
-            ("ssl_cert_file", &certificate),
-            ("ssl_key_file", &key),
-        ];
-        PostgresServer::start_with(&[&tls, settings].concat())
-    }
-
-    fn redis(&self, certificate: &str) -> RedisServer {
-        RedisServer::start_with_tls(
-            &self.path(&format!("{certificate}.pem")),
-            &self.path(&format!("{certificate}.key")),
-        )
-    }
-}
-
-fn make_files() -> tempfile::TempDir {
-    let (authority, ca) = authority("the test's authority");
-    let (_, other) = self::authority("another authority");
-    let (server, server_key) = certificate("127.0.0.1", &authority);
-    let (elsewhere, elsewhere_key) = certificate("elsewhere.example", &authority);
-    let alone = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
-    files_for_servers(&[
-        ("ca.pem", &ca),
-        ("other-ca.pem", &other),
-        ("server.pem", &server),
-        ("server.key", &server_key),
-        ("elsewhere.pem", &elsewhere),
-        ("elsewhere.key", &elsewhere_key),
-        ("self-signed.pem", &alone.cert.pem()),
-        ("self-signed.key", &alone.signing_key.serialize_pem()),
-        ("without-tls.conf", "hostnossl all all 127.0.0.1/32 trust\n"),
-        ("nobody.conf", "host all postgres 127.0.0.1/32 trust\n"),
-    ])
-}
-
-/// An authority, and its certificate.
-fn authority(name: &str) -> (Issuer<'static, KeyPair>, String) {
-    let mut params = CertificateParams::default();
-    params
-        .distinguished_name
-        .push(rcgen::DnType::CommonName, name);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages.push(KeyUsagePurpose::KeyCertSign);
-    let key = KeyPair::generate().unwrap();
-    let certificate = params.self_signed(&key).unwrap().pem();
-    (Issuer::new(params, key), certificate)
-}
-
-/// A certificate for a host name or address, and its key.
-fn certificate(host: &str, authority: &Issuer<'_, KeyPair>) -> (String, String) {
-    let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new([host.to_owned()]).unwrap();
-    let certificate = params.signed_by(&key, authority).unwrap();
-    (certificate.pem(), key.serialize_pem())
-}
 
 fn require(server: &PostgresServer) -> String {
     format!("{}?sslmode=require", server.url())

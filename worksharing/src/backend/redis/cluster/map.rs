@@ -1,5 +1,6 @@
 //! Which node of a cluster has which keys.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crc::{CRC_16_XMODEM, Crc};
@@ -17,6 +18,8 @@ pub(super) struct Map {
     slots: Vec<(u16, u16, Place)>,
     /// Replicas, too.
     pub(super) nodes: Vec<Place>,
+    /// Where nodes are that are called by their names.
+    names: HashMap<Place, Place>,
 }
 
 /// The slot of a key: of the part in braces, if there is one.
@@ -51,7 +54,7 @@ impl Map {
         if has("noaddr") || has("handshake") {
             return None;
         }
-        let place = place(address, from, by_name)?;
+        let place = self.named(address, from, by_name)?;
         if !has("fail") {
             self.nodes.push(Arc::clone(&place));
         }
@@ -61,6 +64,22 @@ impl Map {
                 .extend(ranges.map(|(first, last)| (first, last, Arc::clone(&place))));
         }
         Some(())
+    }
+
+    fn named(&mut self, address: &str, from: &Place, by_name: bool) -> Option<Place> {
+        let named = place(address, from, by_name)?;
+        if by_name {
+            let by_address = place(address, from, false)?;
+            self.names.insert(by_address, Arc::clone(&named));
+        }
+        Some(named)
+    }
+
+    /// What a redirection names, which may leave out the host of who gives it. It may be an address where nodes are called
+    /// by their names.
+    pub(super) fn redirected(&self, address: &str, from: &Place) -> Option<Place> {
+        let place = place(address, from, false)?;
+        Some(self.names.get(&place).cloned().unwrap_or(place))
     }
 
     /// Who has a slot.
@@ -113,11 +132,6 @@ fn place(address: &str, from: &Place, by_name: bool) -> Option<Place> {
         (false, false) => host,
     };
     Some(format!("{host}:{port}").into())
-}
-
-/// What a redirection names, which may leave out the host of who gives it.
-pub(super) fn redirected(address: &str, from: &Place) -> Option<Place> {
-    place(address, from, false)
 }
 
 fn range(word: &str) -> Option<(u16, u16)> {
@@ -173,6 +187,21 @@ a6 :0@0 master,noaddr - 0 1 2 disconnected 16383
             self::map(true).primary(0).unwrap().as_ref(),
             "one.example:7001"
         );
+    }
+
+    #[test]
+    fn a_redirection_to_an_address_is_one_to_the_name_of_its_node() {
+        let from = "one.example:7001".into();
+        for (by_name, address, place) in [
+            (true, "127.0.0.1:7002", "two.example:7002"),
+            (true, "two.example:7002", "two.example:7002"),
+            (true, "127.0.0.1:9", "127.0.0.1:9"),
+            (true, ":7009", "one.example:7009"),
+            (false, "127.0.0.1:7002", "127.0.0.1:7002"),
+        ] {
+            let found = map(by_name).redirected(address, &from);
+            assert_eq!(found.as_deref(), Some(place), "{address}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::{Shared, select_ok};
 
 use super::beside;
-use super::map::{Map, Place, redirected};
+use super::map::{Map, Place};
 use crate::backend::redis::address::Address;
 use crate::backend::redis::commands::{Answer, Ask};
 use crate::backend::redis::refusal::refusal;
@@ -118,7 +118,8 @@ impl Nodes {
             let to = refusal.redirect_node().map(|(address, _)| address);
             (refusal.code().unwrap_or_default(), to)
         });
-        let to = to.and_then(|address| redirected(address, &node.place));
+        let map = Arc::clone(&self.state().map);
+        let to = to.and_then(|address| map.redirected(address, &node.place));
         match (code, to) {
             ("ASK", Some(to)) => {
                 let Node { place, redis } = self.at(&to).ok()?;
