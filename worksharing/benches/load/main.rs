@@ -21,6 +21,7 @@ mod hits;
 mod many;
 mod misses;
 mod rounds;
+mod takeover;
 mod transactions;
 
 use std::time::Duration;
@@ -45,7 +46,7 @@ struct Load {
 /// A part of the program, by name.
 type Part = (&'static str, fn(&Load) -> Result<()>);
 
-const PARTS: [Part; 18] = [
+const PARTS: [Part; 19] = [
     ("hit-1", hits::one_thread),
     ("hit-64", hits::threads),
     ("hit-512", hits::tasks),
@@ -64,6 +65,7 @@ const PARTS: [Part; 18] = [
     ("connections", connections::of_keys_in_flight),
     ("herd-tasks", herd::tasks),
     ("herd-threads", herd::threads),
+    ("takeover", takeover::of_a_dead_session),
 ];
 
 fn main() -> Result<()> {
