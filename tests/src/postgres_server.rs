@@ -163,6 +163,12 @@ impl PostgresServer {
         format!("postgres://{role}@127.0.0.1:{}/postgres", self.port)
     }
 
+    /// The process that has started all others.
+    pub fn pid(&self) -> u32 {
+        let pid = self.process.as_ref().expect("it runs").pid();
+        pid.as_raw_nonzero().get().cast_unsigned()
+    }
+
     /// The port, for a [`Proxy`](crate::Proxy) or a [`PgBouncer`](crate::PgBouncer) before it.
     pub fn port(&self) -> u16 {
         self.port
