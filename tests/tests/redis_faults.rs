@@ -137,6 +137,13 @@ fn new_password_of_redis_is_told_of() {
         assert!(ordeal.said().iter().all(|line| !line.contains("before@")));
         ask(&["CONFIG", "SET", "requirepass", before]);
         ordeal.ends();
+        // Who was told nothing for a while asks again whether it is a primary.
+        let kept = shared(&mut ordeal);
+        ask(&["REPLICAOF", "127.0.0.1", "1"]);
+        // Well within its time to live.
+        let soon = Duration::from_secs(20);
+        wait_until(soon, "it is let go of", || ordeal.run(&kept) >= 2);
+        ask(&["REPLICAOF", "NO", "ONE"]);
     }
 }
 

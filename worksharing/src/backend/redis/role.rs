@@ -12,13 +12,18 @@ pub(super) fn ask(wire: &mut Wire) {
     wire.small(b"replication");
 }
 
-/// What it says of itself. One that does not tell, or not to this user, is not asked again.
+/// What it says of itself. One that does not tell, or not to this user, is not asked again; one that asks for a password
+/// first is, since it may do without one later.
 ///
 /// # Errors
 /// It is a replica, or the connection is lost.
 pub(super) fn hear(wire: &mut Wire, pace: &mut Pace<'_>) -> io::Result<()> {
     let told = match wire.reply(pace)? {
         Ok(Reply::Bytes(told)) => told,
+        Err(refusal) if refusal.code() == Some("NOAUTH") => {
+            wire.role_asked = Some(Instant::now());
+            return Ok(());
+        }
         _ => {
             wire.role_asked = None;
             return Ok(());
