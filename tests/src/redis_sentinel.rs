@@ -4,9 +4,9 @@ use redis::Client;
 use tempfile::TempDir;
 
 use crate::port::free_port;
-use crate::server::{ServerProcess, find_program, server_dir};
+use crate::server::{ServerProcess, server_dir};
 use crate::user::{User, command_as, give};
-use crate::{Certificates, RedisServer};
+use crate::{Certificates, RedisKind, RedisServer};
 
 /// A primary, a replica, and a sentinel that puts one in the place of the other.
 #[derive(Debug)]
@@ -24,7 +24,13 @@ pub struct RedisSentinel {
 impl RedisSentinel {
     /// Starts them.
     pub fn start() -> Self {
-        Self::start_by(Vec::new(), RedisServer::start_with)
+        Self::of(RedisKind::Redis)
+    }
+
+    /// Starts them, each of this kind.
+    pub fn of(kind: RedisKind) -> Self {
+        let start = |settings: &[&str]| RedisServer::start_as(kind, settings);
+        Self::start_by(Vec::new(), start)
     }
 
     /// Starts them with TLS between all of them, and a certificate for 127.0.0.1.
@@ -79,7 +85,7 @@ impl RedisSentinel {
         }
         fs::write(&file, settings).expect("cannot write");
         give(&file, user);
-        let mut command = command_as(user, find_program("redis-server", &[]));
+        let mut command = command_as(user, self.servers[0].program());
         command.arg(&file).arg("--sentinel");
         let log = self.dir.path().join("log");
         let mut process = ServerProcess::start(command, &log, "KILL");

@@ -187,6 +187,11 @@ impl RedisServer {
         self.tls.as_ref().expect("started with TLS").port
     }
 
+    /// What it runs.
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// Where other servers speak to it.
     pub(crate) fn port_for_servers(&self) -> u16 {
         self.tls.as_ref().map_or(self.port, |tls| tls.port)

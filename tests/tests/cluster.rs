@@ -94,9 +94,12 @@ fn failed_primary_is_replaced() {
 
 #[test]
 fn slots_are_moved_under_load() {
-    let (postgres, cluster) = (PostgresServer::start(), RedisCluster::start());
-    let mut mesh = Mesh::start(2, WORKER, &setup(&postgres, &cluster));
-    cluster.move_slot_under(&mut mesh);
+    let postgres = PostgresServer::start();
+    for kind in RedisKind::ALL {
+        let cluster = RedisCluster::of(kind);
+        let mut mesh = Mesh::start(2, WORKER, &setup(&postgres, &cluster));
+        cluster.move_slot_under(&mut mesh);
+    }
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use tests::{
-    Mesh, PostgresServer, RedisSentinel, RedisServer, Run, Setup, now_us, wait_until, whole,
+    Mesh, PostgresServer, RedisKind, RedisSentinel, RedisServer, Run, Setup, now_us, wait_until,
+    whole,
 };
 use worksharing::{WorkSharing, testing};
 
@@ -18,7 +19,11 @@ fn on(url: String) -> WorkSharing {
 
 #[test]
 fn primary_that_sentinels_name_is_a_store() {
-    let sentinel = RedisSentinel::start();
+    RedisKind::ALL.into_iter().for_each(is_a_store);
+}
+
+fn is_a_store(kind: RedisKind) {
+    let sentinel = RedisSentinel::of(kind);
     let sharing = on(sentinel.url());
     sharing.check().unwrap();
     let (store, _) = testing::backends(&sharing);
