@@ -1,3 +1,5 @@
+use std::time::Instant;
+
 use super::Protocol;
 use super::shared::Shared;
 use crate::Error;
@@ -64,7 +66,7 @@ impl<W: Protocol> Drop for BorrowedConnection<'_, W> {
         let is_late = state.given_up != self.given_up;
         let lost = match self.connection.take() {
             Some(connection) if !is_late && !std::thread::panicking() => {
-                state.served = true;
+                state.served = Some(Instant::now());
                 state.idle = Some(connection);
                 None
             }

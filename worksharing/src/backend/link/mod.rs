@@ -5,9 +5,12 @@
 //! everything and answers nothing would hold a blocking client for ever; so the background thread answers for a
 //! link whose step with the server has taken too long, and interrupts that step. A link never has a second
 //! thread: a step that cannot be interrupted keeps it down until it ends.
+//!
+//! A link that nobody has needed for a while closes its connection, and its thread ends. What is asked next starts another.
 
 mod backoff;
 mod borrowed;
+mod idle;
 mod reply;
 mod shared;
 #[cfg(test)]
@@ -88,6 +91,15 @@ pub(crate) trait Protocol: Send + Sync + 'static {
     /// As of [`serve`](Self::serve).
     fn tick(&self, connection: &mut Self::Connection, watchdog: &Watchdog) -> Result<(), Error>;
 
+    /// Whether somebody relies on the connection although nothing is asked. Whoever begins to asks something after that,
+    /// or [starts](Link::start) the link.
+    fn is_needed(&self) -> bool {
+        false
+    }
+
+    /// For how long nothing is asked and nobody [needs](Self::is_needed) the connection before it is closed.
+    fn idle_disconnect(&self) -> Duration;
+
     /// Takes leave of the server: the connection is closed in order, for nobody needs it any more. The watchdog is armed,
     /// and what goes wrong is nobody's trouble. Not called for a connection that was lost.
     fn close(&self, _connection: &mut Self::Connection, _watchdog: &Watchdog) {}
@@ -120,7 +132,6 @@ impl<W: Protocol> Link<W> {
         }
     }
 
-    #[cfg(feature = "redis")]
     pub(crate) fn protocol(&self) -> &W {
         &self.protocol
     }
@@ -173,7 +184,7 @@ impl<W: Protocol> Link<W> {
         Ok(())
     }
 
-    /// Connects although nothing is asked.
+    /// Connects although nothing is asked. One that is about to be closed for being idle is opened anew.
     #[cfg(feature = "postgres")]
     pub(crate) fn start(&self) {
         self.shared().start();

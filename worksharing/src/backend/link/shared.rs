@@ -37,8 +37,10 @@ pub(super) struct State<W: Protocol> {
     pub(super) in_flight: Vec<Reply<W::Answer>>,
     /// How often somebody else has answered for the thread. A step that began before comes too late.
     pub(super) given_up: u64,
-    /// The connection has served something.
-    pub(super) served: bool,
+    /// When the connection last served a caller that had borrowed it, if it has since the thread looked.
+    pub(super) served: Option<Instant>,
+    /// There is to be a connection, although nothing is asked.
+    pub(super) wanted: bool,
     pub(super) running: bool,
     /// A thread that could not be started is tried again.
     retry: Option<Timer>,
@@ -58,7 +60,8 @@ impl<W: Protocol> Shared<W> {
             replies: Vec::new(),
             in_flight: Vec::new(),
             given_up: 0,
-            served: false,
+            served: None,
+            wanted: false,
             running: false,
             retry: None,
             backoff: Backoff::default(),
@@ -96,7 +99,7 @@ impl<W: Protocol> Shared<W> {
         let running = state.running;
         drop(state);
         if !running {
-            self.start();
+            self.run();
         }
     }
 
@@ -113,8 +116,14 @@ impl<W: Protocol> Shared<W> {
         }
     }
 
-    /// Starts the thread, unless it runs. If that fails it is tried again, and nobody waits for it.
+    /// Has the thread connect although nothing is asked.
     pub(super) fn start(self: &Arc<Self>) {
+        self.state().wanted = true;
+        self.run();
+    }
+
+    /// Starts the thread, unless it runs. If that fails it is tried again, and nobody waits for it.
+    fn run(self: &Arc<Self>) {
         let mut state = self.state();
         if state.running || state.closed {
             return;
@@ -145,10 +154,7 @@ impl<W: Protocol> Shared<W> {
         self.refuse_all(state, &error);
         let shared = Arc::downgrade(self);
         let retry = background::timer(pause, move || {
-            shared
-                .upgrade()
-                .into_iter()
-                .for_each(|shared| shared.start());
+            shared.upgrade().into_iter().for_each(|shared| shared.run());
         });
         self.state().retry = Some(retry);
     }

@@ -1,12 +1,14 @@
 //! Links over a server that misbehaves in every way.
 
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex};
 use std::thread;
 
 use super::*;
 use crate::blocking::block_on;
+
+mod idle;
 
 /// What the server does with a batch that holds this ask.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,6 +37,8 @@ enum Door {
     /// Never answers.
     Deaf,
     Panics,
+    /// Is in no hurry to close what is open.
+    Slow,
 }
 
 #[derive(Default)]
@@ -46,6 +50,10 @@ struct Server {
     attempts: AtomicUsize,
     /// How many connections were closed in order.
     closed: AtomicUsize,
+    /// Somebody needs the connection, although nothing is asked.
+    needed: AtomicBool,
+    /// `idle_disconnect`, in milliseconds; zero is never.
+    idle: AtomicU64,
     /// How many threads are in `connect` or `serve`.
     inside: AtomicUsize,
     downs: AtomicUsize,
@@ -128,7 +136,7 @@ impl<const CALLER_MAY_SERVE: bool> Protocol for Fake<CALLER_MAY_SERVE> {
         let door = server.door.lock().unwrap();
         match *door {
             Door::Closed => return Err(Error::unavailable("down")),
-            Door::Open | Door::Trap => (),
+            Door::Open | Door::Trap | Door::Slow => (),
             // Not `panic!`: nobody wants to read of it.
             Door::Panics => {
                 drop(door);
@@ -207,9 +215,24 @@ impl<const CALLER_MAY_SERVE: bool> Protocol for Fake<CALLER_MAY_SERVE> {
         let server = &*self.0;
         let _inside = Inside::of(server);
         server.closed.fetch_add(1, Ordering::SeqCst);
-        if *server.door.lock().unwrap() == Door::Silent {
+        let door = server.door.lock().unwrap();
+        if *door == Door::Silent {
+            drop(door);
             watchdog.arm_for(Duration::from_millis(1));
             server.hang();
+        } else {
+            drop(server.changed.wait_while(door, |door| *door == Door::Slow));
+        }
+    }
+
+    fn is_needed(&self) -> bool {
+        self.0.needed.load(Ordering::SeqCst)
+    }
+
+    fn idle_disconnect(&self) -> Duration {
+        match self.0.idle.load(Ordering::SeqCst) {
+            0 => Duration::MAX,
+            idle => Duration::from_millis(idle),
         }
     }
 
@@ -546,6 +569,10 @@ impl Protocol for Down {
     type Connection = ();
     type Ask = AsksAgain;
     type Answer = ();
+
+    fn idle_disconnect(&self) -> Duration {
+        Duration::MAX
+    }
 
     fn name(&self) -> &str {
         "down"

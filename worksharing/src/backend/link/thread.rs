@@ -1,7 +1,7 @@
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Protocol;
 use super::backoff::Backoff;
@@ -12,18 +12,20 @@ use crate::Error;
 
 /// A link's thread.
 pub(super) struct Thread<W: Protocol> {
-    shared: Arc<Shared<W>>,
+    pub(super) shared: Arc<Shared<W>>,
     backoff: Backoff,
     /// When a connection was lost, until the next one serves or the server is found to be down.
     lost_at: Option<Instant>,
     /// How many connections in a row were lost without having served anything since.
     losses: u32,
     /// The batch being served, and sent once more if its connection is lost under it.
-    batch: Vec<W::Ask>,
+    pub(super) batch: Vec<W::Ask>,
     /// How often it was sent.
     tries: u32,
     /// What `given_up` was when this step began.
     given_up: u64,
+    /// When the link was last asked something, or needed.
+    pub(super) needed: Instant,
 }
 
 /// A batch is answered with an error when its connection is lost for the second time.
@@ -31,11 +33,22 @@ const TRIES: u32 = 2;
 /// After so many losses in a row the server is as good as down, even though it lets us connect.
 const LOSSES: u32 = 3;
 
+/// While a caller has the connection the thread looks again no sooner.
+const BORROWED: Duration = Duration::from_millis(10);
+
 /// What a link's thread is to do next.
 enum Next {
     Serve,
     Tick,
-    End,
+    /// To close the connection.
+    Close,
+}
+
+/// Why a link's thread ends.
+enum End {
+    /// Nobody needs the link. Another thread begins when somebody does.
+    Asleep,
+    Closed,
 }
 
 impl<W: Protocol> Thread<W> {
@@ -48,40 +61,59 @@ impl<W: Protocol> Thread<W> {
             batch: Vec::new(),
             tries: 0,
             given_up: 0,
+            needed: Instant::now(),
         }
     }
 
-    /// Runs until the link is closed. No panic of a client ends it.
+    /// Runs until the link is closed, or falls asleep. No panic of a client ends it.
     pub(super) fn run(mut self) {
-        while catch_unwind(AssertUnwindSafe(|| self.work())).is_err() {
-            self.tries = TRIES;
-            self.lost(&Error::unavailable("the connection's client has panicked"));
+        loop {
+            match catch_unwind(AssertUnwindSafe(|| self.work())) {
+                Ok(End::Asleep) => return,
+                Ok(End::Closed) => break,
+                Err(_) => {
+                    self.tries = TRIES;
+                    self.lost(&Error::unavailable("the connection's client has panicked"));
+                }
+            }
         }
         let closed = Error::unavailable("the connection is closed");
         self.shared.refuse_all(self.shared.state(), &closed);
     }
 
-    fn work(&mut self) {
-        while self.goes_on() {
+    fn work(&mut self) -> End {
+        loop {
+            if let Some(end) = self.end() {
+                return end;
+            }
             match self.connect() {
-                Ok(connection) => match self.use_connection(connection) {
-                    Ok(()) => return,
-                    Err(error) => self.lost(&error),
-                },
+                Ok(connection) => {
+                    if let Err(error) = self.use_connection(connection) {
+                        self.lost(&error);
+                    }
+                }
                 Err(error) => self.not_connected(&error),
             }
         }
     }
 
-    fn goes_on(&mut self) -> bool {
-        let state = self.shared.state();
+    /// Whether there is an end, now that there is no connection.
+    fn end(&mut self) -> Option<End> {
+        let shared = Arc::clone(&self.shared);
+        let mut state = shared.state();
         let was_late = mem::replace(&mut self.given_up, state.given_up) != state.given_up;
-        let ends = state.closed && state.asks.is_empty();
-        drop(state);
-        if was_late {
-            self.batch.clear();
+        if state.closed && state.asks.is_empty() {
+            return Some(End::Closed);
         }
-        !ends
+        let left = if was_late {
+            mem::take(&mut self.batch)
+        } else {
+            Vec::new()
+        };
+        let is_asleep = self.falls_asleep(&mut state);
+        drop(state);
+        drop(left);
+        is_asleep.then_some(End::Asleep)
     }
 
     fn connect(&mut self) -> Result<W::Connection, Error> {
@@ -103,11 +135,11 @@ impl<W: Protocol> Thread<W> {
             return Err(late());
         }
         state.down = None;
-        state.served = false;
+        state.served = None;
         Ok(connection)
     }
 
-    /// Serves until the connection is lost or the link ends, first of all what the last one took with it.
+    /// Serves until the connection is lost or closed, first of all what the last one took with it.
     fn use_connection(&mut self, mut connection: W::Connection) -> Result<(), Error> {
         if !self.batch.is_empty() {
             self.serve(&mut connection)?;
@@ -124,23 +156,12 @@ impl<W: Protocol> Thread<W> {
                     protocol.tick(&mut connection, watchdog)?;
                     self.served()?;
                 }
-                Next::End => {
+                Next::Close => {
                     self.close(connection);
                     return Ok(());
                 }
             }
         }
-    }
-
-    /// Closes a connection in order.
-    fn close(&self, mut connection: W::Connection) {
-        let Shared {
-            protocol, watchdog, ..
-        } = &*self.shared;
-        watchdog.arm();
-        quietly(|| protocol.close(&mut connection, watchdog));
-        drop(connection);
-        watchdog.disarm();
     }
 
     fn serve(&mut self, connection: &mut W::Connection) -> Result<(), Error> {
@@ -166,6 +187,7 @@ impl<W: Protocol> Thread<W> {
             );
         }
         self.reuse(replies);
+        self.needed = Instant::now();
         self.served()
     }
 
@@ -192,7 +214,8 @@ impl<W: Protocol> Thread<W> {
         let shared = Arc::clone(&self.shared);
         let mut state = shared.state();
         loop {
-            if mem::take(&mut state.served) {
+            if let Some(served) = state.served.take() {
+                self.needed = served;
                 self.proven();
             }
             if let Some(error) = state.lost.take() {
@@ -201,28 +224,35 @@ impl<W: Protocol> Thread<W> {
                 return Err(error);
             }
             let now = Instant::now();
+            let rests_at = self.rests_at(&mut state, now);
+            let mut shortest = BORROWED;
             if let Some(connection) = connection.take() {
-                if let Some(next) = self.at_once(&mut state, due <= now) {
+                let rests = rests_at.is_some_and(|at| at <= now);
+                if let Some(next) = self.at_once(&mut state, due <= now, rests) {
                     return Ok((connection, next));
                 }
                 state.idle = Some(connection);
+                shortest = Duration::ZERO;
             }
-            let waited = shared
-                .queued
-                .wait_timeout(state, due.saturating_duration_since(now));
+            let until = rests_at.map_or(due, |rests_at| due.min(rests_at));
+            let left = until.saturating_duration_since(now).max(shortest);
+            let waited = shared.queued.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
             // A caller may have it.
             connection = state.idle.take();
         }
     }
 
-    fn at_once(&mut self, state: &mut State<W>, is_due: bool) -> Option<Next> {
+    fn at_once(&mut self, state: &mut State<W>, is_due: bool, rests: bool) -> Option<Next> {
+        if state.asks.is_empty() && (state.closed || rests) {
+            return Some(Next::Close);
+        }
         // A tick that is due comes first, or a busy link would never send its heartbeat.
         if is_due && !state.closed {
             return Some(Next::Tick);
         }
         if state.asks.is_empty() {
-            return state.closed.then_some(Next::End);
+            return None;
         }
         state.crowded = state.asks.len() > 1;
         mem::swap(&mut state.asks, &mut self.batch);

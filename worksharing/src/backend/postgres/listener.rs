@@ -292,6 +292,10 @@ impl Protocol for Listener {
         self.epochs.deaf();
     }
 
+    fn idle_disconnect(&self) -> Duration {
+        Duration::MAX
+    }
+
     fn grace(&self) -> Duration {
         Duration::ZERO
     }

@@ -92,6 +92,10 @@ impl Protocol for RedisProtocol {
         Ok(())
     }
 
+    fn idle_disconnect(&self) -> Duration {
+        Duration::MAX
+    }
+
     fn grace(&self) -> Duration {
         Duration::from_secs(1)
     }

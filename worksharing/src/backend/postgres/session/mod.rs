@@ -306,6 +306,10 @@ impl Protocol for Session {
         self.handoff.clear();
     }
 
+    fn idle_disconnect(&self) -> Duration {
+        Duration::MAX
+    }
+
     fn grace(&self) -> Duration {
         Duration::from_secs(3)
     }
