@@ -219,6 +219,14 @@ impl PostgresServer {
         rows.iter().map(|row| row.get(0)).collect()
     }
 
+    /// The names (`application_name`) of the sessions beside the test's own, sorted.
+    pub fn session_names(&self) -> Vec<String> {
+        let sql = "SELECT application_name FROM pg_stat_activity
+                   WHERE backend_type = 'client backend' AND application_name <> 'the test' ORDER BY 1";
+        let rows = self.connect().query(sql, &[]).expect(sql);
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
     /// Ends these sessions.
     pub fn terminate(&self, pids: &BTreeSet<i32>) {
         let pids: Vec<i32> = pids.iter().copied().collect();

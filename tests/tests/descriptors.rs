@@ -1,6 +1,7 @@
 //! No free descriptor while sessions are lost. Case 57; numbers 20 and 26 of the issue on bounds.
 
 use std::collections::BTreeSet;
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -78,19 +79,11 @@ fn listener_comes_back_whatever_became_of_it() {
         let rows = servers.postgres.connect().query(listening, &[]).unwrap();
         rows.iter().map(|row| row.get(0)).collect()
     };
-    wait_until(LIMIT, "one session listens", || pids().len() == 1);
-    waiter.without_descriptors(|| {
-        servers.postgres.terminate(&pids());
-        thread::sleep(Duration::from_millis(1_500));
-    });
-    wait_until(LIMIT, "both sessions are there", || {
-        servers.postgres.sessions() == 2
-    });
     let ours = servers.sharing();
+    let (end, ends) = mpsc::channel();
     let holder = thread::spawn(move || {
         ours.work("told").run_blocking(|| {
-            // Long enough for the waiter to look seldom.
-            thread::sleep(Duration::from_millis(2_700));
+            ends.recv().unwrap();
             "told".to_owned()
         });
         let stored = tests::now_us();
@@ -100,6 +93,15 @@ fn listener_comes_back_whatever_became_of_it() {
         servers.postgres.held_keys() == 1
     });
     waiter.run(&Run::of("told", Duration::ZERO));
+    wait_until(LIMIT, "one session listens", || pids().len() == 1);
+    waiter.without_descriptors(|| {
+        servers.postgres.terminate(&pids());
+        thread::sleep(Duration::from_millis(1_500));
+    });
+    wait_until(LIMIT, "one session listens again", || pids().len() == 1);
+    // Long enough for the waiter to look seldom.
+    thread::sleep(Duration::from_millis(2_700));
+    end.send(()).unwrap();
     let (stored, _ours) = holder.join().unwrap();
     waiter.wait(1);
     let late = tests::now_us().saturating_sub(stored);

@@ -157,12 +157,30 @@ fn silence_holds_no_call_for_long() {
 #[test]
 fn steady_notifications_leave_the_sessions_alone() {
     let servers = Servers::start();
-    let sharing = servers.sharing();
-    sharing.work("first").run_blocking(|| 1);
-    wait_until(LIMIT, "both sessions are there", || {
-        servers.postgres.sessions() == 2
-    });
     let ended = Arc::<AtomicBool>::default();
+    let call = || {
+        let (ends, sharing) = (Arc::clone(&ended), servers.sharing());
+        thread::spawn(move || {
+            sharing.work("held").run_blocking(|| {
+                wait_until(2 * LIMIT, "it ends", || ends.load(SeqCst));
+                1
+            })
+        })
+    };
+    let holds = call();
+    wait_until(LIMIT, "the key is held", || {
+        servers.postgres.held_keys() == 1
+    });
+    let waits = call();
+    // The key, the interest in it, and who watches.
+    wait_until(LIMIT, "the other one waits for it", || {
+        servers.postgres.advisory_locks() == 3
+    });
+    wait_until(LIMIT, "of the two the one who waits listens", || {
+        let names = servers.postgres.session_names();
+        let listen = |name: &&String| name.starts_with("worksharing listener");
+        names.len() == 3 && names.iter().filter(listen).count() == 1
+    });
     let (end, mut client) = (Arc::clone(&ended), servers.postgres.connect());
     let notifying = thread::spawn(move || {
         while !end.load(SeqCst) {
@@ -176,14 +194,15 @@ fn steady_notifications_leave_the_sessions_alone() {
         thread::sleep(Duration::from_secs(1));
         assert_eq!(servers.postgres.session_pids(), sessions);
     }
-    drop(sharing);
+    ended.store(true, SeqCst);
+    holds.join().unwrap();
+    waits.join().unwrap();
+    notifying.join().unwrap();
     let none = BTreeSet::new();
     let took = wait_until(Duration::from_secs(2), "the sessions end", || {
         servers.postgres.session_pids() == none
     });
-    eprintln!("the sessions ended {took:?} after their runtime");
-    ended.store(true, SeqCst);
-    notifying.join().unwrap();
+    eprintln!("the sessions ended {took:?} after their runtimes");
 }
 
 // ---- 35: a pooler whose sessions are all in use lets others wait without an answer.

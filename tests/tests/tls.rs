@@ -230,7 +230,7 @@ fn sessions(server: &PostgresServer, builder: Builder) -> Sessions {
         .connect()
         .query_one(
             "SELECT count(*) FILTER (WHERE ssl), count(*) FILTER (WHERE NOT ssl)
-               FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'worksharing'",
+               FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name LIKE 'worksharing%'",
             &[],
         )
         .unwrap();

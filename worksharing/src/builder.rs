@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::backends::Backends;
+use crate::backend::IDLE_DISCONNECT;
 #[cfg(feature = "postgres")]
 use crate::backend::postgres::outbox::Names;
 use crate::computing::Computing;
@@ -51,6 +52,7 @@ pub struct Builder {
     transactional_invalidation: bool,
     local_bytes: usize,
     max_local_age: Duration,
+    idle_disconnect: Duration,
 }
 
 /// What runs detached tasks.
@@ -93,6 +95,7 @@ impl Builder {
             transactional_invalidation: false,
             local_bytes: 64 << 20,
             max_local_age: Duration::from_secs(1),
+            idle_disconnect: IDLE_DISCONNECT,
         }
     }
 
@@ -339,6 +342,19 @@ impl Builder {
     /// out: one second.
     pub fn max_local_age(mut self, time: Duration) -> Self {
         self.max_local_age = clamp(time);
+        self
+    }
+
+    /// After how long without anything to do the connections to servers are closed, and the threads end that they had: so
+    /// that an idle process costs a server nothing, and a serverless PostgreSQL can sleep. The next call connects again, and
+    /// is shared like any other. Left out: 5 minutes; `Duration::MAX` is never.
+    ///
+    /// PostgreSQL has something to do while this process holds a key or waits for one, while values that
+    /// [`local`](crate::Work::local) keeps rely on hearing of changes, and always with
+    /// [`transactional_invalidation`](Self::transactional_invalidation). The session that listens is closed sooner: 30
+    /// seconds after nobody waits any more.
+    pub fn idle_disconnect(mut self, time: Duration) -> Self {
+        self.idle_disconnect = time;
         self
     }
 

@@ -45,7 +45,7 @@ pub(crate) fn of_keys_in_flight(load: &Load) -> Result<()> {
 
 fn count(load: &Load) -> Result<(i64, i64)> {
     let sql =
-        "SELECT (SELECT count(*) FROM pg_stat_activity WHERE application_name = 'worksharing'),
+        "SELECT (SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'worksharing%'),
                       (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted)";
     let row = load.bed.postgres.connect().query_one(sql, &[])?;
     Ok((row.get(0), row.get(1)))

@@ -248,6 +248,7 @@ impl Builder {
                 (Purpose::Changes, _) => PostgresLock::Auto,
             },
             locks: purpose == Purpose::Locks,
+            idle_disconnect: self.idle_disconnect,
             outbox: transactional.then(|| (Names::new(&self.table), namespace)),
             epochs: Arc::clone(epochs),
         })?;

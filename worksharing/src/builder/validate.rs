@@ -46,6 +46,12 @@ impl Builder {
                  zero, for example `.retry_after(Duration::from_secs(1))`",
             ));
         }
+        if self.idle_disconnect.is_zero() {
+            return Err(Error::setting(
+                "idle_disconnect is zero, so there would be a connection for each call: write a time above zero, for \
+                 example `.idle_disconnect(Duration::from_secs(300))`",
+            ));
+        }
         if self.timeouts.tombstone_ttl < FENCE_LIFE {
             return Err(Error::setting(format!(
                 "tombstone_ttl is {:?}, so a computation that is under way could miss an invalidation: write \
@@ -130,6 +136,8 @@ mod tests {
         refused(builder().default_ttl(Duration::ZERO), ".default_ttl(Dur");
         refused(builder().tombstone_ttl(9 * second), "write 10s or more");
         refused(builder().retry_after(Duration::ZERO), ".retry_after(Dur");
+        let closed = builder().idle_disconnect(Duration::ZERO);
+        refused(closed, ".idle_disconnect(Dur");
         let transactional = || builder().transactional_invalidation(true);
         refused(transactional(), "write its URL");
         #[cfg(feature = "postgres")]

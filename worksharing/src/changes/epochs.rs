@@ -141,11 +141,6 @@ impl Epochs {
 /// What the listener says.
 #[cfg(feature = "postgres")]
 impl Epochs {
-    /// Whether somebody has ever wanted to hear of changes.
-    pub(crate) fn were_wanted(&self) -> bool {
-        self.wanted_until.load(Ordering::Acquire) > 0
-    }
-
     /// Whether somebody may use something that was read.
     pub(crate) fn are_wanted(&self) -> bool {
         self.is_to_come(self.wanted_until.load(Ordering::Acquire))

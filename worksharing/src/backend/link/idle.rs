@@ -45,6 +45,7 @@ impl<W: Protocol> Thread<W> {
             protocol, watchdog, ..
         } = &*self.shared;
         watchdog.arm();
+        tracing::debug!(link = protocol.name(), "connection closed: nobody needs it");
         quietly(|| protocol.close(&mut connection, watchdog));
         drop(connection);
         watchdog.disarm();

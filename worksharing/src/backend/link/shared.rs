@@ -117,6 +117,7 @@ impl<W: Protocol> Shared<W> {
     }
 
     /// Has the thread connect although nothing is asked.
+    #[cfg(any(feature = "postgres", test))]
     pub(super) fn start(self: &Arc<Self>) {
         self.state().wanted = true;
         self.run();

@@ -14,6 +14,7 @@ use self::url::{FORMS, VALUES, hosts, unreadable, without_hosts};
 use super::probe;
 use super::socket::{self, InterruptibleClient};
 use crate::backend::link::Watchdog;
+use crate::backend::process_name::process_name;
 use crate::backend::tls;
 use crate::{Error, ErrorKind};
 
@@ -27,6 +28,34 @@ pub(crate) struct Address {
     /// For people, without the password.
     pub(crate) name: String,
 }
+
+/// What a session is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Locks, and values if they are there.
+    Locks,
+    /// Lease rows, and values if they are there.
+    Leases,
+    /// Values alone.
+    Values,
+    Listener,
+}
+
+impl Purpose {
+    /// As `pg_stat_activity` has it. What may go through a pooler is named alike in all processes: it gives a session the
+    /// name of each client that it lends it to, in a statement of its own if that is another one.
+    fn name(self) -> String {
+        match self {
+            Self::Locks => process_name("worksharing locks: ", ' ', LONGEST),
+            Self::Listener => process_name("worksharing listener: ", ' ', LONGEST),
+            Self::Leases => "worksharing leases".to_owned(),
+            Self::Values => "worksharing values".to_owned(),
+        }
+    }
+}
+
+/// The server cuts what is longer.
+const LONGEST: usize = 63;
 
 /// How long one address may take to take a connection, where the URL does not say, and then to let us in.
 const REACH: Duration = Duration::from_secs(2);
@@ -72,8 +101,13 @@ impl Address {
         })
     }
 
-    /// Opens a session on the first host that is a primary: there locks exclude, and values can be written.
-    pub(crate) fn connect(&self, watchdog: &Watchdog) -> Result<InterruptibleClient, Error> {
+    /// Opens a session on the first host that is a primary: there locks exclude, and values can be written. What it is for
+    /// is told to the server, unless the URL has a name for it.
+    pub(crate) fn connect(
+        &self,
+        purpose: Purpose,
+        watchdog: &Watchdog,
+    ) -> Result<InterruptibleClient, Error> {
         let mut failed = None;
         let last = self.last.load(Ordering::Relaxed);
         for at in (last..self.hosts.len()).chain(0..last) {
@@ -81,6 +115,9 @@ impl Address {
             watchdog.arm_for(self.patience());
             for address in addresses(host, *address, *port) {
                 let mut config = self.config.clone();
+                if config.get_application_name().is_none() {
+                    config.application_name(&purpose.name());
+                }
                 config.port(*port);
                 match host {
                     Host::Tcp(host) => config.host(host),

@@ -22,7 +22,11 @@ impl Changes for Server {
     }
 
     fn listen(&self) {
-        self.session.start();
+        let session = self.session.protocol();
+        if session.may_hear() {
+            self.session.start();
+            session.listen();
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use ::postgres::fallible_iterator::FallibleIterator as _;
 use ::postgres::{Client, Notification};
 
-use super::address::Address;
+use super::address::{Address, Purpose};
 use super::changes;
 use super::lock::KeyTable;
 use super::probe;
@@ -19,8 +19,8 @@ use crate::sync::{Mutex, MutexGuard, lock};
 /// Where releases are told, with the lock key as payload. Of each database its own.
 pub(crate) const CHANNEL: &str = "worksharing";
 
-/// The session that the probe opens beside the lock's, for the listener to use. While the lock's is not there, the
-/// listener opens none of its own: a process never has three.
+/// The session that the probe opens beside the lock's, for the listener to use, if it soon has something to listen for.
+/// While the lock's is not there, the listener opens none of its own: a process never has three.
 #[derive(Default)]
 pub(crate) struct ProbeHandoff {
     beside: Mutex<Beside>,
@@ -66,7 +66,8 @@ impl ProbeHandoff {
         let thread = thread::Builder::new().name("worksharing probe".to_owned());
         watchdog.arm();
         // Comes it too late, it is closed.
-        let opened = thread.spawn(move || drop(sender.send(address.connect(&own))));
+        let opened =
+            thread.spawn(move || drop(sender.send(address.connect(Purpose::Listener, &own))));
         let second = opened.ok().and_then(|_| receiver.recv_timeout(SECOND).ok());
         watchdog.arm();
         if let Some(late) = opening.upgrade().filter(|_| second.is_none()) {
@@ -89,17 +90,35 @@ impl ProbeHandoff {
 
     /// The probe's session, which the listener is to use.
     pub(crate) fn give(&self, client: InterruptibleClient) {
-        *self.beside() = Beside::Probed(Box::new(client));
+        self.replace(Beside::Probed(Box::new(client)));
     }
 
     /// The lock's session is there, and the listener may connect by itself.
     pub(crate) fn leave(&self) {
-        *self.beside() = Beside::Session;
+        self.replace(Beside::Session);
     }
 
     /// The lock's session is gone.
     pub(crate) fn clear(&self) {
-        *self.beside() = Beside::Nothing;
+        self.replace(Beside::Nothing);
+    }
+
+    /// Whether there is a session of the lock, of which it is known that it is one.
+    pub(crate) fn is_open(&self) -> bool {
+        !matches!(*self.beside(), Beside::Nothing)
+    }
+
+    /// Closes the probe's session if the listener has had no use for it.
+    pub(crate) fn close_spare(&self) {
+        if matches!(*self.beside(), Beside::Probed(_)) {
+            self.replace(Beside::Session);
+        }
+    }
+
+    /// The client that was there takes its leave of the server, and nobody waits for that.
+    fn replace(&self, by: Beside) {
+        let old = std::mem::replace(&mut *self.beside(), by);
+        drop(old);
     }
 
     /// The probe's session or, where the lock's has outlived it, leave to connect.
@@ -116,12 +135,14 @@ impl ProbeHandoff {
     }
 }
 
-/// The protocol of the session that hears of releases, and of changes once somebody wants to. Nothing is asked of it.
+/// The protocol of the session that hears of releases while somebody waits, and of changes while somebody relies on that.
+/// Nothing is asked of it.
 pub(crate) struct Listener {
     address: Arc<Address>,
     key_table: Arc<KeyTable>,
     epochs: Arc<Epochs>,
     handoff: Arc<ProbeHandoff>,
+    idle_disconnect: Duration,
 }
 
 /// A listening session.
@@ -138,19 +159,31 @@ const RELIED_ON: Duration = Duration::from_millis(400);
 /// So long the thread listens before it looks whether the runtime is gone.
 const LISTEN: Duration = Duration::from_millis(500);
 
+/// So long it goes on listening when nobody wants to hear anything any more: a NOTIFY wakes all who listen, and to begin
+/// again takes a connection.
+const LINGERS: Duration = Duration::from_secs(30);
+
 impl Listener {
     pub(crate) fn new(
         address: &Arc<Address>,
         key_table: &Arc<KeyTable>,
-        epochs: Arc<Epochs>,
+        epochs: &Arc<Epochs>,
         handoff: &Arc<ProbeHandoff>,
+        idle_disconnect: Duration,
     ) -> Self {
         Self {
             address: Arc::clone(address),
             key_table: Arc::clone(key_table),
-            epochs,
+            epochs: Arc::clone(epochs),
             handoff: Arc::clone(handoff),
+            idle_disconnect: idle_disconnect.min(LINGERS),
         }
+    }
+
+    /// Nothing is heard any more.
+    fn deaf(&self) {
+        self.key_table.heard(false);
+        self.epochs.deaf();
     }
 
     fn execute(&self, client: &mut Client, command: &str) -> Result<(), Error> {
@@ -162,7 +195,7 @@ impl Listener {
     fn beat(&self, connection: &mut Listening) -> Result<(), Error> {
         let client = &mut connection.client;
         let asked = Instant::now();
-        let begins = !connection.hears_changes && self.epochs.were_wanted();
+        let begins = !connection.hears_changes && self.epochs.are_wanted();
         if begins {
             self.execute(client, &format!("LISTEN {}", changes::CHANNEL))?;
             connection.hears_changes = true;
@@ -185,13 +218,10 @@ impl Listener {
 
     /// When the server is looked at next.
     fn next_beat(&self, connection: &Listening) -> Instant {
-        let is_relied_on = connection.hears_changes && self.epochs.are_wanted();
-        if !connection.hears_changes && self.epochs.were_wanted() {
-            Instant::now()
-        } else if is_relied_on {
-            connection.heartbeat - (HEARTBEAT - RELIED_ON)
-        } else {
-            connection.heartbeat
+        match (self.epochs.are_wanted(), connection.hears_changes) {
+            (true, true) => connection.heartbeat - (HEARTBEAT - RELIED_ON),
+            (true, false) => Instant::now(),
+            (false, _) => connection.heartbeat,
         }
     }
 
@@ -240,7 +270,7 @@ impl Protocol for Listener {
                 watchdog.may_interrupt(&client.stop);
                 client
             }
-            None => self.address.connect(watchdog)?,
+            None => self.address.connect(Purpose::Listener, watchdog)?,
         };
         probe::set_up(&mut client, &self.address)?;
         self.execute(&mut client, &format!("LISTEN {CHANNEL}"))?;
@@ -287,13 +317,20 @@ impl Protocol for Listener {
         Ok(())
     }
 
-    fn lost(&self, _error: &Error) {
-        self.key_table.heard(false);
-        self.epochs.deaf();
+    fn is_needed(&self) -> bool {
+        self.key_table.waits_since().is_some() || self.epochs.are_wanted()
     }
 
     fn idle_disconnect(&self) -> Duration {
-        Duration::MAX
+        self.idle_disconnect
+    }
+
+    fn close(&self, _connection: &mut Listening, _watchdog: &Watchdog) {
+        self.deaf();
+    }
+
+    fn lost(&self, _error: &Error) {
+        self.deaf();
     }
 
     fn grace(&self) -> Duration {

@@ -17,11 +17,14 @@ mod table;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(crate) use self::address::Address;
+#[cfg(test)]
+pub(crate) use self::address::Purpose;
 use self::lock::KeyTable;
 use self::outbox::Names;
-use self::session::{Ask, Session};
+use self::session::{Ask, Session, SessionSettings};
 pub use self::store::Postgres as PostgresStore;
 use self::table::Table;
 use crate::backend::link::Link;
@@ -42,6 +45,7 @@ pub(crate) struct Settings<'a> {
     pub(crate) lock: PostgresLock,
     /// Whether keys are locked here.
     pub(crate) locks: bool,
+    pub(crate) idle_disconnect: Duration,
     /// Where there is an outbox: its names, and what is put before texts.
     pub(crate) outbox: Option<(Names, Namespace)>,
     /// Where it is noted what was heard of changes.
@@ -76,12 +80,14 @@ impl Server {
         let outbox = settings
             .outbox
             .map(|(names, namespace)| (names, StoreId::values().of(&namespace)));
-        let (lock, epochs) = (settings.lock, settings.epochs);
-        let session = Session::new(address, table, lock, outbox, &key_table, epochs);
-        let session = match settings.locks {
-            true => session,
-            false => session.without_locks(),
+        let of_session = SessionSettings {
+            table,
+            lock: settings.lock,
+            locks: settings.locks,
+            outbox,
+            idle_disconnect: settings.idle_disconnect,
         };
+        let session = Session::new(address, of_session, &key_table, settings.epochs);
         Ok(Arc::new(Self {
             session: Link::new(session),
             key_table,

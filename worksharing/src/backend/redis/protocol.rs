@@ -13,11 +13,13 @@ use super::socket::{self, SILENCE};
 use super::wire::Wire;
 use crate::Error;
 use crate::backend::link::{Protocol, Watchdog};
+use crate::backend::process_name::process_name;
 
 /// A connection with one server, which answers each batch as one pipeline.
 pub(super) struct RedisProtocol {
     pub(super) address: Arc<Address>,
     pub(super) prefix: String,
+    pub(super) idle_disconnect: Duration,
 }
 
 /// Nothing is asked of Redis for its own sake.
@@ -93,7 +95,7 @@ impl Protocol for RedisProtocol {
     }
 
     fn idle_disconnect(&self) -> Duration {
-        Duration::MAX
+        self.idle_disconnect
     }
 
     fn grace(&self) -> Duration {
@@ -164,11 +166,14 @@ fn introduce(address: &Address, wire: &mut Wire, watchdog: &Watchdog) -> Result<
         .arg("worksharing")
         .take();
     wire.whole_command(&name);
+    let name = process_name("worksharing:", ':', 63);
+    wire.whole_command(&cmd("CLIENT").arg("SETNAME").arg(name).take());
     if address.wants_primary {
         role::ask(wire);
     }
     let heard = wire.send(&mut pace).and_then(|()| {
-        // What an older server does not know.
+        // What an older server does not know, and what this user may not say.
+        drop(wire.reply(&mut pace)?);
         drop(wire.reply(&mut pace)?);
         match address.wants_primary {
             true => role::hear(wire, &mut pace),

@@ -8,6 +8,7 @@ use super::address::Address;
 use super::commands::{Answer, Ask, Digest, FIRST, Piece};
 use super::protocol::RedisProtocol;
 use super::refusal::refusal;
+use crate::backend::IDLE_DISCONNECT;
 use crate::backend::link::Link;
 use crate::backend::tls;
 use crate::store::{Fence, Look, Seen, Store, Stored};
@@ -56,11 +57,21 @@ impl Redis {
     }
 
     pub(super) fn at(address: Address, prefix: &str) -> Self {
-        let address = Arc::new(address);
+        Self::of(&Arc::new(address), prefix, IDLE_DISCONNECT)
+    }
+
+    /// The same, with connections that are closed after so long without being asked.
+    pub(crate) fn idle_disconnect(self, time: Duration) -> Self {
+        let protocol = self.links.small.protocol();
+        Self::of(&protocol.address, &protocol.prefix, time)
+    }
+
+    fn of(address: &Arc<Address>, prefix: &str, idle_disconnect: Duration) -> Self {
         let link = || {
             Link::new(RedisProtocol {
-                address: Arc::clone(&address),
+                address: Arc::clone(address),
                 prefix: prefix.to_owned(),
+                idle_disconnect,
             })
         };
         Self {

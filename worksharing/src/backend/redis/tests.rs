@@ -192,6 +192,7 @@ fn exchange(url: &str, asks: &[Ask]) -> Vec<Result<Answer, crate::Error>> {
     let protocol = RedisProtocol {
         address: Arc::new(Address::parse(url, false).unwrap()),
         prefix: "p:".to_owned(),
+        idle_disconnect: Duration::MAX,
     };
     let watchdog = Watchdog::default();
     let mut wire = protocol.connect(&watchdog).unwrap();

@@ -16,13 +16,18 @@ impl Builder {
         match url.split_once("://") {
             Some(("redis-cluster" | "rediss-cluster", _)) => self.redis_cluster(url),
             Some(("redis-sentinel" | "rediss-sentinel", _)) => self.redis_by_sentinels(url),
-            _ => Ok(Arc::new(store::Redis::new(url, &self.prefix)?)),
+            _ => Ok(self.with_idle(store::Redis::new(url, &self.prefix)?)),
         }
+    }
+
+    #[cfg(feature = "redis")]
+    fn with_idle(&self, redis: store::Redis) -> Arc<dyn Store> {
+        Arc::new(redis.idle_disconnect(self.idle_disconnect))
     }
 
     #[cfg(feature = "sentinel")]
     fn redis_by_sentinels(&self, url: &str) -> Result<Arc<dyn Store>, Error> {
-        Ok(Arc::new(store::Redis::by_sentinels(url, &self.prefix)?))
+        Ok(self.with_idle(store::Redis::by_sentinels(url, &self.prefix)?))
     }
 
     #[cfg(all(feature = "redis", not(feature = "sentinel")))]
@@ -32,7 +37,8 @@ impl Builder {
 
     #[cfg(feature = "cluster")]
     fn redis_cluster(&self, url: &str) -> Result<Arc<dyn Store>, Error> {
-        Ok(Arc::new(store::RedisCluster::new(url, &self.prefix)?))
+        let cluster = store::RedisCluster::new(url, &self.prefix)?;
+        Ok(Arc::new(cluster.idle_disconnect(self.idle_disconnect)))
     }
 
     #[cfg(all(feature = "redis", not(feature = "cluster")))]

@@ -110,7 +110,7 @@ fn what_is_needed_while_the_connection_closes_is_connected_again() {
         server.door(Door::Slow);
         server.when(|server| server.closed() == before);
         server.needed.store(needed, Ordering::SeqCst);
-        link.start();
+        link.shared().start();
         server.door(Door::Open);
         server.when(|server| server.connections() == before + 1);
     }
@@ -118,7 +118,7 @@ fn what_is_needed_while_the_connection_closes_is_connected_again() {
     server.when(|_| !has_a_thread(&link));
     // And from its sleep.
     let before = server.connections();
-    link.start();
+    link.shared().start();
     server.when(|server| server.connections() == before + 1);
 }
 

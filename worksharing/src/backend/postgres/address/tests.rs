@@ -16,7 +16,7 @@ fn hosts_are_taken_one_by_one_with_their_ports() {
     assert_eq!(address.config.get_password(), Some(&b"secret"[..]));
     assert_eq!(address.config.get_dbname(), Some("db"));
     assert_eq!(address.config.get_ssl_mode(), SslMode::Disable);
-    assert_eq!(address.config.get_application_name(), Some("worksharing"));
+    assert_eq!(address.config.get_application_name(), None);
     let address = of("hostaddr=127.0.0.1,127.0.0.2 port=7 connect_timeout=9 application_name=me");
     assert_eq!(address.name, "postgres at 127.0.0.1:7, 127.0.0.2:7");
     assert_eq!(
@@ -26,6 +26,23 @@ fn hosts_are_taken_one_by_one_with_their_ports() {
     assert_eq!(address.config.get_application_name(), Some("me"));
     let address = of("host=/run/postgresql user=me");
     assert_eq!(address.name, "postgres at /run/postgresql:5432");
+}
+
+#[test]
+fn a_session_is_named_by_what_it_is_for_and_by_the_process() {
+    assert_eq!(Purpose::Leases.name(), "worksharing leases");
+    assert_eq!(Purpose::Values.name(), "worksharing values");
+    for (purpose, before) in [
+        (Purpose::Locks, "worksharing locks: "),
+        (Purpose::Listener, "worksharing listener: "),
+    ] {
+        let name = purpose.name();
+        assert!(name.len() <= 63 && name.starts_with(before), "{name}");
+        assert!(
+            name.ends_with(&format!(" {}", std::process::id())),
+            "{name}"
+        );
+    }
 }
 
 #[test]

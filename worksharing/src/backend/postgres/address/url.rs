@@ -91,8 +91,10 @@ pub(super) fn without_hosts(from: &Config) -> Config {
     if let Some(options) = from.get_options() {
         config.options(options);
     }
+    if let Some(name) = from.get_application_name() {
+        config.application_name(name);
+    }
     config
-        .application_name(from.get_application_name().unwrap_or("worksharing"))
         .ssl_mode(from.get_ssl_mode())
         .ssl_negotiation(from.get_ssl_negotiation())
         .channel_binding(from.get_channel_binding())

@@ -117,6 +117,11 @@ impl KeyTable {
         }
     }
 
+    /// Whether nobody here holds a key, asks for one or waits for one.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.keys().states.is_empty()
+    }
+
     /// Whether somebody here holds the key by this number.
     pub(crate) fn holds(&self, asked: Asked) -> bool {
         let mut keys = self.keys();

@@ -170,6 +170,11 @@ impl Leases {
         }
     }
 
+    /// Gives back what nobody holds, before the session ends.
+    pub(super) fn give_back(&mut self, client: &mut Client) -> Result<(), Error> {
+        self.release(client, &self.list(|_| true))
+    }
+
     fn list(&self, which: impl Fn(&Asked) -> bool) -> Vec<Asked> {
         let asked = |(nonce, lock): (&i64, &i64)| Asked {
             lock: *lock,

@@ -18,7 +18,7 @@ mod watch;
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ::postgres::Client;
@@ -37,7 +37,7 @@ use self::strategy::{LockStrategy, Tried};
 use self::tell::Teller;
 use self::values::Values;
 use self::watch::Watch;
-use super::address::Address;
+use super::address::{Address, Purpose};
 use super::listener::{Listener, ProbeHandoff};
 use super::lock::{KeyTable, SessionNumber};
 use super::outbox::Names;
@@ -50,6 +50,17 @@ use crate::events::RateLimited;
 use crate::lock::PostgresLock;
 use crate::{Error, ErrorKind};
 
+/// What a session is told by the builder.
+pub(crate) struct SessionSettings {
+    pub(crate) table: Table,
+    pub(crate) lock: PostgresLock,
+    /// Whether anybody locks here.
+    pub(crate) locks: bool,
+    /// Where there is an outbox: its names, and what the table of values is known by there.
+    pub(crate) outbox: Option<(Names, String)>,
+    pub(crate) idle_disconnect: Duration,
+}
+
 /// The protocol of the session.
 pub(crate) struct Session {
     address: Arc<Address>,
@@ -57,10 +68,15 @@ pub(crate) struct Session {
     lock: PostgresLock,
     /// Whether anybody locks here.
     locks: bool,
+    purpose: Purpose,
     pending: Option<Pending>,
     key_table: Arc<KeyTable>,
     listener: Link<Listener>,
     handoff: Arc<ProbeHandoff>,
+    epochs: Arc<Epochs>,
+    /// What the last session was: one that cannot be told of releases and changes.
+    is_deaf: AtomicBool,
+    idle_disconnect: Duration,
     taken: Taken,
     number: AtomicU64,
     said: RateLimited,
@@ -89,35 +105,36 @@ pub(crate) struct Connection {
 impl Session {
     pub(crate) fn new(
         address: Address,
-        table: Table,
-        lock: PostgresLock,
-        outbox: Option<(Names, String)>,
+        settings: SessionSettings,
         key_table: &Arc<KeyTable>,
         epochs: Arc<Epochs>,
     ) -> Self {
         let address = Arc::new(address);
         let handoff = Arc::default();
-        let listener = Listener::new(&address, key_table, epochs, &handoff);
+        let idle_disconnect = settings.idle_disconnect;
+        let listener = Listener::new(&address, key_table, &epochs, &handoff, idle_disconnect);
         Self {
             address,
-            table,
-            lock,
-            locks: true,
-            pending: outbox.map(|(names, store)| Pending { names, store }),
+            table: settings.table,
+            lock: settings.lock,
+            locks: settings.locks,
+            purpose: match (settings.locks, settings.lock) {
+                (false, _) => Purpose::Values,
+                (true, PostgresLock::Lease) => Purpose::Leases,
+                (true, _) => Purpose::Locks,
+            },
+            pending: settings
+                .outbox
+                .map(|(names, store)| Pending { names, store }),
             key_table: Arc::clone(key_table),
             listener: Link::new(listener),
             handoff,
+            epochs,
+            is_deaf: AtomicBool::new(settings.lock == PostgresLock::Lease),
+            idle_disconnect,
             taken: Taken::default(),
             number: AtomicU64::new(0),
             said: RateLimited::default(),
-        }
-    }
-
-    /// One that keeps values and hears of changes.
-    pub(crate) fn without_locks(self) -> Self {
-        Self {
-            locks: false,
-            ..self
         }
     }
 
@@ -130,7 +147,7 @@ impl Session {
         match self.probe(client, watchdog) {
             Ok(()) => {
                 watchdog.arm();
-                self.listener.start();
+                self.listen();
                 probe::set_up(client, &self.address)?;
                 Ok(LockStrategy::Advisory(Box::<Advisory>::default()))
             }
@@ -163,6 +180,19 @@ impl Session {
         probe::session_locks_work(client, &mut other, &self.address, watchdog)?;
         self.handoff.give(other);
         Ok(())
+    }
+
+    /// Whether a session may be of those that hear of releases and changes.
+    pub(crate) fn may_hear(&self) -> bool {
+        !self.is_deaf.load(Ordering::Relaxed)
+    }
+
+    /// Listens, if somebody wants to hear something and this is a server with sessions. Without a session of the locks
+    /// the next one does it.
+    pub(crate) fn listen(&self) {
+        if self.handoff.is_open() && self.listener.protocol().is_needed() {
+            self.listener.start();
+        }
     }
 
     /// What a statement gave; its error is an answer, unless the session itself is gone.
@@ -238,9 +268,14 @@ impl Protocol for Session {
     }
 
     fn connect(&self, watchdog: &Watchdog) -> Result<Connection, Error> {
-        let client = self.address.connect(watchdog);
+        let client = self.address.connect(self.purpose, watchdog);
         let mut client = client.inspect_err(|_| self.handoff.make_room())?;
         let strategy = self.strategy(&mut client, watchdog)?;
+        let is_deaf = matches!(strategy, LockStrategy::Leases(..));
+        self.is_deaf.store(is_deaf, Ordering::Relaxed);
+        if is_deaf && self.purpose == Purpose::Locks {
+            client = self.address.connect(Purpose::Leases, watchdog)?;
+        }
         watchdog.arm();
         let own_session = matches!(strategy, LockStrategy::Advisory(_));
         let backend = own_session.then(|| probe::backend(&mut client)).transpose();
@@ -302,12 +337,25 @@ impl Protocol for Session {
         self.run_timers(connection, watchdog)
     }
 
-    fn lost(&self, _error: &Error) {
-        self.handoff.clear();
+    fn is_needed(&self) -> bool {
+        let is_relied_on = || self.may_hear() && self.epochs.are_wanted();
+        self.pending.is_some() || !self.key_table.is_idle() || is_relied_on()
     }
 
     fn idle_disconnect(&self) -> Duration {
-        Duration::MAX
+        self.idle_disconnect
+    }
+
+    fn close(&self, connection: &mut Connection, _watchdog: &Watchdog) {
+        self.handoff.clear();
+        if let LockStrategy::Leases(leases, _) = &mut connection.strategy {
+            let given_back = leases.give_back(&mut connection.client);
+            drop(self.housekeeping(&connection.client, given_back));
+        }
+    }
+
+    fn lost(&self, _error: &Error) {
+        self.handoff.clear();
     }
 
     fn grace(&self) -> Duration {

@@ -78,6 +78,8 @@ impl Round<'_> {
         if batch.mark.is_empty() {
             return Ok(());
         }
+        // One that is about to end goes on, or begins anew and has everybody look.
+        self.session.listen();
         let is_heard = self.session.key_table.is_heard();
         let interests: Vec<i64> = batch.mark.iter().map(|(_, interest)| *interest).collect();
         self.watchdog.arm();

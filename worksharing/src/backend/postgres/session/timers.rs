@@ -48,7 +48,7 @@ impl Session {
     }
 
     /// What is only housekeeping may fail, as long as the session lives.
-    fn housekeeping(
+    pub(super) fn housekeeping(
         &self,
         client: &Client,
         done: Result<(), ::postgres::Error>,
@@ -70,10 +70,9 @@ impl Session {
         if connection.heartbeat <= now {
             probe::same_session(client, connection.backend, &self.address)?;
             connection.heartbeat = now + HEARTBEAT;
-            if matches!(strategy, LockStrategy::Advisory(_)) {
-                // Should its thread have ended.
-                self.listener.start();
-            }
+            // Should its thread have ended.
+            self.listen();
+            self.handoff.close_spare();
         }
         let swept = values.sweep(client, now);
         self.housekeeping(client, swept)?;

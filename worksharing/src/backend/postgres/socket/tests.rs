@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::backend::link::Watchdog;
-use crate::backend::postgres::Address;
+use crate::backend::postgres::{Address, Purpose};
 
 /// A server that accepts, and says nothing or answers a question for TLS with this letter.
 fn connect_to_one_that_says(letter: Option<u8>, parameters: &str) -> (Option<Error>, Duration) {
@@ -25,7 +25,7 @@ fn connect_to_one_that_says(letter: Option<u8>, parameters: &str) -> (Option<Err
     let watchdog = Watchdog::default();
     let begun = Instant::now();
     let error = thread::scope(|scope| {
-        let connecting = scope.spawn(|| address.connect(&watchdog).err());
+        let connecting = scope.spawn(|| address.connect(Purpose::Locks, &watchdog).err());
         thread::sleep(Duration::from_millis(200));
         assert!(!connecting.is_finished(), "it waits for an answer");
         watchdog.interrupt();

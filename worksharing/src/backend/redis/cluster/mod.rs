@@ -51,6 +51,15 @@ impl RedisCluster {
         })
     }
 
+    /// The same, with connections that are closed after so long without being asked.
+    pub(crate) fn idle_disconnect(mut self, time: Duration) -> Self {
+        // No call is under way yet.
+        if let Some(nodes) = Arc::get_mut(&mut self.nodes) {
+            nodes.idle_disconnect = time;
+        }
+        self
+    }
+
     fn slot(&self, key: &Key) -> u16 {
         map::slot(&key.hex_after(&self.prefix))
     }

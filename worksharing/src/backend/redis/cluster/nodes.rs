@@ -10,6 +10,7 @@ use futures_util::future::{Shared, select_ok};
 
 use super::beside;
 use super::map::{Map, Place};
+use crate::backend::IDLE_DISCONNECT;
 use crate::backend::redis::address::Address;
 use crate::backend::redis::commands::{Answer, Ask};
 use crate::backend::redis::refusal::refusal;
@@ -27,6 +28,8 @@ pub(super) struct Node {
 pub(super) struct Nodes {
     seeds: Vec<Address>,
     prefix: String,
+    /// Of connections with nodes.
+    pub(super) idle_disconnect: Duration,
     state: PerProcess<Mutex<State>>,
 }
 
@@ -55,6 +58,7 @@ impl Nodes {
         Self {
             seeds,
             prefix: prefix.to_owned(),
+            idle_disconnect: IDLE_DISCONNECT,
             state: PerProcess::new(),
         }
     }
@@ -87,6 +91,7 @@ impl Nodes {
             Some(redis) => redis.clone(),
             None => {
                 let redis = Redis::at(self.seeds[0].of_node(place)?, &self.prefix);
+                let redis = redis.idle_disconnect(self.idle_disconnect);
                 state.nodes.insert(Arc::clone(place), redis.clone());
                 redis
             }
