@@ -14,6 +14,7 @@ use super::socket::InterruptibleClient;
 use crate::Error;
 use crate::backend::link::{Protocol, Watchdog};
 use crate::changes::Epochs;
+use crate::per_process::PerProcess;
 use crate::sync::{Mutex, MutexGuard, lock};
 
 /// Where releases are told, with the lock key as payload. Of each database its own.
@@ -23,7 +24,8 @@ pub(crate) const CHANNEL: &str = "worksharing";
 /// While the lock's is not there, the listener opens none of its own: a process never has three.
 #[derive(Default)]
 pub(crate) struct ProbeHandoff {
-    beside: Mutex<Beside>,
+    /// A forked child has no right to its parent's.
+    beside: PerProcess<Mutex<Beside>>,
     /// Interrupts whoever opens a session.
     opening: Mutex<Weak<Watchdog>>,
     /// The lock's session finds no room: the listener's is to go.
@@ -45,7 +47,7 @@ const SECOND: Duration = Duration::from_millis(1_500);
 
 impl ProbeHandoff {
     fn beside(&self) -> MutexGuard<'_, Beside> {
-        lock(&self.beside)
+        lock(self.beside.get(Mutex::default))
     }
 
     /// Opens the second session, if the server soon has room for it.
