@@ -80,6 +80,8 @@ pub struct Protocol {
     pub poll: bool,
     /// Whether somebody watches for all who wait: as long as nobody holds the key, in the end they are told.
     pub watch: bool,
+    /// Whether all listen from the beginning, or each begins to at some time.
+    pub listens: bool,
     /// What may go wrong.
     pub faults: Faults,
     /// What is built wrongly.
@@ -117,6 +119,14 @@ impl Protocol {
     pub const fn watched(self) -> Self {
         Self {
             watch: true,
+            ..self
+        }
+    }
+
+    /// The same where each begins to listen at some time.
+    pub const fn listening_later(self) -> Self {
+        Self {
+            listens: false,
             ..self
         }
     }

@@ -19,7 +19,7 @@ pub(super) fn beginning(protocol: &Protocol) -> State {
         releases_session: 0,
         marks: 0,
         checking: false,
-        listening: true,
+        listening: protocol.listens,
         woken: false,
         old: None,
     };

@@ -12,6 +12,7 @@ const THREE: Protocol = Protocol {
     calls: 1,
     poll: false,
     watch: false,
+    listens: true,
     faults: Faults::NONE,
     mistake: None,
 };
@@ -119,6 +120,18 @@ fn a_lost_listener_loses_no_wake_up() {
         lost_listeners: 2,
         ..FAILURE
     });
+}
+
+/// Who begins to listen while he waits already, or does not yet, loses none either.
+#[test]
+fn a_listener_that_begins_late_loses_no_wake_up() {
+    let faults = Faults {
+        lost_listeners: 1,
+        ..FAILURE
+    };
+    let protocol = THREE.listening_later().with(faults);
+    assert_holds(protocol, &SAFE);
+    assert!(unserved(protocol).is_none());
 }
 
 /// Nobody notifies for the dead: here the poll is needed, and is enough.

@@ -95,6 +95,15 @@ fn a_release_wakes_all() {
 }
 
 #[test]
+fn a_listener_that_begins_wakes_all() {
+    assert_finds(
+        Mistake::SilentRelisten,
+        THREE.listening_later(),
+        "no lost wake-up",
+    );
+}
+
+#[test]
 fn a_listener_that_came_back_wakes_all() {
     let faults = Faults {
         lost_listeners: 1,
