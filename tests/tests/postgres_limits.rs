@@ -3,7 +3,8 @@
 use std::thread;
 use std::time::Duration;
 
-use tests::{Ordeal, PgBouncer, PoolMode, PostgresServer, RedisServer, Setup, wait_until};
+use tests::{Ordeal, PgBouncer, PoolMode, PostgresServer, RedisServer, Run, Setup, wait_until};
+use worksharing::Key;
 
 const WORKER: &str = env!("CARGO_BIN_EXE_worker");
 const LIMIT: Duration = Duration::from_secs(30);
@@ -90,12 +91,23 @@ fn full_server_is_done_without_until_it_has_room() {
 fn room_for_one_session_serves_one_process() {
     let served = Served::start(&[]);
     let mut alone = Ordeal::start(1, WORKER, &served.setup());
+    // Somebody waits, so that both of its sessions are there; whichever comes first must leave the place to the lock's.
+    let key = alone.key("held by another");
+    let mut other = served.postgres.connect();
+    let lock_key = format!("x'c{}'::bigint", &Key::new(key.as_str()).hex()[17..]);
+    let held = other.query_one(&format!("SELECT pg_try_advisory_lock({lock_key})"), &[]);
+    assert!(held.unwrap().get::<_, bool>(0));
+    alone.mesh.run(&Run::of(&key, Duration::ZERO));
+    wait_until(LIMIT, "it listens", || served.postgres.sessions() == 2);
     served.limit(1);
-    wait_until(LIMIT, "it has a session for its locks", || {
+    let soon = Duration::from_secs(15);
+    wait_until(soon, "it has a session for its locks", || {
         let before = alone.mesh.stats().degraded;
         alone.call();
         alone.mesh.stats().degraded == before
     });
+    drop(other);
+    assert_eq!(alone.mesh.wait_for_answers(&key, 1).errors().len(), 0);
     assert_eq!(alone.mesh.workers[0].check(), None);
     let before = alone.mesh.stats().degraded;
     (0..5).for_each(|_| assert_eq!(alone.call(), 1));
