@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tests::{Run, Servers, Setup, Shim, Worker, wait_until};
@@ -118,6 +118,34 @@ fn fork(setup: &Setup) {
     let stats = worker.stats();
     assert_eq!((stats.degraded, stats.unreadable), (0, 0));
     assert!(worker.peek("parent").is_some());
+}
+
+/// For some seconds the parent keeps the session that its own was probed with, for who may wait. It is none of its child's.
+#[test]
+fn forked_process_leaves_its_parents_sessions_alone() {
+    const KEPT: Duration = Duration::from_secs(4);
+    let servers = Servers::start();
+    let mut rounds = (0..5).map(|_| {
+        let mut worker = Worker::start_with(WORKER, &servers.setup(), &Shim::that_forks());
+        let begun = Instant::now();
+        worker.run(&Run::of("first", Duration::ZERO));
+        worker.wait(1);
+        let of_parent = servers.postgres.session_pids();
+        assert_eq!(of_parent.len(), 2);
+        worker.fork("forked", Duration::from_secs(10));
+        let left = servers.postgres.session_pids();
+        let is_soon = begun.elapsed() < KEPT;
+        assert!(
+            !is_soon || left.is_superset(&of_parent),
+            "{left:?} of {of_parent:?}"
+        );
+        drop(worker);
+        wait_until(LIMIT, "its sessions end", || {
+            servers.postgres.sessions() == 0
+        });
+        is_soon
+    });
+    assert!(rounds.any(|is_soon| is_soon), "this machine is too slow");
 }
 
 #[test]
