@@ -6,6 +6,7 @@
 mod address;
 mod board;
 mod changes;
+mod handoff;
 mod listener;
 pub(crate) mod lock;
 pub(crate) mod outbox;
