@@ -2,6 +2,7 @@
 //! whoever dies is forgotten by the lock itself, and what is left of it is removed by others.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::process;
 use std::time::{Duration, Instant};
 
@@ -49,7 +50,7 @@ impl BoardTable {
             statement,
             host: host(),
             paused: None,
-            sweep: Instant::now(),
+            sweep: Instant::now() + some_of(SWEEP),
         }
     }
 
@@ -252,6 +253,13 @@ impl BoardTable {
     }
 }
 
+/// A random part of a time: each look for rows of the dead lists all locks of the server, and a thousand processes that
+/// begin at once, as in a deploy, must not do that at one moment.
+fn some_of(time: Duration) -> Duration {
+    let random = RandomState::new().hash_one(process::id());
+    time.mul_f64(random as f64 / u64::MAX as f64)
+}
+
 /// What a database says that cannot keep a text.
 const FOREIGN: [SqlState; 2] = [
     SqlState::UNTRANSLATABLE_CHARACTER,
@@ -269,4 +277,16 @@ fn computation(row: &Row) -> Computation {
 
 fn waiting_of(row: &Row) -> u32 {
     u32::try_from(row.get::<_, i64>(7)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_spread() {
+        let early = (0..1_000).filter(|_| some_of(SWEEP) < SWEEP / 4).count();
+        assert!((150..350).contains(&early), "{early} of a thousand");
+        assert!((0..1_000).all(|_| some_of(SWEEP) <= SWEEP));
+    }
 }
