@@ -17,7 +17,7 @@ mod row;
 mod server;
 
 use std::time::{Duration, Instant};
-use std::{fs, process, thread};
+use std::{fs, io, process, thread};
 
 use tests::soaking::option;
 use tests::wait_until;
@@ -57,12 +57,17 @@ struct Notified {
 
 fn main() {
     end_after(option("--limit").unwrap_or(900));
+    // What is said of troubles.
+    tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(io::stderr)
+        .with_env_filter("warn")
+        .init();
     let plan = Plan::of_arguments();
     let mut rows = Vec::new();
     for &processes in &plan.real {
-        let start = |server: &Server| -> Box<dyn Fleet> {
-            Box::new(Real::start(server, processes, plan.held))
-        };
+        let start =
+            |server: &Server| -> Box<dyn Fleet> { Box::new(Real::start(server, processes, &plan)) };
         rows.push(measure(&plan, processes, "real", start));
     }
     for (kind, sessions) in &plan.kinds {
@@ -92,7 +97,7 @@ fn measure(
     start: impl Fn(&Server) -> Box<dyn Fleet>,
 ) -> Row {
     let mut row = Row::of(kind, processes, load());
-    let mut server = Server::start(2 * processes + 4);
+    let mut server = Server::start(2 * processes);
     // One holds what all wait for, and the other waits: real ones, so that somebody watches who knows how to.
     let witnesses = Real::witnesses(&server, 2);
     let begun = Instant::now();

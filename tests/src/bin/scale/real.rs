@@ -10,6 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use worksharing::WorkSharing;
 
+use crate::plan::Plan;
 use crate::server::Server;
 use crate::{Fleet, HERD, LIMIT};
 
@@ -37,23 +38,23 @@ enum State {
 const TOGETHER: usize = 8;
 
 impl Real {
-    pub(crate) fn start(server: &Server, processes: usize, held: usize) -> Self {
-        Self::at(server, &server.url(), processes, held)
+    pub(crate) fn start(server: &Server, processes: usize, plan: &Plan) -> Self {
+        Self::at(server, &server.url(), processes, plan.held, plan.idle)
     }
 
     /// Processes whose sessions are not counted among the others.
     pub(crate) fn witnesses(server: &Server, processes: usize) -> Self {
         let url = format!("{}?application_name=the%20test", server.url());
-        Self::at(server, &url, processes, 0)
+        Self::at(server, &url, processes, 0, Duration::MAX)
     }
 
-    fn at(server: &Server, url: &str, processes: usize, held: usize) -> Self {
+    fn at(server: &Server, url: &str, processes: usize, held: usize, idle: Duration) -> Self {
         let runtime = Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build();
         let build = |_| {
-            let builder = WorkSharing::builder().postgres(url);
+            let builder = WorkSharing::builder().postgres(url).idle_disconnect(idle);
             let built = builder.store(server.values()).build();
             built.unwrap_or_else(|error| panic!("{}", whole(&error)))
         };

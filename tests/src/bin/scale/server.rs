@@ -32,7 +32,8 @@ pub(crate) struct Cost {
 impl Server {
     /// One with room for so many sessions.
     pub(crate) fn start(sessions: usize) -> Self {
-        let most = (sessions + 30).to_string();
+        // Some of them may be replaced before the server has noticed that they are gone.
+        let most = (sessions + sessions / 4 + 30).to_string();
         let server = PostgresServer::start_with(&[
             ("max_connections", &most),
             ("shared_buffers", "128MB"),
