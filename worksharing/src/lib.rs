@@ -90,7 +90,7 @@ pub mod docs {
     // Its marks, like `[m]`, are no links.
     #[allow(rustdoc::broken_intra_doc_links)]
     #[doc = "[invalidation]: crate::docs::invalidation\n\n[many]: crate::docs::many\n\n"]
-    #[doc = "[operations]: crate::docs::operations\n\n"]
+    #[doc = "[operations]: crate::docs::operations\n\n[performance]: crate::docs::performance\n\n"]
     #[doc = include_str!("../docs/protocol.md")]
     pub mod protocol {}
 }

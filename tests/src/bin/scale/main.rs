@@ -107,18 +107,19 @@ fn measure(
         "{processes} processes ({kind}) have connected in {:?}",
         row.connected
     );
+    // What runs for a second is told of; and who has connected has done more than beat.
+    thread::sleep(plan.settle);
     row.sessions = server.sessions();
     row.mib = server.mib_per_session();
     row.locks = server.locks();
-    // What runs for a second is told of; and who has connected has done more than beat.
-    thread::sleep(plan.settle);
     row.quiet = server.during(plan.time);
     let listeners = row.sessions.saturating_sub(processes);
     row.notified = notify(plan, &mut server, &*fleet, listeners, row.quiet);
     witnesses.hold_for_all(&server);
     fleet.begin_to_wait();
     witnesses.wait_with_all();
-    wait_until(LIMIT, "all wait", || server.waiting() > processes);
+    let took = wait_until(LIMIT, "all wait", || server.waiting() > processes);
+    eprintln!("all wait, after {took:?}");
     // Whoever has begun to wait looks more often at first.
     thread::sleep(plan.settle);
     row.sessions_waiting = server.sessions();
@@ -130,6 +131,7 @@ fn measure(
         wait_until(LIMIT, "nobody waits any more", || !fleet.waits());
         row.served = Some(begun.elapsed());
     }
+    eprintln!("all have waited");
     fleet.end();
     row.sessions_idle = settled(plan.idle + plan.settle, || server.sessions());
     row
