@@ -194,12 +194,11 @@ impl KeyTable {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Claims the keys whose holders may have died without a word, for whoever waits for them. `unheard` is how
-    /// often they are looked at while releases are not heard of.
-    pub(crate) fn due(self: &Arc<Self>, now: Instant, unheard: Duration) -> Due {
+    /// Claims the keys whose holders may have died without a word, for whoever waits for them.
+    pub(crate) fn due(self: &Arc<Self>, now: Instant) -> Due {
         let mut found = Due::default();
         let mut keys = self.keys();
-        while let Some(state) = keys.next_due(now, unheard) {
+        while let Some(state) = keys.next_due(now) {
             if state.claim.is_some() {
                 continue;
             }
@@ -219,7 +218,8 @@ impl KeyTable {
 
 /// Where releases are told, only a holder that died is noticed by polling.
 const HEARD: Duration = Duration::from_secs(1);
-/// Interest that there is no room for is not told of releases.
+/// Interest that is not shown is not told of releases: there is no room for it, or nobody listens. That may be for long, and in
+/// a thousand processes at once.
 const NOT_SHOWN: Duration = Duration::from_millis(250);
 
 impl Keys {
@@ -269,16 +269,13 @@ impl Keys {
     }
 
     /// The next key that it is time for, and whose next interval begins.
-    fn next_due(&mut self, now: Instant, unheard: Duration) -> Option<&mut KeyState> {
+    fn next_due(&mut self, now: Instant) -> Option<&mut KeyState> {
         let next = self.due.first().filter(|(due, _)| *due <= now)?;
         let lock = next.1;
         self.due.pop_first();
         let state = self.states.get_mut(&lock)?;
-        let longest = match (self.is_heard, state.is_shown()) {
-            (true, true) => HEARD,
-            (true, false) => NOT_SHOWN,
-            (false, _) => unheard,
-        };
+        let is_told = self.is_heard && state.is_shown();
+        let longest = if is_told { HEARD } else { NOT_SHOWN };
         state.poll.next(now, longest);
         self.due.insert((state.poll.due, lock));
         Some(state)

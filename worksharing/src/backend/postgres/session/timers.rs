@@ -86,11 +86,7 @@ impl Session {
     /// Tries again for keys whose holders may have died without a word. Where no more keys may be held, it is only
     /// looked whether they are free.
     fn poll(&self, connection: &mut Connection, now: Instant) -> Result<(), Error> {
-        let unheard = match connection.strategy {
-            LockStrategy::Advisory(_) => Duration::from_millis(50),
-            LockStrategy::Leases(..) => Duration::from_millis(250),
-        };
-        let Due { claims, barred } = self.key_table.due(now, unheard);
+        let Due { claims, barred } = self.key_table.due(now);
         connection.barred.extend(barred);
         self.list(connection, now)?;
         if claims.is_empty() {
