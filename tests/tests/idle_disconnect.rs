@@ -215,10 +215,14 @@ fn waits(servers: &Servers, leader: &WorkSharing, waiter: &WorkSharing, key: &st
         wait_until(LIMIT, "it is computed", || {
             begun.load(Ordering::SeqCst) == 1
         });
-        wait_until(LIMIT, "the leader does not listen", || {
-            sessions(&servers.postgres, "listener") == 0
-        });
-        assert_eq!(sessions(&servers.postgres, "locks"), 1);
+        wait_until(
+            LIMIT,
+            "the leader has a session, and does not listen",
+            || {
+                let of = |kind| sessions(&servers.postgres, kind);
+                (of("locks"), of("listener")) == (1, 0)
+            },
+        );
         let since = now_us();
         let waits = scope.spawn(move || call(waiter));
         let mut client = servers.postgres.connect();
