@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::events::track;
 use crate::flow::{Call, Jitter, Options, Rare};
 use crate::near::{Salt, Whose, give_back};
 use crate::policy::Policy;
@@ -181,7 +182,8 @@ impl Plan {
             version: self.options.version,
             salt: self.options.rare().salt,
         };
-        let shared = self.sharing.runtime().find(keeping, self.name, whose)?;
+        let shared = self.sharing.runtime().find(keeping, whose)?;
+        track::found_here(self.name, &self.characteristic);
         give_back(std::mem::take(&mut self.characteristic));
         Some(P::from_shared(shared))
     }

@@ -10,7 +10,7 @@ use crate::backend::postgres::outbox::Names;
 use crate::changes::Changed;
 use crate::computing::Computing;
 use crate::detached::Detached;
-use crate::events::{Events, track};
+use crate::events::Events;
 use crate::flow::{Flights, Pauses, Unstorable};
 use crate::lock::Lock;
 use crate::namespace::Namespace;
@@ -116,19 +116,10 @@ impl Runtime {
         }
     }
 
-    /// A clone of a value that is kept in this process, for a call of the function of this name.
-    #[inline]
-    pub(crate) fn find<S>(
-        &self,
-        keeping: Keeping<S>,
-        name: &'static str,
-        whose: Whose<'_>,
-    ) -> Option<S> {
-        let found = keeping.find(&self.near, self.changes.epochs(), whose)?;
-        if track::is_traced() {
-            track::traced_here(name, &Key::new(whose.characteristic));
-        }
-        Some(found)
+    /// A clone of a value that is kept in this process. Whoever returns it has it [traced](track::found_here): not here, where
+    /// that makes each hit slower.
+    pub(crate) fn find<S>(&self, keeping: Keeping<S>, whose: Whose<'_>) -> Option<S> {
+        keeping.find(&self.near, self.changes.epochs(), whose)
     }
 
     /// Keeps a clone of a value, and sees to it that changes of it are heard.

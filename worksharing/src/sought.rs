@@ -1,6 +1,7 @@
 use std::fmt;
 
 use crate::WorkSharing;
+use crate::events::track;
 use crate::near::{Salt, Whose, give_back};
 use crate::plan::Plan;
 use crate::policy::Policy;
@@ -67,7 +68,8 @@ impl<'s> Sought<'s> {
             salt: self.salt,
         };
         let runtime: &Runtime = self.sharing.runtime();
-        let shared = runtime.find(policy.keeping()?, self.name, whose)?;
+        let shared = runtime.find(policy.keeping()?, whose)?;
+        track::found_here(self.name, &self.characteristic);
         give_back(std::mem::take(&mut self.characteristic));
         Some(P::from_shared(shared))
     }

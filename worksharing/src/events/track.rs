@@ -162,8 +162,15 @@ pub(crate) fn is_traced() -> bool {
     tracing::level_filters::LevelFilter::current() >= tracing::Level::DEBUG
 }
 
-/// The span of a call that was answered with a value that is kept in this process.
+/// The span of a call that is answered with a value that is kept in this process, if anybody may want it.
+#[inline]
+pub(crate) fn found_here(name: &'static str, characteristic: &str) {
+    if is_traced() {
+        traced_here(name, characteristic);
+    }
+}
+
 #[cold]
-pub(crate) fn traced_here(name: &'static str, key: &Key) {
-    span(name, key).record("outcome", Outcome::Local.name());
+fn traced_here(name: &'static str, characteristic: &str) {
+    span(name, &Key::new(characteristic)).record("outcome", Outcome::Local.name());
 }

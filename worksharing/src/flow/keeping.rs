@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::call::{Call, Sight};
 use super::timing::{self, Verdict};
 use crate::changes::{Stamp, Time, time_of};
+use crate::events::track;
 use crate::near::{Fill, Keeping, Whose};
 use crate::payload::entry::{Container, Frame, Kind};
 
@@ -21,7 +22,9 @@ impl Call {
             version: self.options.version,
             salt: self.options.rare().salt,
         };
-        self.runtime.find(keeping, self.track.function.name, whose)
+        let found = self.runtime.find(keeping, whose)?;
+        track::found_here(self.track.function.name, self.key.characteristic());
+        Some(found)
     }
 
     /// Keeps a clone of a value. A panic of the user's `Clone` is a reason not to.
