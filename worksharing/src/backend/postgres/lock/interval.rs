@@ -25,7 +25,7 @@ impl Interval {
 }
 
 /// Somewhere from 0 to 1.
-fn chance(now: Instant) -> f64 {
+pub(crate) fn chance(now: Instant) -> f64 {
     random(now) as f64 / u64::MAX as f64
 }
 

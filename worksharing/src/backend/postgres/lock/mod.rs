@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use futures_channel::oneshot;
 
+pub(crate) use self::interval::chance;
 use self::key_table::Claim;
 pub(crate) use self::key_table::{Due, KeyTable};
 pub(crate) use self::keys::{Asked, Held, LockKeys, SessionNumber};

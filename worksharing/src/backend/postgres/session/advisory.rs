@@ -43,14 +43,13 @@ SELECT k, pg_try_advisory_lock(k), NULL FROM unnest($4::bigint[]) AS k";
 
 /// What a failed statement released or took. A notification may be what it failed of, so nobody is told, and
 /// those who wait for these keys find out by polling.
-const UNLOCK_PLAINLY: &str = "SELECT pg_advisory_unlock(k) FROM unnest($1::bigint[]) AS k";
+pub(super) const UNLOCK_PLAINLY: &str =
+    "SELECT pg_advisory_unlock(k) FROM unnest($1::bigint[]) AS k";
 
-/// Which keys are free, without taking any. All locks of the server are listed for it: not to be asked often.
-const FREE: &str = "\
-SELECT k FROM unnest($1::bigint[]) AS k WHERE NOT EXISTS (
-  SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted
-     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-     AND classid::bigint = (k >> 32 & 4294967295) AND objid::bigint = (k & 4294967295))";
+/// The advisory locks of this database that are held. All locks of the server are listed for it: not to be asked often.
+pub(super) const FROM_LOCKS: &str = "\
+FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+ AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 
 const MARK: &str = "SELECT i, pg_try_advisory_lock_shared(i) FROM unnest($1::bigint[]) AS i";
 const UNMARK: &str = "SELECT pg_advisory_unlock_shared(i) FROM unnest($1::bigint[]) AS i";
@@ -145,7 +144,12 @@ impl Advisory {
 
     /// Those of the keys that are free. They are not taken.
     pub(crate) fn free(&self, client: &mut Client, keys: &[i64]) -> Result<Vec<i64>, Error> {
-        let rows = client.query_typed(FREE, &[(&keys, Type::INT8_ARRAY)])?;
+        let sql = format!(
+            "SELECT k FROM unnest($1::bigint[]) AS k WHERE NOT EXISTS (
+               SELECT {FROM_LOCKS}
+                  AND classid::bigint = (k >> 32 & 4294967295) AND objid::bigint = (k & 4294967295))"
+        );
+        let rows = client.query_typed(&sql, &[(&keys, Type::INT8_ARRAY)])?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 

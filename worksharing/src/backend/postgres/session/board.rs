@@ -2,7 +2,6 @@
 //! whoever dies is forgotten by the lock itself, and what is left of it is removed by others.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, RandomState};
 use std::process;
 use std::time::{Duration, Instant};
 
@@ -10,8 +9,10 @@ use ::postgres::error::SqlState;
 use ::postgres::types::Type;
 use ::postgres::{Client, Error, Row};
 
+use super::advisory::FROM_LOCKS;
 use super::statement::{Parameters, Statement};
 use crate::ErrorKind;
+use crate::backend::postgres::lock::chance;
 use crate::backend::postgres::table::{Table, create};
 use crate::computing::{Computation, Notice, Posted, host};
 
@@ -30,15 +31,6 @@ const SWEEP: Duration = Duration::from_secs(60);
 /// How long the table is left alone after trouble with it; and where it cannot be made or used.
 const PAUSE: Duration = Duration::from_secs(1);
 const LONG_PAUSE: Duration = Duration::from_secs(60);
-
-/// Who holds keys, by their advisory locks, and how many show interest in each.
-const ADVISORY: &str = "\
-locks AS MATERIALIZED (
-  SELECT classid::bigint << 32 | objid::bigint AS k, pid::bigint AS holder, mode FROM pg_locks
-   WHERE locktype = 'advisory' AND objsubid = 1 AND granted
-     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())),
-held AS MATERIALIZED (SELECT k, holder FROM locks WHERE mode = 'ExclusiveLock'),
-waits AS MATERIALIZED (SELECT k, count(*) AS waiting FROM locks WHERE mode = 'ShareLock' GROUP BY k)";
 
 /// What an interest key has that its lock key has not.
 const INTEREST: i64 = 1 << 60;
@@ -223,7 +215,13 @@ impl BoardTable {
     /// Who holds keys here, and who waits.
     fn holders(&self) -> String {
         if self.statement.own_session {
-            return ADVISORY.to_owned();
+            return format!(
+                "locks AS MATERIALIZED (
+                   SELECT classid::bigint << 32 | objid::bigint AS k, pid::bigint AS holder, mode {FROM_LOCKS}),
+                 held AS MATERIALIZED (SELECT k, holder FROM locks WHERE mode = 'ExclusiveLock'),
+                 waits AS MATERIALIZED (
+                   SELECT k, count(*) AS waiting FROM locks WHERE mode = 'ShareLock' GROUP BY k)"
+            );
         }
         format!(
             "held AS MATERIALIZED (
@@ -256,8 +254,7 @@ impl BoardTable {
 /// A random part of a time: each look for rows of the dead lists all locks of the server, and a thousand processes that
 /// begin at once, as in a deploy, must not do that at one moment.
 fn some_of(time: Duration) -> Duration {
-    let random = RandomState::new().hash_one(process::id());
-    time.mul_f64(random as f64 / u64::MAX as f64)
+    time.mul_f64(chance(Instant::now()))
 }
 
 /// What a database says that cannot keep a text.

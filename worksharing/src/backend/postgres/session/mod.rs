@@ -67,8 +67,6 @@ pub(crate) struct Session {
     address: Arc<Address>,
     table: Table,
     lock: PostgresLock,
-    /// Whether anybody locks here.
-    locks: bool,
     purpose: Purpose,
     pending: Option<Pending>,
     key_table: Arc<KeyTable>,
@@ -118,7 +116,6 @@ impl Session {
             address,
             table: settings.table,
             lock: settings.lock,
-            locks: settings.locks,
             purpose: match (settings.locks, settings.lock) {
                 (false, _) => Purpose::Values,
                 (true, PostgresLock::Lease) => Purpose::Leases,
@@ -155,7 +152,7 @@ impl Session {
             Err(error)
                 if error.kind() == ErrorKind::Unsuitable && self.lock == PostgresLock::Auto =>
             {
-                if self.locks {
+                if self.purpose != Purpose::Values {
                     self.said.say(
                         |_| tracing::warn!(error = %error.chain(), "locking by lease rows instead"),
                     );

@@ -29,21 +29,19 @@ impl Session {
         self.poll(connection, now)?;
         watchdog.arm();
         self.watch(connection, now)?;
-        let mut due = connection.heartbeat;
-        if let LockStrategy::Leases(leases, _) = &connection.strategy {
-            due = due.min(leases.due());
-        }
-        let is_watched = matches!(connection.strategy, LockStrategy::Advisory(_));
+        let of_strategy = match &connection.strategy {
+            LockStrategy::Advisory(_) => connection.watch.due(&self.key_table),
+            LockStrategy::Leases(leases, _) => Some(leases.due()),
+        };
         let others = [
+            of_strategy,
             self.key_table.permits().expire(now),
             self.key_table.next_due(),
             connection.values.due(),
-            is_watched
-                .then(|| connection.watch.due(&self.key_table))
-                .flatten(),
             (!connection.barred.is_empty()).then_some(connection.list),
         ];
-        connection.due = others.into_iter().flatten().fold(due, Instant::min);
+        let others = others.into_iter().flatten();
+        connection.due = others.fold(connection.heartbeat, Instant::min);
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use ::postgres::types::Type;
 use ::postgres::{Client, Error};
 
+use super::advisory::{FROM_LOCKS, UNLOCK_PLAINLY};
 use super::prepared::Prepared;
 use crate::backend::postgres::listener::CHANNEL;
 use crate::backend::postgres::lock::KeyTable;
@@ -74,15 +75,15 @@ const CLAIM: &str = "\
 SELECT CASE WHEN pg_try_advisory_lock($1) THEN 1 WHEN pg_try_advisory_lock($2) THEN 2 ELSE 0 END";
 const SUCCEED: &str = "\
 SELECT CASE WHEN pg_try_advisory_lock($1) THEN pg_advisory_unlock($2) ELSE false END";
-const LEAVE: &str = "SELECT pg_advisory_unlock(k) FROM unnest($1::bigint[]) AS k";
 
-/// The lock keys of the interest that sessions show. All locks of the server are listed for it.
-const AWAITED: &str = "\
-SELECT (classid::bigint & 4026531839) << 32 | objid::bigint, bool_or(pid <> pg_backend_pid())
-  FROM pg_locks
- WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND mode = 'ShareLock' AND classid::bigint >> 28 = 13
-   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
- GROUP BY 1 LIMIT $1";
+/// The lock keys of the interest that sessions show, and whether another session shows it.
+fn awaited() -> String {
+    format!(
+        "SELECT (classid::bigint & 4026531839) << 32 | objid::bigint, bool_or(pid <> pg_backend_pid())
+           {FROM_LOCKS} AND mode = 'ShareLock' AND classid::bigint >> 28 = 13
+          GROUP BY 1 LIMIT $1"
+    )
+}
 
 /// Tells those who wait for a free key. It is locked, shared, until the end of the statement, when they hear of it: who
 /// has tried it meanwhile in vain tries again.
@@ -104,7 +105,7 @@ impl Default for Watch {
                 keys: Vec::new(),
                 has_others: false,
                 due: now,
-                statement: Prepared::new(AWAITED, &[Type::INT8]),
+                statement: Prepared::new(awaited(), &[Type::INT8]),
             },
             claim: of_seats(CLAIM),
             succeed: of_seats(SUCCEED),
@@ -189,7 +190,7 @@ impl Watch {
             Seat::Second => vec![second],
             Seat::Unknown => vec![first, second],
         };
-        client.query_typed(LEAVE, &[(&left, Type::INT8_ARRAY)])?;
+        client.query_typed(UNLOCK_PLAINLY, &[(&left, Type::INT8_ARRAY)])?;
         self.seat = Seat::None;
         Ok(())
     }
